@@ -1,0 +1,3 @@
+//! The `meshspan` command.
+
+fn main() {}
