@@ -53,7 +53,7 @@ enum State {
 #[derive(Debug)]
 struct Request {
     message: Vec<u8>,
-    spans: u64,
+    spans: usize,
     attempt: u32,
 }
 
@@ -94,11 +94,11 @@ impl Exporter {
     }
 
     /// Spans and bytes that have left the queue and are not done with.
-    pub(super) fn held(&self) -> (u64, u64) {
+    pub(super) fn held(&self) -> (usize, usize) {
         match &self.state {
             State::Idle => (0, 0),
             State::InFlight { request, .. } | State::Waiting { request, .. } => {
-                (request.spans, request.message.len() as u64)
+                (request.spans, request.message.len())
             }
         }
     }
@@ -111,7 +111,7 @@ impl Exporter {
                 if let Some(batch) = if flush { queue.take() } else { queue.take_due(turn.now) } {
                     let request = Request {
                         message: self.encoder.encode(&batch.spans),
-                        spans: u64::from(batch.count),
+                        spans: batch.count as usize,
                         attempt: 0,
                     };
                     self.dispatch(request, turn);
@@ -165,8 +165,8 @@ impl Exporter {
         let cluster = &self.config.cluster;
         match outcome {
             Outcome::Accepted { rejected, message } => {
-                let rejected = rejected.min(request.spans);
-                turn.metrics.spans_exported.add(request.spans - rejected);
+                let rejected = rejected.min(request.spans as u64);
+                turn.metrics.spans_exported.add(request.spans as u64 - rejected);
                 turn.metrics.spans_rejected.add(rejected);
                 if rejected > 0 || !message.is_empty() {
                     let line = format!(
@@ -184,7 +184,7 @@ impl Exporter {
             }
             Outcome::Retry { why, .. } | Outcome::Refused { why } => {
                 turn.metrics.exports_failed.add(1);
-                turn.metrics.spans_dropped_export_failed.add(request.spans);
+                turn.metrics.spans_dropped_export_failed.add(request.spans as u64);
                 let line = format!(
                     "{} spans dropped after {} attempts, export to cluster \"{cluster}\" failed: {why}",
                     request.spans, request.attempt,
@@ -268,10 +268,10 @@ fn serialize_headers(config: &ExportConfig) -> Vec<u8> {
             (":scheme", "http"),
             ("content-type", "application/x-protobuf"),
             ("user-agent", concat!("meshspan/", env!("CARGO_PKG_VERSION"))),
-            // Whoever traces the collector shall not trace this request (rule 22).
-            ("b3", "0"),
         ],
     };
+    // Whoever traces the collector shall not trace this request (B3, "Sampling State").
+    pairs.push(("b3", "0"));
     pairs.extend(config.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     crate::headers::encode(&pairs)
 }
@@ -291,8 +291,8 @@ impl LogLimit {
         }
         self.last = Some(now);
         match std::mem::take(&mut self.suppressed) {
-            0 => host::log(Level::Warn, &format!("meshspan: {line}")),
-            held => host::log(Level::Warn, &format!("meshspan: {line} ({held} similar lines held back)")),
+            0 => host::log(Level::Warn, line),
+            held => host::log(Level::Warn, &format!("{line} ({held} similar lines held back)")),
         }
     }
 }

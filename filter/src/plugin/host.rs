@@ -54,7 +54,7 @@ pub(super) enum Buffer {
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub(super) enum Level {
-    Info = 2,
+    Debug = 1,
     Warn = 3,
     Error = 4,
 }
@@ -290,16 +290,16 @@ impl Metric {
         Self(check(status).ok().map(|()| id))
     }
 
-    /// Sets a gauge, or adds an observation to a histogram.
+    /// Adds an observation to a histogram.
     pub(super) fn record(self, value: u64) {
         if let Some(id) = self.0 {
             proxy_record_metric(id, value);
         }
     }
 
-    /// Adds to a counter; hosts refuse an increment of zero.
-    pub(super) fn increment(self, by: u64) {
-        if let (Some(id), Ok(by @ 1..)) = (self.0, i64::try_from(by)) {
+    /// Adds to a counter or a gauge; hosts refuse an increment of zero.
+    pub(super) fn increment(self, by: i64) {
+        if let (Some(id), true) = (self.0, by != 0) {
             proxy_increment_metric(id, by);
         }
     }

@@ -21,7 +21,27 @@ impl Counter {
     }
 
     fn publish(&mut self) {
-        self.metric.increment(std::mem::take(&mut self.pending));
+        let pending = std::mem::take(&mut self.pending);
+        self.metric.increment(i64::try_from(pending).unwrap_or(i64::MAX));
+    }
+}
+
+/// A gauge that every VM and every plugin in it adds its own share to, so that it shows their sum.
+#[derive(Debug)]
+struct Gauge {
+    metric: Metric,
+    published: i64,
+}
+
+impl Gauge {
+    fn define(name: &str) -> Self {
+        Self { metric: Metric::define(MetricKind::Gauge, name), published: 0 }
+    }
+
+    fn publish(&mut self, value: usize) {
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        self.metric.increment(value.saturating_sub(self.published));
+        self.published = value;
     }
 }
 
@@ -31,8 +51,8 @@ macro_rules! metrics {
         #[derive(Debug)]
         pub(super) struct Metrics {
             $($(#[$doc])* pub(super) $name: Counter,)*
-            queue_spans: Metric,
-            queue_bytes: Metric,
+            queue_spans: Gauge,
+            queue_bytes: Gauge,
             export_latency: Metric,
         }
 
@@ -40,17 +60,17 @@ macro_rules! metrics {
             pub(super) fn define() -> Self {
                 Self {
                     $($name: Counter::define(concat!("meshspan_", stringify!($name))),)*
-                    queue_spans: Metric::define(MetricKind::Gauge, "meshspan_queue_spans"),
-                    queue_bytes: Metric::define(MetricKind::Gauge, "meshspan_queue_bytes"),
+                    queue_spans: Gauge::define("meshspan_queue_spans"),
+                    queue_bytes: Gauge::define("meshspan_queue_bytes"),
                     export_latency: Metric::define(MetricKind::Histogram, "meshspan_export_latency_ms"),
                 }
             }
 
             /// Hands all counts to the host.
-            pub(super) fn publish(&mut self, queue_spans: u64, queue_bytes: u64) {
+            pub(super) fn publish(&mut self, queue_spans: usize, queue_bytes: usize) {
                 $(self.$name.publish();)*
-                self.queue_spans.record(queue_spans);
-                self.queue_bytes.record(queue_bytes);
+                self.queue_spans.publish(queue_spans);
+                self.queue_bytes.publish(queue_bytes);
             }
         }
     };

@@ -36,18 +36,18 @@ impl Root {
         match Config::parse(&json, &environment) {
             Ok((config, warnings)) => {
                 for warning in warnings {
-                    host::log(Level::Warn, &format!("meshspan: {warning}"));
+                    host::log(Level::Warn, &warning.to_string());
                 }
                 let ExportConfig { cluster, protocol, .. } = &config.export;
                 let version = env!("CARGO_PKG_VERSION");
                 let line =
                     format!("meshspan {version}: exporting spans to cluster \"{cluster}\" ({protocol:?})");
-                host::log(Level::Info, &line);
+                host::log(Level::Debug, &line);
                 self.0 = Some(Configured::new(&config));
                 true
             }
             Err(error) => {
-                host::log(Level::Error, &format!("meshspan: configuration rejected: {error}"));
+                host::log(Level::Error, &format!("configuration rejected: {error}"));
                 false
             }
         }
@@ -121,9 +121,7 @@ impl Configured {
 
     fn publish(&mut self) {
         let (held_spans, held_bytes) = self.exporter.held();
-        let spans = self.queue.len() as u64 + held_spans;
-        let bytes = self.queue.bytes() as u64 + held_bytes;
-        self.metrics.publish(spans, bytes);
+        self.metrics.publish(self.queue.len() + held_spans, self.queue.bytes() + held_bytes);
     }
 
     fn idle(&self) -> bool {
@@ -149,7 +147,7 @@ fn tick_period(max_delay: Duration) -> Duration {
 fn seed() -> [u8; 32] {
     let mut seed = [0; 32];
     if getrandom::fill(&mut seed).is_err() {
-        host::log(Level::Warn, "meshspan: the host has no randomness, ids are seeded from its clock");
+        host::log(Level::Warn, "the host has no randomness, ids are seeded from its clock");
         for (byte, clock) in seed.iter_mut().zip(host::now().as_unix_nanos().to_le_bytes()) {
             *byte = clock;
         }
