@@ -13,6 +13,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::attributes::url::QueryPolicy;
+use crate::batch::BatchLimits;
 use crate::propagation::Propagator;
 use crate::sampler::Sampler;
 
@@ -133,6 +134,18 @@ pub struct ExportConfig {
     pub max_queue_bytes: usize,
     /// How often one batch is sent at most.
     pub max_attempts: u32,
+}
+
+impl ExportConfig {
+    /// The bounds of the queue before the export.
+    pub fn limits(&self) -> BatchLimits {
+        BatchLimits {
+            max_batch_spans: self.max_batch_spans,
+            max_delay: self.max_delay,
+            max_queue_spans: self.max_queue_spans,
+            max_queue_bytes: self.max_queue_bytes,
+        }
+    }
 }
 
 /// Why a configuration is refused.

@@ -8,7 +8,7 @@ use crate::ids::TraceId;
 /// What becomes of a request's spans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SamplingDecision {
-    /// No spans here, and the caller's caller is told so.
+    /// No spans here, and the next hop is told so.
     Drop,
     /// Spans are recorded and exported, and the next hop is told so.
     RecordAndSample,

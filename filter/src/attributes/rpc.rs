@@ -34,7 +34,7 @@ impl<'a> Method<'a> {
             !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
         };
         let (service, name) = method.split_once('/')?;
-        (is_name(service, "._-") && is_name(name, "_")).then_some(method)
+        (is_name(service, "._") && is_name(name, "_")).then_some(method)
     }
 
     /// The method itself, or `grpc` if it is not one.

@@ -121,10 +121,13 @@ pub fn is_scheme(text: &[u8]) -> bool {
 }
 
 /// A whole URL; userinfo in `authority` becomes `REDACTED:REDACTED`, the query is as `policy` has it.
+/// Without an authority it is a relative one, from the path on.
 pub fn full(scheme: &str, authority: &[u8], target: Target<'_>, policy: QueryPolicy) -> Vec<u8> {
-    let (userinfo, host) = split_userinfo(authority);
-    let userinfo: &[u8] = if userinfo.is_some() { b"REDACTED:REDACTED@" } else { b"" };
-    let mut url = [scheme.as_bytes(), b"://", userinfo, host, target.path].concat();
+    let mut url = match split_userinfo(authority) {
+        (_, b"") => target.path.to_vec(),
+        (None, host) => [scheme.as_bytes(), b"://", host, target.path].concat(),
+        (Some(_), host) => [scheme.as_bytes(), b"://REDACTED:REDACTED@", host, target.path].concat(),
+    };
     if let Some(query) = target.query.and_then(|query| policy.apply(query)) {
         url.push(b'?');
         url.extend(query);
