@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::attributes::address::HostPort;
 use crate::attributes::http::{Request, protocol_version};
+use crate::attributes::key;
 use crate::attributes::outcome::Outcome;
 use crate::attributes::url::QueryPolicy;
-use crate::attributes::{Attributes, key};
 use crate::config::{Config, Direction};
 use crate::context::{IncomingDecision, SpanContext, TraceContext, TraceFlags};
 use crate::headers::Headers;
@@ -52,16 +52,20 @@ pub struct Start {
 }
 
 impl Tracer {
-    /// A tracer for `config`; `listener` is the direction that the proxy itself knows, and counts
-    /// unless the configuration says otherwise.
-    pub fn new(config: &Config, listener: Option<Direction>) -> Self {
+    /// A tracer for `config`.
+    pub fn new(config: &Config) -> Self {
         Self {
             propagator: config.propagator.clone(),
             sampler: config.sampler,
             start_traces: config.start_traces,
             query: config.query,
-            direction: config.direction.or(listener),
+            direction: config.direction,
         }
+    }
+
+    /// The configured direction, if the proxy is not to be asked.
+    pub const fn direction(&self) -> Option<Direction> {
+        self.direction
     }
 
     /// Decides about a request that arrived at `now`, begins its spans and writes the context of
@@ -107,14 +111,19 @@ impl Tracer {
         let request = Request::read(headers);
         let name = request.span_name();
         let local = Parent { span_id: server.span_id, is_remote: false };
-        let span = |context, parent, kind, mut attributes: Attributes| {
-            attributes.set_some(key::DIRECTION, self.direction.map(Direction::as_str));
-            ActiveSpan { context, parent, kind, name: name.clone(), start: now, attributes }
+        let span = |context, parent, kind, attributes| ActiveSpan {
+            context,
+            parent,
+            kind,
+            name: name.clone(),
+            start: now,
+            attributes,
         };
         Pass {
             server: span(server, remote, SpanKind::Server, request.server_attributes(self.query)),
             client: span(client, Some(local), SpanKind::Client, request.client_attributes(self.query)),
             outcome: Outcome { is_grpc: request.is_grpc(), ..Outcome::default() },
+            direction: self.direction,
         }
     }
 }
@@ -137,6 +146,7 @@ pub struct Pass {
     server: ActiveSpan,
     client: ActiveSpan,
     outcome: Outcome,
+    direction: Option<Direction>,
 }
 
 /// What the proxy knows of a request once its stream has ended. Whatever it does not know is none.
@@ -144,6 +154,8 @@ pub struct Pass {
 pub struct StreamEnd<'a> {
     /// The clock at the end.
     pub now: Timestamp,
+    /// Which side of its workload the listener is on; the configuration's word counts before it.
+    pub direction: Option<Direction>,
     /// When the request's first byte arrived.
     pub request_time: Option<Timestamp>,
     /// How long the whole stream lasted.
@@ -163,6 +175,14 @@ pub struct StreamEnd<'a> {
 }
 
 impl Pass {
+    /// Spans that each pass gives.
+    pub const SPANS: u64 = 2;
+
+    /// The configured direction, if the proxy is not to be asked.
+    pub const fn direction(&self) -> Option<Direction> {
+        self.direction
+    }
+
     /// Takes in the response's head.
     pub fn record_response(&mut self, headers: &Headers<'_>) {
         self.outcome.record_head(headers);
@@ -178,10 +198,12 @@ impl Pass {
     pub fn end(mut self, end: &StreamEnd<'_>) -> [Vec<u8>; 2] {
         self.outcome.conclude(end.response_code, end.code_details);
         self.record_connection(end);
+        let direction = self.direction.or(end.direction).map(Direction::as_str);
         let times = Times::new(self.server.start, end);
         self.server.start = times.server_start;
         self.client.start = times.client_start;
         [self.server, self.client].map(|mut span| {
+            span.attributes.set_some(key::DIRECTION, direction);
             let status = self.outcome.record(span.kind, &mut span.attributes);
             let mut encoded = Vec::with_capacity(768);
             otlp::encode_span(&span.end(times.end, status), &mut encoded);
