@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn rule_32_reads_the_original_request_out_of_forwarding_headers() {
-        let cases: [(&[(&str, &str)], Option<&str>, &str); 9] = [
+        type Pairs<'a> = &'a [(&'a str, &'a str)];
+        let cases: [(Pairs<'_>, Option<&str>, &str); 9] = [
             (&[], None, "neither is there"),
             (&[("x-forwarded-host", "a.com")], Some("a.com"), "the older header"),
             (&[("x-forwarded-host", "a.com, b.com")], Some("a.com"), "the first proxy's"),

@@ -205,7 +205,8 @@ mod tests {
 
     #[test]
     fn rule_28_names_are_methods_and_never_paths() {
-        let cases: [(&[u8], &str, &str, Option<&str>, &str); 6] = [
+        type Row<'a> = (&'a [u8], &'a str, &'a str, Option<&'a str>, &'a str);
+        let cases: [Row<'_>; 6] = [
             (b"GET", "GET", "GET", None, "known"),
             (b"PATCH", "PATCH", "PATCH", None, "known from RFC 5789"),
             (b"get", "HTTP", "_OTHER", Some("get"), "methods have regard to case"),

@@ -133,14 +133,10 @@ mod tests {
         })
     }
 
-    fn outcome(
-        is_grpc: bool,
-        head: &[(&str, &str)],
-        trailers: &[(&str, &str)],
-        code: u16,
-        details: &str,
-    ) -> Outcome {
-        let borrowed = |pairs: &[(&str, &str)], read: &mut dyn FnMut(&Headers<'_>)| {
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+    fn outcome(is_grpc: bool, head: Pairs<'_>, trailers: Pairs<'_>, code: u16, details: &str) -> Outcome {
+        let borrowed = |pairs: Pairs<'_>, read: &mut dyn FnMut(&Headers<'_>)| {
             read(&Headers::new(pairs.iter().map(|(k, v)| (k.as_bytes(), v.as_bytes())).collect()));
         };
         let mut outcome = Outcome { is_grpc, ..Outcome::default() };
@@ -207,7 +203,7 @@ mod tests {
     #[test]
     fn rule_37_grpc_statuses_from_trailers_or_a_trailers_only_head() {
         let head = (":status", "200");
-        let cases: [(&[(&str, &str)], &[(&str, &str)], [Option<&str>; 2], &str); 7] = [
+        let cases: [(Pairs<'_>, Pairs<'_>, [Option<&str>; 2], &str); 7] = [
             (&[head], &[("grpc-status", "0")], [None, None], "success"),
             (&[head], &[("grpc-status", "2")], [Some("UNKNOWN"); 2], "the server's fault, in trailers"),
             (

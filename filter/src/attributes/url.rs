@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn splits_request_targets() {
-        let cases: [(&str, Option<&str>, &str, Option<&str>, &str); 9] = [
+        type Row<'a> = (&'a str, Option<&'a str>, &'a str, Option<&'a str>, &'a str);
+        let cases: [Row<'_>; 9] = [
             ("/api/vote?choice=:doughnut:", None, "/api/vote", Some("choice=:doughnut:"), "a query"),
             ("/a?b?c", None, "/a", Some("b?c"), "only the first question mark"),
             ("/a?", None, "/a", Some(""), "an empty query is one"),

@@ -40,7 +40,7 @@ impl Injector for HeaderList {
 }
 
 fn tracer(json: &str) -> Tracer {
-    Tracer::new(&Config::parse(json.as_bytes(), &[]).unwrap().0, Some(Direction::Outbound))
+    Tracer::new(&Config::parse(json.as_bytes(), &[]).unwrap().0)
 }
 
 fn at(nanos: u64) -> Timestamp {
@@ -182,21 +182,6 @@ fn rule_14_an_invalid_format_is_counted_and_the_next_one_counts() {
     assert_eq!(after.text("tracestate"), None);
     let pass = start.pass.unwrap();
     assert_eq!(after.text("b3"), Some(format!("{TRACE}-{}-1", pass.client.context.span_id)));
-}
-
-#[test]
-fn direction_is_the_configurations_else_the_listeners() {
-    let inbound = r#"{"start_traces": true, "direction": "inbound"}"#;
-    for (json, expected) in [(ROOTS, "outbound"), (inbound, "inbound")] {
-        let pass = start(json, &[]).0.pass.unwrap();
-        for span in [&pass.server, &pass.client] {
-            assert_eq!(span.attributes.find("direction"), Some(&expected.into()));
-        }
-    }
-    let tracer = Tracer::new(&Config::parse(ROOTS.as_bytes(), &[]).unwrap().0, None);
-    let mut after = HeaderList::new(&[]);
-    let start = tracer.start(&Headers::default(), at(1), &mut IdGenerator::from_seed([1; 32]), &mut after);
-    assert_eq!(start.pass.unwrap().server.attributes.find("direction"), None, "nobody knows");
 }
 
 /// Arrival, duration, latency and clock → both starts and the end, and why.

@@ -3,11 +3,13 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 #[test]
 fn json_beats_the_environment_and_that_the_default() {
     let env =
         [("OTEL_SERVICE_NAME", "env"), ("OTEL_RESOURCE_ATTRIBUTES", "service.name=attribute,a=env,b=env")];
-    let cases: [(&str, &[(&str, &str)], &str, Option<&str>, &str); 7] = [
+    let cases: [(&str, Variables<'_>, &str, Option<&str>, &str); 7] = [
         ("{}", &[], "unknown_service", None, "nothing"),
         ("{}", &env[1..], "attribute", Some("env"), "the resource's"),
         ("{}", &env, "env", Some("env"), "the name's own variable beats it"),
@@ -112,7 +114,7 @@ fn rule_23_samplers_are_parent_based_whatever_they_are_called() {
 fn endpoints_give_authority_and_path() {
     const BASE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
     const TRACES: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
-    let cases: [(&[(&str, &str)], &str, &str, &str); 6] = [
+    let cases: [(Variables<'_>, &str, &str, &str); 6] = [
         (&[], "otel_collector", "/v1/traces", "default"),
         (&[(BASE, "http://c:4318")], "c:4318", "/v1/traces", "the signal's path is appended"),
         (&[(BASE, "https://c/base/")], "c", "/base/v1/traces", "to a base, too"),

@@ -47,6 +47,7 @@ fn is_error(span: &Span) -> bool {
 
 const END: StreamEnd<'_> = StreamEnd {
     now: Timestamp::from_unix_nanos(9000),
+    direction: Some(Direction::Outbound),
     request_time: Some(Timestamp::from_unix_nanos(900)),
     request_duration: Some(Duration::from_nanos(5000)),
     backend_latency: Some(Duration::from_nanos(4000)),
@@ -180,6 +181,23 @@ fn rule_29_the_caller_behind_other_proxies_is_the_client() {
     assert_eq!(attributes(&server)["network.peer.address"], "10.0.0.1");
 }
 
+#[test]
+fn direction_is_the_configurations_else_the_listeners() {
+    let inbound = r#"{"start_traces": true, "direction": "inbound"}"#;
+    let cases = [
+        (ROOTS, Some(Direction::Outbound), Some("outbound"), "the listener's"),
+        (inbound, Some(Direction::Outbound), Some("inbound"), "the configuration's"),
+        (inbound, None, Some("inbound"), "the configuration's alone"),
+        (ROOTS, None, None, "nobody knows"),
+    ];
+    for (json, listener, expected, reason) in cases {
+        let pass = start(json, &[]).0.pass.unwrap();
+        for span in decode(pass.end(&StreamEnd { direction: listener, ..END })) {
+            assert_eq!(attributes(&span).get("direction").map(String::as_str), expected, "{reason}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn rule_48_no_header_does_harm_and_every_span_is_valid(
@@ -201,6 +219,7 @@ proptest! {
         pass.record_trailers(&headers);
         let end = StreamEnd {
             now: at(times[1]),
+            direction: None,
             request_time: Some(at(times[2])),
             request_duration: Some(Duration::from_nanos(times[3])),
             backend_latency: Some(Duration::from_nanos(times[4])),
