@@ -278,9 +278,21 @@ mod tests {
     #[test]
     fn a_bad_file_names_the_place_what_was_found_and_what_is_allowed() {
         let rows = [
-            (MESH.replace("\"version\":1,\"name\"", "\"version\":2,\"name\""), "version is 2, expected 1", "version"),
-            (MESH.replace("\"source\":\"a\"", "\"source\":\"x\""), "edges[0].source: service \"x\" is not in", "edge"),
-            (MESH.replace("\"drops\"", "\"eats\""), "unknown variant `eats`, expected one of `instrumented`", "kind"),
+            (
+                MESH.replace("\"version\":1,\"name\"", "\"version\":2,\"name\""),
+                "version is 2, expected 1",
+                "version",
+            ),
+            (
+                MESH.replace("\"source\":\"a\"", "\"source\":\"x\""),
+                "edges[0].source: service \"x\" is not in",
+                "edge",
+            ),
+            (
+                MESH.replace("\"drops\"", "\"eats\""),
+                "unknown variant `eats`, expected one of `instrumented`",
+                "kind",
+            ),
             (MESH.replace("10.0.0.1:80", "10.0.0.1"), "invalid socket address", "no port"),
             (MESH.replace("{\"namespace\":\"n\"}", "3"), "plugin.service is not an object", "service"),
             (MESH.replace("\"meshed\":true,", ""), "missing field `meshed`", "missing"),

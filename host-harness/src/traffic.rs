@@ -159,7 +159,8 @@ impl Exchange {
         let wrong = |field, found: &dyn ToString, allowed| {
             Err(ExchangeError { field, found: found.to_string(), allowed })
         };
-        for (field, value) in [("id", &self.id), ("source", &self.source), ("destination", &self.destination)] {
+        for (field, value) in [("id", &self.id), ("source", &self.source), ("destination", &self.destination)]
+        {
             if value.is_empty() {
                 return wrong(field, &"empty", "a name");
             }
@@ -207,7 +208,8 @@ impl Exchange {
 
     /// Whether this is a gRPC call: its request says so in `content-type`.
     pub fn is_grpc(&self) -> bool {
-        let content_type = self.request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let content_type =
+            self.request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         content_type.is_some_and(|(_, value)| value.starts_with("application/grpc"))
     }
 }

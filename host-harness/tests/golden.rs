@@ -18,7 +18,12 @@ fn check(path: &str, expected: &str) {
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     let line = found.lines().zip(expected.lines()).position(|(found, expected)| found != expected);
-    assert!(found == expected, "{} is out of date from line {:?}: run with UPDATE_GOLDEN=1", path.display(), line);
+    assert!(
+        found == expected,
+        "{} is out of date from line {:?}: run with UPDATE_GOLDEN=1",
+        path.display(),
+        line
+    );
 }
 
 fn schema<T: schemars::JsonSchema>() -> String {

@@ -44,7 +44,8 @@ impl<R: BufRead> JsonLines<R> {
         let exchange: Exchange = serde_json::from_slice(&self.buffer).map_err(|error| {
             let (text, column) = (error.to_string(), error.column());
             // The parser counts lines within the one line that it was given.
-            let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned();
+            let message =
+                text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned();
             TrafficError::Syntax { line, column, message }
         })?;
         exchange.check().map_err(|source| TrafficError::Value { line, source })?;
@@ -95,20 +96,44 @@ mod tests {
     #[test]
     fn a_bad_line_names_itself_what_was_found_and_what_is_allowed() {
         let rows = [
-            (LINE.replace("\"GET\"", "\"G T\""), "request.method is \"G T\", expected a method", "space in method"),
+            (
+                LINE.replace("\"GET\"", "\"G T\""),
+                "request.method is \"G T\", expected a method",
+                "space in method",
+            ),
             (LINE.replace("\"GET\"", "\"\""), "request.method is \"\"", "no method"),
-            (LINE.replace("\"http\"", "\"ftp\""), "request.scheme is \"ftp\", expected \"http\" or", "scheme"),
+            (
+                LINE.replace("\"http\"", "\"ftp\""),
+                "request.scheme is \"ftp\", expected \"http\" or",
+                "scheme",
+            ),
             (LINE.replace(":200", ":199"), "response.status is 199, expected 200 to 599", "informational"),
             (LINE.replace(":200", ":600"), "response.status is 600, expected 200 to 599", "over range"),
             (LINE.replace(":200", ":\"200\""), "invalid type: string \"200\", expected u16", "wrong type"),
-            (LINE.replace("\"parent\"", "\"mother\""), "unknown field `mother`, expected one of `id`", "unknown"),
+            (
+                LINE.replace("\"parent\"", "\"mother\""),
+                "unknown field `mother`, expected one of `id`",
+                "unknown",
+            ),
             (LINE.replace("\"id\":\"1\",", ""), "missing field `id`", "missing"),
             (LINE.replace("\"id\":\"1\"", "\"id\":\"\""), "id is empty, expected a name", "empty name"),
-            (LINE.replace(":5300", ":5199"), "response_end is 5199, expected at least", "ends before it starts"),
-            (LINE.replace(":40", ":5201"), "response_start is 5200, expected at least", "answer before question"),
+            (
+                LINE.replace(":5300", ":5199"),
+                "response_end is 5199, expected at least",
+                "ends before it starts",
+            ),
+            (
+                LINE.replace(":40", ":5201"),
+                "response_start is 5200, expected at least",
+                "answer before question",
+            ),
             (LINE.replace("05:00:00.000000Z", "25:00"), "hour", "no instant"),
             (LINE.replace("2026-", "1926-"), "start is 1926", "before the epoch"),
-            (LINE.replace("x-b3-sampled", "x b3"), "request.headers is \"x b3\", expected header names", "header"),
+            (
+                LINE.replace("x-b3-sampled", "x b3"),
+                "request.headers is \"x b3\", expected header names",
+                "header",
+            ),
             ("{".to_owned(), "EOF while parsing", "cut off"),
         ];
         for (line, expected, reason) in rows {

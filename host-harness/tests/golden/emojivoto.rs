@@ -91,7 +91,8 @@ impl Generator {
     fn page(&mut self, source: &str, start: u64, path: &str) -> u64 {
         let page = self.reserve();
         let called = start + WAY + self.between(120, 400);
-        let answered = self.call(page, "web", "emoji", called, format!("{EMOJI}ListAll"), Answer::grpc(4_812));
+        let answered =
+            self.call(page, "web", "emoji", called, format!("{EMOJI}ListAll"), Answer::grpc(4_812));
         self.finish_page(page, source, start, path, answered, Answer::json(200, 6_903))
     }
 
@@ -101,7 +102,8 @@ impl Generator {
         let (shortcode, method) = CHOICES[index];
         let page = self.reserve();
         let called = start + WAY + self.between(100, 350);
-        let found = self.call(page, "web", "emoji", called, format!("{EMOJI}FindByShortcode"), Answer::grpc(32));
+        let found =
+            self.call(page, "web", "emoji", called, format!("{EMOJI}FindByShortcode"), Answer::grpc(32));
         let called = found + self.between(60, 240);
         let failed = Answer { status: 200, body_bytes: 0, grpc: Some(("2", "ERROR")) };
         let answer = if doughnut { failed } else { Answer::grpc(5) };
@@ -151,7 +153,15 @@ impl Generator {
         index
     }
 
-    fn finish_page(&mut self, page: usize, source: &str, start: u64, path: &str, called: u64, answer: Answer) -> u64 {
+    fn finish_page(
+        &mut self,
+        page: usize,
+        source: &str,
+        start: u64,
+        path: &str,
+        called: u64,
+        answer: Answer,
+    ) -> u64 {
         let response_start = called + self.between(80, 420) + WAY - start;
         let response_end = response_start + self.between(20, 140);
         let mut headers = own_headers(&[("user-agent", agent(source)), ("accept-encoding", "gzip")]);
@@ -167,7 +177,8 @@ impl Generator {
         let length = answer.body_bytes.to_string();
         exchange.response.status = answer.status;
         exchange.response.body_bytes = answer.body_bytes;
-        exchange.response.headers = own_headers(&[("content-type", "application/json"), ("content-length", &length)]);
+        exchange.response.headers =
+            own_headers(&[("content-type", "application/json"), ("content-length", &length)]);
         exchange.timing_us = Timing { request_end: 0, response_start, response_end };
         start + response_end
     }
@@ -176,11 +187,13 @@ impl Generator {
     fn call(&mut self, page: usize, source: &str, to: &str, start: u64, path: String, answer: Answer) -> u64 {
         let index = self.reserve();
         // One call in sixteen is slow: a tail, as real services have.
-        let work = self.between(250, 1_600) + if self.between(0, 16) == 0 { self.between(2_000, 14_000) } else { 0 };
+        let work =
+            self.between(250, 1_600) + if self.between(0, 16) == 0 { self.between(2_000, 14_000) } else { 0 };
         let request_end = self.between(8, 60);
         let response_start = 2 * WAY + request_end + work;
         let response_end = response_start + self.between(10, 60);
-        let names = [("content-type", "application/grpc"), ("user-agent", "grpc-go/1.41.0"), ("te", "trailers")];
+        let names =
+            [("content-type", "application/grpc"), ("user-agent", "grpc-go/1.41.0"), ("te", "trailers")];
         let mut headers = own_headers(&names);
         headers.extend(self.context_headers(true));
         let request_bytes = if path.ends_with("FindByShortcode") { 18 } else { 5 };
@@ -208,12 +221,17 @@ impl Generator {
         let (mut trace, mut span) = ([0; 16], [0; 8]);
         self.random.fill_bytes(&mut trace);
         self.random.fill_bytes(&mut span);
-        let (trace_hex, span_hex) = (hex::encode(trace), hex::encode(span));
+        let trace_hex = format!("{:032x}", u128::from_be_bytes(trace));
+        let span_hex = format!("{:016x}", u64::from_be_bytes(span));
         match (self.variant, grpc) {
-            (Variant::W3c, _) => own_headers(&[("traceparent", &format!("00-{trace_hex}-{span_hex}-01"))]),
-            (Variant::B3, false) => {
-                own_headers(&[("x-b3-traceid", &trace_hex), ("x-b3-spanid", &span_hex), ("x-b3-sampled", "1")])
+            (Variant::W3c, _) => {
+                own_headers(&[("traceparent", format!("00-{trace_hex}-{span_hex}-01").as_str())])
             }
+            (Variant::B3, false) => own_headers(&[
+                ("x-b3-traceid", &trace_hex),
+                ("x-b3-spanid", &span_hex),
+                ("x-b3-sampled", "1"),
+            ]),
             (Variant::B3, true) => {
                 let mut bytes = vec![0, 0];
                 bytes.extend(trace);
@@ -251,7 +269,11 @@ impl Generator {
 }
 
 fn agent(source: &str) -> &'static str {
-    if source == "browser" { "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0" } else { "Go-http-client/1.1" }
+    if source == "browser" {
+        "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+    } else {
+        "Go-http-client/1.1"
+    }
 }
 
 fn own_headers(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
