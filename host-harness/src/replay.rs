@@ -17,6 +17,8 @@ mod propagation;
 mod queue;
 mod schedule;
 mod stopwatch;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

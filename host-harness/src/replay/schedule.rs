@@ -301,3 +301,131 @@ fn finished(exchange: &Exchange) -> Timestamp {
 fn nanos(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MESH: &str = r#"{"version":1,"name":"m","latency":{"loopback_us":10,"proxy_us":100,"wire_us":50},
+      "services":{"a":{"meshed":true,"address":"10.0.0.1:80","application":{"kind":"drops"}},
+                  "b":{"meshed":true,"address":"10.0.0.2:80","application":{"kind":"drops"}},
+                  "c":{"meshed":false,"address":"10.0.0.3:80","application":{"kind":"drops"}}}}"#;
+
+    fn mesh() -> Topology {
+        Topology::from_json(MESH.as_bytes()).unwrap()
+    }
+
+    /// A call that begins `at` microseconds after a fixed instant, and its timings.
+    fn exchange(id: &str, parent: Option<&str>, between: [&str; 2], at: i64, timing: [u64; 3]) -> Exchange {
+        let [request_end, response_start, response_end] = timing;
+        let json = serde_json::json!({
+            "id": id, "parent": parent, "source": between[0], "destination": between[1],
+            "start": jiff::Timestamp::from_microsecond(1_000_000_000 + at).unwrap(),
+            "request": {"method": "GET", "scheme": "http", "authority": between[1], "path": "/"},
+            "response": {"status": 200},
+            "timing_us": {"request_end": request_end, "response_start": response_start, "response_end": response_end},
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn plan(exchanges: Vec<Exchange>) -> Result<Plan, ReplayError> {
+        Plan::new(&mesh(), exchanges.into_iter().map(Ok))
+    }
+
+    fn us(instant: Timestamp) -> f64 {
+        instant.as_unix_nanos() as f64 / 1e3 - 1e9
+    }
+
+    #[test]
+    fn a_long_exchange_gets_the_whole_latencies() {
+        let plan = plan(vec![exchange("1", None, ["a", "b"], 0, [5, 900, 1_000])]).unwrap();
+        let passage = &plan.passages[0];
+        let at = |hop: &Hop| {
+            [hop.arrives, hop.forwards, hop.request_end, hop.response_start, hop.response_end].map(us)
+        };
+        assert_eq!(at(&passage.hops[0]), [10.0, 110.0, 115.0, 890.0, 990.0], "loopback, then the proxy");
+        assert_eq!(at(&passage.hops[1]), [160.0, 260.0, 265.0, 740.0, 840.0], "and the wire");
+        assert_eq!([passage.arrived, passage.answered].map(us), [270.0, 730.0]);
+        assert_eq!([passage.sent, passage.finished].map(us), [0.0, 1_000.0]);
+    }
+
+    #[test]
+    fn a_short_exchange_gets_half_of_its_time() {
+        let plan = plan(vec![exchange("1", None, ["a", "b"], 0, [0, 100, 100])]).unwrap();
+        let passage = &plan.passages[0];
+        assert_eq!([passage.arrived, passage.answered].map(us), [50.0, 50.0]);
+    }
+
+    #[test]
+    fn a_request_arrives_before_the_calls_that_it_causes() {
+        let outer = exchange("1", None, ["a", "b"], 0, [0, 1_000, 1_000]);
+        let inner = exchange("2", Some("1"), ["b", "c"], 40, [0, 930, 930]);
+        let plan = plan(vec![outer, inner]).unwrap();
+        let passage = &plan.passages[0];
+        assert_eq!(
+            [passage.arrived, passage.answered].map(us),
+            [20.0, 985.0],
+            "half of the 40 and of the 30"
+        );
+        let hop = plan.passages[1].hops[0];
+        assert_eq!(
+            plan.proxies[hop.proxy],
+            ProxyId { workload: "b".to_owned(), direction: Direction::Outbound }
+        );
+        assert_eq!(plan.passages[1].hops.len(), 1, "c has no proxy");
+    }
+
+    #[test]
+    fn a_recording_that_does_not_fit_is_refused_with_its_place() {
+        let first = || exchange("1", None, ["a", "b"], 0, [0, 9, 9]);
+        let rows = [
+            (exchange("1", None, ["a", "b"], 0, [0, 9, 9]), "an earlier exchange has the same id"),
+            (exchange("2", Some("3"), ["b", "c"], 0, [0, 9, 9]), "parent is \"3\", expected the id of"),
+            (
+                exchange("2", Some("1"), ["a", "b"], 0, [0, 9, 9]),
+                "source is \"a\", but its parent \"1\" was handled by \"b\"",
+            ),
+            (exchange("2", Some("1"), ["b", "c"], -1, [0, 9, 9]), "starts before its parent \"1\""),
+            (
+                exchange("2", None, ["a", "x"], 0, [0, 9, 9]),
+                "destination: service \"x\" is not in the topology, which has a, b, c",
+            ),
+        ];
+        for (second, expected) in rows {
+            let error = plan(vec![first(), second]).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_was_recorded_causes_come_before_effects(
+            timing in proptest::array::uniform3(0_u64..3_000),
+            inner in proptest::array::uniform3(0_u64..3_000),
+            at in 0_i64..3_000,
+            callee in prop::sample::select(vec!["a", "b", "c"]),
+        ) {
+            let [mut timing, mut inner] = [timing, inner];
+            timing.sort_unstable();
+            inner.sort_unstable();
+            let outer = exchange("1", None, ["a", "b"], 0, timing);
+            let inner = exchange("2", Some("1"), ["b", callee], at, inner);
+            let plan = plan(vec![outer, inner]).unwrap();
+            for passage in &plan.passages {
+                let mut nested: Vec<_> = passage.hops.iter().map(|hop| (hop.arrives, hop.response_end)).collect();
+                nested.insert(0, (passage.sent, passage.finished));
+                nested.push((passage.arrived, passage.answered));
+                for pair in nested.windows(2) {
+                    prop_assert!(pair[0].0 <= pair[1].0 && pair[1].1 <= pair[0].1, "{nested:?}");
+                }
+                for hop in &passage.hops {
+                    let order = [hop.arrives, hop.forwards, hop.request_end, hop.response_start, hop.response_end];
+                    prop_assert!(order.is_sorted(), "{hop:?}");
+                }
+            }
+            prop_assert!(plan.passages[0].arrived <= plan.passages[1].sent);
+        }
+    }
+}
