@@ -13,10 +13,11 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::attributes::url::QueryPolicy;
+use crate::batch::BatchLimits;
 use crate::propagation::Propagator;
 use crate::sampler::Sampler;
 
-pub use environment::Environment;
+use environment::Environment;
 pub use raw::{
     RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawQuery,
     RawRootDecision, RawSampling, RawService, RawSpans,
@@ -135,6 +136,18 @@ pub struct ExportConfig {
     pub max_attempts: u32,
 }
 
+impl ExportConfig {
+    /// The bounds of the queue before the export.
+    pub fn limits(&self) -> BatchLimits {
+        BatchLimits {
+            max_batch_spans: self.max_batch_spans,
+            max_delay: self.max_delay,
+            max_queue_spans: self.max_queue_spans,
+            max_queue_bytes: self.max_queue_bytes,
+        }
+    }
+}
+
 /// Why a configuration is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -193,3 +206,6 @@ impl fmt::Display for Warning {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

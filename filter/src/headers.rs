@@ -83,6 +83,9 @@ fn take(text: &[u8], len: usize) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]

@@ -264,3 +264,6 @@ fn concat<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

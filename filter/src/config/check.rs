@@ -38,6 +38,10 @@ pub(super) fn format_by_name(name: &str) -> Option<Format> {
 
 /// Checks `raw`.
 pub(super) fn check(raw: RawConfig, warnings: &mut Vec<Warning>) -> Result<Config, ConfigError> {
+    if raw.propagation.extract.is_empty() {
+        let problem = "is empty: no context is read, all requests are untraced or roots".to_owned();
+        warnings.push(Warning::Ignored { name: "propagation.extract".to_owned(), problem });
+    }
     Ok(Config {
         propagator: propagator(&raw.propagation)?,
         resource: resource(&raw)?,

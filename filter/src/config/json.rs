@@ -200,7 +200,7 @@ impl Section<'_, '_> {
                 }
                 Ok(())
             }
-            Some(other) => Err(refuse(&path, &other, "an object of strings")),
+            Some(other) => Err(refuse(&path, &Value::from(kind(&other)), "an object of strings")),
             None => Ok(()),
         }
     }
@@ -208,7 +208,7 @@ impl Section<'_, '_> {
     fn expand(&mut self, path: &str, value: Value) -> Result<String, ConfigError> {
         match value {
             Value::String(text) => Ok(self.env.expand(&text, path, self.warnings)),
-            other => Err(refuse(path, &other, "a string")),
+            other => Err(refuse(path, &Value::from(kind(&other)), "a string")),
         }
     }
 
@@ -297,6 +297,18 @@ impl Section<'_, '_> {
             };
             self.warnings.push(Warning::UnknownKey { path, hint });
         }
+    }
+}
+
+/// What `value` is, for where it may be a secret.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
     }
 }
 

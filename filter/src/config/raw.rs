@@ -9,6 +9,7 @@ use super::schema;
 /// Configuration of the Meshspan filter.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema), schemars(default))]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(title = "Configuration of the Meshspan filter"))]
 pub struct RawConfig {
     /// Version of this format.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 1)))]

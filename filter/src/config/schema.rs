@@ -44,7 +44,8 @@ fn collect(schema: &Value, prefix: &str, rows: &mut Vec<String>) {
             collect(property, &format!("{path}."), rows);
             continue;
         }
-        let default = property.get("default").map_or_else(String::new, |value| format!("`{value}`"));
+        let default = property.get("default").filter(|value| !value.is_null());
+        let default = default.map_or_else(|| "none".to_owned(), |value| format!("`{value}`"));
         let mut meaning = text(property, "description");
         for choice in choices(property).filter(|choice| choice.get("description").is_some()) {
             meaning.push_str(&format!(" {}: {}", kind(choice), text(choice, "description")));
@@ -80,6 +81,9 @@ fn kind(schema: &Value) -> String {
     if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
         let members = properties.iter().map(|(key, value)| format!("\"{key}\": {}", kind(value)));
         return format!("{{{}}}", members.collect::<Vec<_>>().join(", "));
+    }
+    if let Some(only) = schema.get("minimum").filter(|least| schema.get("maximum") == Some(least)) {
+        return format!("`{only}`");
     }
     let bounds = ["minimum", "maximum"].map(|key| schema.get(key).map(Value::to_string));
     let name = match schema.get("type") {

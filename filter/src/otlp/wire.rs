@@ -7,12 +7,17 @@ const LENGTH_DELIMITED: u32 = 2;
 const FIXED32: u32 = 5;
 
 /// Appends `value` in base 128, least significant group first.
-pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
+fn varint(out: &mut Vec<u8>, value: u64) {
+    out.extend(groups(value));
+}
+
+/// The 1 to 10 groups of seven bits of `value`.
+fn groups(value: u64) -> impl Iterator<Item = u8> {
+    let count = (u64::BITS - (value | 1).leading_zeros()).div_ceil(7);
+    (0..count).map(move |i| {
+        let more = if i + 1 < count { 0x80 } else { 0 };
+        (value >> (7 * i)) as u8 & 0x7f | more
+    })
 }
 
 fn tag(out: &mut Vec<u8>, field: u32, wire_type: u32) {
@@ -51,11 +56,11 @@ pub(super) fn length(out: &mut Vec<u8>, field: u32, len: usize) {
 
 /// Appends the message that `body` writes.
 pub(super) fn message(out: &mut Vec<u8>, field: u32, body: impl FnOnce(&mut Vec<u8>)) {
+    tag(out, field, LENGTH_DELIMITED);
     let start = out.len();
     body(out);
-    let mut head = Vec::with_capacity(8);
-    length(&mut head, field, out.len() - start);
-    out.splice(start..start, head);
+    let len = (out.len() - start) as u64;
+    out.splice(start..start, groups(len));
 }
 
 /// One field of an encoded message.

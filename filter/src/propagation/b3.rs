@@ -210,3 +210,110 @@ impl<'a> Carrier<'a> for Multi<'a> {
         self.flags.remove(FLAGS, out);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use IncomingDecision::{Accept, Debug, Defer, Deny};
+
+    const TRACE: &str = "80f198ee56343ba864fe8b2a57d3eff7";
+    const SPAN: &str = "e457b5a2e4d86bd1";
+
+    fn expand(text: &str) -> String {
+        text.replace("{T}", TRACE).replace("{S}", SPAN)
+    }
+
+    #[test]
+    fn rules_16_to_19_single_is_read() {
+        let low = format!("0000000000000000{SPAN}");
+        let rows = [
+            ("{T}-{S}", Some(TRACE), Defer, "rule 17: no state leaves it to us"),
+            ("{T}-{S}-1", Some(TRACE), Accept, "the specification's own example"),
+            ("{T}-{S}-0", Some(TRACE), Deny, "deny"),
+            ("{T}-{S}-d", Some(TRACE), Debug, "rule 18: debug"),
+            ("{T}-{S}-true", Some(TRACE), Accept, "rule 17: what old tracers send"),
+            ("{T}-{S}-False", Some(TRACE), Deny, "rule 17: in any case"),
+            ("{T}-{S}-1-05e3ac9a4f6e3b90", Some(TRACE), Accept, "with a parent span id"),
+            ("{T}-{S}-1-0000000000000000", Some(TRACE), Accept, "a root's parent as some write it"),
+            ("{S}-{S}-1", Some(low.as_str()), Accept, "rule 16: 64 bits"),
+            ("0", None, Deny, "rule 19: a decision alone"),
+            ("1", None, Accept, "rule 19: a decision alone"),
+            ("d", None, Debug, "rule 19: a decision alone"),
+        ];
+        for (text, trace_id, decision, reason) in rows {
+            let (parent, found) = parse_single(expand(text).as_bytes()).expect(reason);
+            assert_eq!(parent.map(|parent| parent.trace_id.to_string()).as_deref(), trace_id, "{reason}");
+            assert!(
+                parent.is_none_or(|parent| parent.span_id.to_string() == SPAN && !parent.random),
+                "{reason}"
+            );
+            assert_eq!(found, decision, "{reason}");
+        }
+    }
+
+    #[test]
+    fn rules_16_to_19_single_is_read_strictly() {
+        let length = |expected, found| IdError::Length { expected, found };
+        let rows = [
+            ("", B3Error::Fields, "empty"),
+            ("2", B3Error::Fields, "no decision"),
+            ("{T}", B3Error::Fields, "a trace id alone"),
+            ("D", B3Error::Fields, "states are lower case"),
+            ("1-", B3Error::TraceId(length(32, 1)), "a decision and a dash"),
+            ("{T}-", B3Error::SpanId(length(16, 0)), "no span id"),
+            ("-{S}-1", B3Error::TraceId(length(32, 0)), "no trace id"),
+            ("{T}0-{S}", B3Error::TraceId(length(32, 33)), "a trace id too long"),
+            ("{S}0-{S}", B3Error::TraceId(length(32, 17)), "neither 16 nor 32 digits"),
+            ("80F198EE56343BA864FE8B2A57D3EFF7-{S}", B3Error::TraceId(IdError::Alphabet), "B3 is lower-hex"),
+            ("E457B5A2E4D86BD1-{S}", B3Error::TraceId(IdError::Alphabet), "B3 is lower-hex, 64 bits too"),
+            ("{T}-E457B5A2E4D86BD1", B3Error::SpanId(IdError::Alphabet), "B3 is lower-hex"),
+            ("00000000000000000000000000000000-{S}", B3Error::TraceId(IdError::Zero), "zero trace id"),
+            ("0000000000000000-{S}", B3Error::TraceId(IdError::Zero), "zero trace id of 64 bits"),
+            ("{T}-0000000000000000", B3Error::SpanId(IdError::Zero), "zero span id"),
+            ("{T}-{S}-", B3Error::State, "an empty state"),
+            ("{T}-{S}-2", B3Error::State, "an unknown state"),
+            ("{T}-{S}-11", B3Error::State, "a state too long"),
+            ("{T}-{S}-{S}", B3Error::State, "a parent in the state's place"),
+            ("{T}-{S}-1-{S}0", B3Error::ParentSpanId(length(16, 17)), "a parent too long"),
+            ("{T}-{S}-1-{S}-1", B3Error::Fields, "a fifth field"),
+            ("{T}-{S}-\u{e9}", B3Error::State, "not ASCII"),
+        ];
+        for (text, error, reason) in rows {
+            assert_eq!(parse_single(expand(text).as_bytes()), Err(error), "{reason}");
+        }
+    }
+
+    #[test]
+    fn rules_17_to_19_multi_is_read() {
+        let ids = [(TRACE_ID, TRACE), (SPAN_ID, SPAN)];
+        type Row<'a> = (&'a [(&'a str, &'a str)], Option<IncomingDecision>, &'a str);
+        let rows: [Row<'_>; 12] = [
+            (&[], Some(Defer), "no state leaves it to us"),
+            (&[(SAMPLED, "")], Some(Defer), "an empty state says as much as none"),
+            (&[(SAMPLED, "1")], Some(Accept), "accept"),
+            (&[(SAMPLED, " 0\t")], Some(Deny), "white space around"),
+            (&[(SAMPLED, "TRUE")], Some(Accept), "rule 17: in any case"),
+            (&[(SAMPLED, "d")], Some(Debug), "rule 17: the single header's word"),
+            (&[(SAMPLED, "2")], None, "an unknown state"),
+            (&[(FLAGS, "1")], Some(Debug), "rule 18"),
+            (&[(SAMPLED, "0"), (FLAGS, "1")], Some(Debug), "rule 18: debug implies accept"),
+            (&[(SAMPLED, "0"), (FLAGS, "0")], Some(Deny), "other flags say nothing"),
+            (&[(PARENT_SPAN_ID, "x")], Some(Defer), "the parent's parent is not read"),
+            (&[(SPAN_ID, SPAN)], None, "two span ids name no one parent"),
+        ];
+        for (more, expected, reason) in rows {
+            let mut multi = Multi::default();
+            for (name, value) in ids.iter().chain(more) {
+                multi.offer(name.as_bytes(), value.as_bytes());
+            }
+            let found = match multi.read() {
+                Reading::Valid(context) => Some(context.decision),
+                Reading::Invalid | Reading::Absent => None,
+            };
+            assert_eq!(found, expected, "{reason}");
+        }
+    }
+}

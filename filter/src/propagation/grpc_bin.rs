@@ -140,3 +140,75 @@ impl<'a> Carrier<'a> for Carried<'a> {
         self.0.remove(NAME, out);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    const TRACE: [u8; 18] = *b"\x00\x00\x4b\xf9\x2f\x35\x77\xb3\x4d\xa6\xa3\xce\x92\x9d\x0e\x0e\x47\x36";
+    const SPAN: [u8; 9] = *b"\x01\x00\xf0\x67\xaa\x0b\xa9\x02\xb7";
+
+    fn encoded(parts: &[&[u8]]) -> String {
+        BASE64.encode(parts.concat())
+    }
+
+    #[test]
+    fn the_binary_form_is_read() {
+        let rows = [
+            (
+                "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE".to_owned(),
+                true,
+                "as grpc-go sends it, without padding",
+            ),
+            ("AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE=".to_owned(), true, "with padding"),
+            (encoded(&[&TRACE, &SPAN, b"\x02\x00"]), false, "not sampled"),
+            (encoded(&[&TRACE, &SPAN]), false, "options that are not there are 0"),
+            (encoded(&[&TRACE, &SPAN, b"\x02\xff"]), true, "other options are not known"),
+            (encoded(&[&TRACE, &SPAN, b"\x03\x02\x01"]), false, "an unknown field ends the reading"),
+            (encoded(&[&TRACE, &SPAN, b"\x02\x01", &[9; 29]]), true, "as long as may be"),
+        ];
+        for (value, expected, reason) in rows {
+            let (parent, sampled) = parse(value.as_bytes()).expect(reason);
+            assert_eq!(parent.trace_id.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736", "{reason}");
+            assert_eq!(parent.span_id.to_string(), "00f067aa0ba902b7", "{reason}");
+            assert_eq!((parent.random, sampled), (false, expected), "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_binary_form_is_read_strictly() {
+        let valid = "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE";
+        let rows = [
+            (String::new(), GrpcBinError::Version, "empty"),
+            (encoded(&[&[0]]), GrpcBinError::Missing, "a version alone"),
+            (encoded(&[&[1], &TRACE[1..], &SPAN]), GrpcBinError::Version, "another version"),
+            (encoded(&[&TRACE]), GrpcBinError::Missing, "no span id"),
+            (encoded(&[&[0], &SPAN]), GrpcBinError::Missing, "no trace id"),
+            (
+                encoded(&[&[0, 7], &TRACE[1..], &SPAN]),
+                GrpcBinError::Missing,
+                "an unknown field before the ids",
+            ),
+            (encoded(&[&TRACE[..17]]), GrpcBinError::Truncated, "a trace id cut short"),
+            (encoded(&[&TRACE, &SPAN[..8]]), GrpcBinError::Truncated, "a span id cut short"),
+            (encoded(&[&TRACE, &SPAN, &[2]]), GrpcBinError::Truncated, "options cut short"),
+            (encoded(&[&[0; 18], &SPAN]), GrpcBinError::Id(IdError::Zero), "zero trace id"),
+            (
+                encoded(&[&TRACE, &[1, 0, 0, 0, 0, 0, 0, 0, 0]]),
+                GrpcBinError::Id(IdError::Zero),
+                "zero span id",
+            ),
+            (encoded(&[&TRACE, &SPAN, &[2, 1], &[9; 30]]), GrpcBinError::Base64, "too long"),
+            (format!("{valid},{valid}"), GrpcBinError::Base64, "two joined"),
+            (format!("{valid}=="), GrpcBinError::Base64, "too much padding"),
+            (valid.replace('+', "-"), GrpcBinError::Base64, "the URL-safe alphabet"),
+            ("AABL\u{ff}".to_owned(), GrpcBinError::Base64, "not ASCII"),
+        ];
+        for (value, error, reason) in rows {
+            assert_eq!(parse(value.as_bytes()).map(|_| ()), Err(error), "{reason}");
+        }
+    }
+}

@@ -121,3 +121,133 @@ fn join(mut members: Vec<(&str, &str)>) -> TraceState {
     }
     TraceState(list)
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn parsed(list: &str) -> Result<String, TraceStateError> {
+        parse([list.as_bytes()]).map(|state| state.as_str().to_owned())
+    }
+
+    #[test]
+    fn rule_12_the_grammar_is_kept() {
+        use TraceStateError::{Key, NoValue, Value};
+        let long = |len| "z".repeat(len);
+        let rows = [
+            ("foo=1,bar=2".to_owned(), Ok(()), "two members"),
+            ("az09_-*/@=1".to_owned(), Ok(()), "every kind of key character"),
+            ("0=1".to_owned(), Ok(()), "a key may begin with a digit"),
+            ("foo@=1,a@b@c=2,t@vvvvvvvvvvvvvvv=3".to_owned(), Ok(()), "Level 2: @ is a character as others"),
+            (
+                (' '..='~').filter(|c| !",=".contains(*c)).fold("k=".to_owned(), |s, c| s + &c.to_string()),
+                Ok(()),
+                "every value character",
+            ),
+            (format!("{}=1", long(256)), Ok(()), "a key of 256"),
+            (format!("{}=1", long(257)), Err(Key), "a key of 257"),
+            (format!("k={}", long(256)), Ok(()), "a value of 256"),
+            (format!("k={}", long(257)), Err(Value), "a value of 257"),
+            ("foo".to_owned(), Err(NoValue), "no value"),
+            ("=1".to_owned(), Err(Key), "no key"),
+            ("foo=,bar=2".to_owned(), Err(Value), "an empty value"),
+            ("foo= ".to_owned(), Err(Value), "a value of white space"),
+            ("foo=1=2".to_owned(), Err(Value), "two equals signs"),
+            ("foo =1".to_owned(), Err(Key), "a space in a key"),
+            ("FOO=1".to_owned(), Err(Key), "an upper-case key"),
+            ("foo.bar=1".to_owned(), Err(Key), "a dot in a key"),
+            ("@foo=1".to_owned(), Err(Key), "a key that begins with @"),
+            ("_foo=1".to_owned(), Err(Key), "a key that begins with a mark"),
+            ("foo=a\tb".to_owned(), Err(Value), "a tab in a value"),
+            ("foo=\u{7f}".to_owned(), Err(Value), "a control character"),
+            ("foo=\u{e9}".to_owned(), Err(Value), "not ASCII"),
+            ("ok=1,foo".to_owned(), Err(NoValue), "one bad member drops all"),
+        ];
+        for (list, expected, reason) in rows {
+            assert_eq!(parsed(&list), expected.map(|()| list.clone()), "{reason}");
+        }
+    }
+
+    #[test]
+    fn rules_10_11_lists_are_joined_and_cleaned() {
+        let rows: [(&[&str], &str, &str); 7] = [
+            (&["a=1", "b=2", "c=3"], "a=1,b=2,c=3", "several headers, in order"),
+            (&["", "a=1,,", " ,\t", "b=2"], "a=1,b=2", "empty members and headers"),
+            (&["a=1 \t , \t b=2,\tc= 3 "], "a=1,b=2,c= 3", "white space around members, not before values"),
+            (&["a=1,b=2,a=3"], "a=1,b=2", "of one key twice, the first is the most recent"),
+            (&["a=1", "a=1"], "a=1", "also over several headers"),
+            (&[], "", "no header"),
+            (&[",,, ,"], "", "nothing but empty members"),
+        ];
+        for (values, expected, reason) in rows {
+            let state = parse(values.iter().map(|value| value.as_bytes()));
+            assert_eq!(state.map(|state| state.as_str().to_owned()).as_deref(), Ok(expected), "{reason}");
+        }
+        let list = |members| (0..members).map(|n| format!("k{n}={n}")).collect::<Vec<_>>().join(",");
+        assert!(parsed(&list(32)).is_ok(), "32 members are allowed");
+        assert_eq!(parsed(&list(33)), Err(TraceStateError::TooMany));
+        assert!(parsed(&list(32).replace(',', ",,")).is_ok(), "empty members do not count");
+    }
+
+    #[test]
+    fn rule_13_whole_entries_go_when_a_list_is_too_long() {
+        type Row<'a> = (&'a [(char, usize)], &'a str, &'a str);
+        let entry = |key: char, len: usize| format!("{key}={}", "v".repeat(len - 2));
+        let list = |sizes: &[(char, usize)]| {
+            sizes.iter().map(|(key, len)| entry(*key, *len)).collect::<Vec<_>>().join(",")
+        };
+        let rows: [Row<'_>; 7] = [
+            (
+                &[('a', 127), ('b', 127), ('c', 127), ('d', 128), ('e', 9)],
+                "abcd",
+                "512 are left, commas and all",
+            ),
+            (&[('a', 255), ('b', 256)], "ab", "512 characters are propagated"),
+            (&[('a', 256), ('b', 256)], "a", "513 are not; of two long ones the last goes"),
+            (&[('a', 128), ('b', 129), ('c', 128), ('d', 128)], "acd", "longer than 128 goes first"),
+            (&[('a', 200), ('b', 100), ('c', 200), ('d', 100)], "abd", "no more than needed"),
+            (&[('a', 128), ('b', 128), ('c', 128), ('d', 128)], "abc", "then from the end"),
+            (
+                &[('a', 100), ('b', 128), ('c', 128), ('d', 128), ('e', 9), ('f', 128)],
+                "abcde",
+                "from the end",
+            ),
+        ];
+        for (sizes, kept, reason) in rows {
+            let state = parsed(&list(sizes)).expect(reason);
+            let keys: String = state.split(',').filter_map(|member| member.chars().next()).collect();
+            assert_eq!(keys, kept, "{reason}");
+        }
+        assert_eq!(
+            parsed(&format!("{}={}", "k".repeat(256), "v".repeat(256))).as_deref(),
+            Ok(""),
+            "alone too long"
+        );
+    }
+
+    #[test]
+    fn rules_11_13_a_modified_key_moves_to_the_head() {
+        let full = (0..32).map(|n| format!("k{n}={n}")).collect::<Vec<_>>().join(",");
+        let rows = [
+            ("", "ot", "th:0", Ok("ot=th:0"), "the first entry"),
+            ("a=1,b=2", "ot", "th:0", Ok("ot=th:0,a=1,b=2"), "a new entry goes to the left"),
+            ("a=1,ot=rv:1,b=2", "ot", "th:0", Ok("ot=th:0,a=1,b=2"), "a modified one too"),
+            ("a=1", "Ot", "1", Err(TraceStateError::Key), "keys are checked"),
+            ("a=1", "ot", "1 ", Err(TraceStateError::Value), "values are checked"),
+        ];
+        for (list, key, value, expected, reason) in rows {
+            let state = parse([list.as_bytes()]).expect(reason).with(key, value);
+            assert_eq!(state.as_ref().map(TraceState::as_str), expected.as_ref().copied(), "{reason}");
+            assert_eq!(
+                state.ok().and_then(|s| s.value(key).map(str::to_owned)),
+                expected.ok().map(|_| value.to_owned())
+            );
+        }
+        let state = parse([full.as_bytes()]).unwrap().with("ot", "1").unwrap();
+        assert_eq!(state.value("k30"), Some("30"));
+        assert_eq!(state.value("k31"), None, "the 33rd member drops the right-most");
+    }
+}

@@ -131,3 +131,88 @@ impl<'a> Carrier<'a> for Carried<'a> {
         self.tracestate.remove(TRACESTATE, out);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::propagation::trim;
+
+    const VALID: &[u8; LEN] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    /// `VALID` with `patch` written over it at `at`.
+    fn patched(at: usize, patch: &[u8]) -> Vec<u8> {
+        let mut value = VALID.to_vec();
+        value[at..at + patch.len()].copy_from_slice(patch);
+        value
+    }
+
+    #[test]
+    fn rules_02_to_05_traceparent_is_read_strictly() {
+        use TraceparentError::*;
+        let alphabet = IdError::Alphabet;
+        let rows: [(Vec<u8>, TraceparentError, &str); 24] = [
+            (vec![], Length(0), "empty"),
+            (VALID[..54].to_vec(), Length(54), "one character short"),
+            ([VALID.as_slice(), b"0"].concat(), Length(56), "rule 3: one character more"),
+            ([VALID.as_slice(), b"-"].concat(), Length(56), "rule 3: a trailing dash"),
+            ([VALID.as_slice(), b"-x"].concat(), Length(57), "rule 3: a fifth field"),
+            ([VALID.as_slice(), b"\n"].concat(), Length(56), "a line end is no white space here"),
+            (patched(0, b"ff"), Version, "rule 4: ff"),
+            (patched(0, b"FF"), Version, "upper case"),
+            (patched(0, b"0x"), Version, "not hex"),
+            (patched(0, b"CC"), Version, "a later version in upper case"),
+            (patched(2, b"_"), Delimiter, "after the version"),
+            (patched(35, b"_"), Delimiter, "after the trace id"),
+            (patched(52, b"_"), Delimiter, "after the parent id"),
+            ([&patched(0, b"cc")[..], b"."].concat(), Delimiter, "rule 5: after a later version's flags"),
+            (patched(3, b"4BF9"), TraceId(alphabet), "rule 2: upper case"),
+            (patched(3, b"-"), TraceId(alphabet), "a dash within"),
+            (patched(3, b"\xff\xfe"), TraceId(alphabet), "not ASCII"),
+            (patched(3, &[b'0'; 32]), TraceId(IdError::Zero), "rule 2: zeros"),
+            (patched(36, b"+1"), ParentId(alphabet), "a sign is not a digit"),
+            (patched(36, b"00F0"), ParentId(alphabet), "rule 2: upper case"),
+            (patched(36, &[b'0'; 16]), ParentId(IdError::Zero), "rule 2: zeros"),
+            (patched(53, b"0A"), Flags, "upper case"),
+            (patched(53, b".0"), Flags, "not hex"),
+            (
+                [&patched(0, b"cc")[..54], b"-x"].concat(),
+                Delimiter,
+                "rule 5: a later version's flags too short",
+            ),
+        ];
+        for (value, error, reason) in rows {
+            assert_eq!(parse(&value), Err(error), "{reason}");
+        }
+    }
+
+    #[test]
+    fn rules_05_07_08_traceparent_of_any_version_is_read_by_bit() {
+        let rows: [(Vec<u8>, u8, &str); 7] = [
+            (VALID.to_vec(), 1, "the specification's own example"),
+            (patched(53, b"00"), 0, "not sampled"),
+            (patched(53, b"02"), 2, "rule 8: random"),
+            (patched(53, b"fd"), 1, "rule 7: unknown bits are dropped"),
+            (patched(0, b"01"), 1, "rule 5: the next version"),
+            (patched(0, b"fe"), 1, "rule 5: the last version"),
+            ([&patched(0, b"cc")[..], b"-and \xff more"].concat(), 1, "rule 5: fields of the future"),
+        ];
+        for (value, flags, reason) in rows {
+            let (trace_id, span_id, found) = parse(&value).expect(reason);
+            assert_eq!(trace_id.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736", "{reason}");
+            assert_eq!(span_id.to_string(), "00f067aa0ba902b7", "{reason}");
+            assert_eq!(found.as_byte(), flags, "{reason}");
+        }
+    }
+
+    #[test]
+    fn rule_06_white_space_around_is_spaces_and_tabs() {
+        let rows: [(&[u8], &[u8]); 5] =
+            [(b" \t a\t ", b"a"), (b"a b", b"a b"), (b" \t", b""), (b"", b""), (b"\na\r", b"\na\r")];
+        for (text, expected) in rows {
+            assert_eq!(trim(text), expected);
+        }
+    }
+}
