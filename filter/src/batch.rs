@@ -116,3 +116,83 @@ impl BatchQueue {
         self.dropped
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    const LIMITS: BatchLimits = BatchLimits {
+        max_batch_spans: 3,
+        max_delay: Duration::from_secs(1),
+        max_queue_spans: 5,
+        max_queue_bytes: 50,
+    };
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::default().plus(Duration::from_millis(millis))
+    }
+
+    fn batch(spans: &[u8]) -> Option<Batch> {
+        Some(Batch { spans: spans.to_vec(), count: spans.len() as u32 })
+    }
+
+    #[test]
+    fn rule_45_a_batch_is_due_when_full_or_old() {
+        let mut queue = BatchQueue::new(LIMITS);
+        assert_eq!(queue.take_due(at(5000)), None, "nothing waits");
+        queue.push(at(0), vec![1]);
+        queue.push(at(900), vec![2]);
+        assert_eq!(queue.take_due(at(999)), None, "neither full nor old");
+        assert_eq!(queue.take_due(at(1000)), batch(&[1, 2]), "the oldest has waited for a second");
+        for span in 3..=6 {
+            queue.push(at(2000), vec![span]);
+        }
+        assert_eq!(queue.take_due(at(2000)), batch(&[3, 4, 5]), "three are a whole batch");
+        assert_eq!(queue.take_due(at(2000)), None, "one more is neither full nor old");
+        assert_eq!(queue.take(), batch(&[6]), "shutdown waits for nothing");
+        assert_eq!((queue.take(), queue.len(), queue.bytes()), (None, 0, 0));
+    }
+
+    #[test]
+    fn rule_45_a_clock_that_goes_back_makes_nothing_due() {
+        let mut queue = BatchQueue::new(LIMITS);
+        queue.push(at(5000), vec![1]);
+        assert_eq!(queue.take_due(at(0)), None);
+        assert_eq!(queue.take_due(at(6000)), batch(&[1]));
+    }
+
+    #[test]
+    fn rule_45_a_full_queue_drops_and_counts() {
+        let mut queue = BatchQueue::new(LIMITS);
+        let taken = (0..7).filter(|span| queue.push(at(0), vec![*span])).count();
+        assert_eq!((taken, queue.len(), queue.dropped()), (5, 5, 2), "by number");
+
+        let mut queue = BatchQueue::new(LIMITS);
+        let sizes = [(20, true), (20, true), (11, false), (10, true), (1, false)];
+        for (size, fits) in sizes {
+            assert_eq!(queue.push(at(0), vec![0; size]), fits, "{size} bytes on top of {}", queue.bytes());
+        }
+        assert_eq!((queue.bytes(), queue.dropped()), (50, 2), "by size");
+        queue.take();
+        assert!(queue.push(at(0), vec![0; 50]), "there is room again");
+    }
+
+    #[test]
+    fn rule_44_a_batch_stays_below_the_collectors_limit() {
+        let limits =
+            BatchLimits { max_batch_spans: 100, max_queue_spans: 100, max_queue_bytes: 1 << 30, ..LIMITS };
+        let mut queue = BatchQueue::new(limits);
+        assert!(!queue.push(at(0), vec![0; MAX_BATCH_BYTES + 1]), "fits no message");
+        assert_eq!(queue.dropped(), 1);
+        for _ in 0..3 {
+            assert!(queue.push(at(0), vec![0; MAX_BATCH_BYTES / 2]));
+        }
+        let first = queue.take_due(at(0)).unwrap();
+        assert_eq!((first.count, first.spans.len()), (2, MAX_BATCH_BYTES / 2 * 2), "due for its size");
+        assert_eq!(queue.take_due(at(0)), None, "what is left is small");
+        assert_eq!((queue.len(), queue.bytes()), (1, MAX_BATCH_BYTES / 2));
+    }
+}

@@ -17,7 +17,7 @@ use crate::batch::BatchLimits;
 use crate::propagation::Propagator;
 use crate::sampler::Sampler;
 
-pub use environment::Environment;
+use environment::Environment;
 pub use raw::{
     RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawQuery,
     RawRootDecision, RawSampling, RawService, RawSpans,
@@ -206,3 +206,6 @@ impl fmt::Display for Warning {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,3 +134,6 @@ pub fn decode_response(message: &[u8]) -> PartialSuccess {
     }
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -253,3 +253,6 @@ impl Times {
         Self { server_start, client_start: client_start.clamp(server_start, stream_end), end: stream_end }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,3 +124,118 @@ impl StatusCode {
         matches!(self.0, 2 | 4 | 12..=15)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn headers<'a>(name: &'a str, value: &'a [u8]) -> Headers<'a> {
+        Headers::new(vec![(name.as_bytes(), value)])
+    }
+
+    #[test]
+    fn rule_36_recognizes_grpc_by_its_content_type() {
+        let cases: [(&[u8], bool, &str); 6] = [
+            (b"application/grpc", true, "plain"),
+            (b"application/grpc+proto", true, "with a codec"),
+            (b"application/grpc;charset=utf-8", true, "with a parameter"),
+            (b"application/grpc-web+proto", false, "gRPC-Web has its status in the body"),
+            (b"application/json", false, "something else"),
+            (b"", false, "empty"),
+        ];
+        for (value, expected, reason) in cases {
+            assert_eq!(is_grpc(&headers("content-type", value)), expected, "{reason}");
+        }
+        assert!(!is_grpc(&Headers::default()));
+    }
+
+    #[test]
+    fn rule_36_methods_follow_grpcs_grammar_or_are_other() {
+        let cases: [(&[u8], Option<&str>, &str); 9] = [
+            (
+                b"/emojivoto.v1.VotingService/VoteDoughnut",
+                Some("emojivoto.v1.VotingService/VoteDoughnut"),
+                "emojivoto",
+            ),
+            (b"/S/m_1", Some("S/m_1"), "no package"),
+            (b"/S/", None, "no method"),
+            (b"//m", None, "no service"),
+            (b"/S/m/x", None, "too many parts"),
+            (b"S/m", None, "no leading slash"),
+            (b"/S/m=1", None, "not a name"),
+            (b"/S/\xff", None, "not UTF-8"),
+            (b"", None, "nothing"),
+        ];
+        for (path, named, reason) in cases {
+            let method = Method::parse(path);
+            let mut attributes = Attributes::default();
+            method.record(&mut attributes);
+            assert_eq!(attributes.find(key::RPC_SYSTEM_NAME), Some(&Value::from("grpc")));
+            assert_eq!(method.span_name(), named.unwrap_or("grpc"), "{reason}");
+            assert_eq!(
+                attributes.find(key::RPC_METHOD),
+                Some(&Value::from(named.unwrap_or("_OTHER").to_owned()))
+            );
+            let original = named.is_none().then(|| Value::lossy(path));
+            assert_eq!(attributes.find(key::RPC_METHOD_ORIGINAL), original.as_ref(), "{reason}");
+        }
+    }
+
+    #[test]
+    fn rule_37_statuses_have_names_and_someone_to_blame() {
+        let cases = [
+            ("0", "OK", false, false),
+            ("1", "CANCELLED", true, false),
+            ("2", "UNKNOWN", true, true),
+            ("3", "INVALID_ARGUMENT", true, false),
+            ("4", "DEADLINE_EXCEEDED", true, true),
+            ("5", "NOT_FOUND", true, false),
+            ("6", "ALREADY_EXISTS", true, false),
+            ("7", "PERMISSION_DENIED", true, false),
+            ("8", "RESOURCE_EXHAUSTED", true, false),
+            ("9", "FAILED_PRECONDITION", true, false),
+            ("10", "ABORTED", true, false),
+            ("11", "OUT_OF_RANGE", true, false),
+            ("12", "UNIMPLEMENTED", true, true),
+            ("13", "INTERNAL", true, true),
+            ("14", "UNAVAILABLE", true, true),
+            ("15", "DATA_LOSS", true, true),
+            ("16", "UNAUTHENTICATED", true, false),
+            ("17", "UNKNOWN", true, true),
+            ("+1", "UNKNOWN", true, true),
+            ("300", "UNKNOWN", true, true),
+            ("", "UNKNOWN", true, true),
+        ];
+        for (value, name, client, server) in cases {
+            let code = StatusCode::read(&headers("grpc-status", value.as_bytes())).unwrap();
+            assert_eq!(
+                (code.name(), code.is_client_error(), code.is_server_error()),
+                (name, client, server),
+                "{value}"
+            );
+        }
+        assert_eq!(StatusCode::read(&Headers::default()), None);
+    }
+
+    #[test]
+    fn rule_37_http_statuses_stand_for_grpc_ones() {
+        let cases = [
+            (200, None),
+            (400, Some("INTERNAL")),
+            (401, Some("UNAUTHENTICATED")),
+            (403, Some("PERMISSION_DENIED")),
+            (404, Some("UNIMPLEMENTED")),
+            (429, Some("UNAVAILABLE")),
+            (500, Some("UNKNOWN")),
+            (502, Some("UNAVAILABLE")),
+            (503, Some("UNAVAILABLE")),
+            (504, Some("UNAVAILABLE")),
+        ];
+        for (status, name) in cases {
+            assert_eq!(StatusCode::from_http(status).map(StatusCode::name), name, "{status}");
+        }
+    }
+}

@@ -134,3 +134,84 @@ pub fn full(scheme: &str, authority: &[u8], target: Target<'_>, policy: QueryPol
     }
     url
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn rule_33_redacts_the_values_of_credentials() {
+        let cases = [
+            ("sig=s3cret&page=2", "sig=REDACTED&page=2", "key kept, others untouched"),
+            (
+                "X-Amz-Signature=a&X-Amz-Credential=b&X-Amz-Security-Token=c&AWSAccessKeyId=d&Signature=e&X-Goog-Signature=f",
+                "X-Amz-Signature=REDACTED&X-Amz-Credential=REDACTED&X-Amz-Security-Token=REDACTED&\
+                 AWSAccessKeyId=REDACTED&Signature=REDACTED&X-Goog-Signature=REDACTED",
+                "the whole list",
+            ),
+            ("SIG=a&signature=b", "SIG=a&signature=b", "case-sensitive"),
+            ("sig=a=b&sig=c", "sig=REDACTED&sig=REDACTED", "every one, to its end"),
+            ("%73ig=a", "%73ig=REDACTED", "an encoded name is the same name"),
+            ("%7=a&%=b", "%7=a&%=b", "a broken escape is none"),
+            ("sig", "sig", "no value"),
+            ("&&a=&=b&", "&&a=&=b&", "odd shapes stay"),
+            ("", "", "empty"),
+        ];
+        for (query, expected, reason) in cases {
+            let shown = QueryPolicy::Redact.apply(query.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8_lossy(&shown), expected, "{reason}");
+            assert_eq!(QueryPolicy::Keep.apply(query.as_bytes()).as_deref(), Some(query.as_bytes()));
+            assert_eq!(QueryPolicy::Drop.apply(query.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn splits_request_targets() {
+        type Row<'a> = (&'a str, Option<&'a str>, &'a str, Option<&'a str>, &'a str);
+        let cases: [Row<'_>; 9] = [
+            ("/api/vote?choice=:doughnut:", None, "/api/vote", Some("choice=:doughnut:"), "a query"),
+            ("/a?b?c", None, "/a", Some("b?c"), "only the first question mark"),
+            ("/a?", None, "/a", Some(""), "an empty query is one"),
+            ("/a#token", None, "/a", None, "a fragment is never shown"),
+            ("http://u:p@h:1/a?b", Some("u:p@h:1"), "/a", Some("b"), "absolute form"),
+            ("http://h", Some("h"), "", None, "absolute form without path"),
+            ("/redirect/http://other/x", None, "/redirect/http://other/x", None, "a URL in the path"),
+            ("*", None, "*", None, "OPTIONS for the whole server"),
+            ("", None, "", None, "CONNECT"),
+        ];
+        for (target, authority, path, query, reason) in cases {
+            let expected = Target {
+                authority: authority.map(str::as_bytes),
+                path: path.as_bytes(),
+                query: query.map(str::as_bytes),
+            };
+            assert_eq!(Target::parse(target.as_bytes()), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn rule_33_whole_urls_show_no_userinfo() {
+        let cases = [
+            ("h:80", "/a?sig=x&b=1", QueryPolicy::Redact, "https://h:80/a?sig=REDACTED&b=1", "redacted"),
+            ("h", "/a?sig=x", QueryPolicy::Keep, "https://h/a?sig=x", "kept"),
+            ("h", "/a?sig=x", QueryPolicy::Drop, "https://h/a", "left out"),
+            ("u:p@h", "/", QueryPolicy::Keep, "https://REDACTED:REDACTED@h/", "name and password"),
+            ("u@h", "/", QueryPolicy::Keep, "https://REDACTED:REDACTED@h/", "a name alone"),
+            ("", "/a", QueryPolicy::Keep, "/a", "HTTP/1.0 without host"),
+        ];
+        for (authority, target, policy, expected, reason) in cases {
+            let url = full("https", authority.as_bytes(), Target::parse(target.as_bytes()), policy);
+            assert_eq!(String::from_utf8_lossy(&url), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn schemes_follow_their_grammar() {
+        for (text, valid) in [("https", true), ("h2+x.-", true), ("", false), ("1h", false), ("h s", false)] {
+            assert_eq!(is_scheme(text.as_bytes()), valid, "{text}");
+        }
+    }
+}

@@ -12,11 +12,11 @@ use crate::attributes::url::percent_decode;
 
 /// The environment of the VM.
 #[derive(Clone, Copy, Debug)]
-pub struct Environment<'e>(&'e [(String, String)]);
+pub(super) struct Environment<'e>(&'e [(String, String)]);
 
 impl<'e> Environment<'e> {
     /// The environment of these names and values.
-    pub fn new(variables: &'e [(String, String)]) -> Self {
+    pub(super) fn new(variables: &'e [(String, String)]) -> Self {
         Self(variables)
     }
 
@@ -31,13 +31,13 @@ impl<'e> Environment<'e> {
     }
 
     /// Whether `OTEL_SDK_DISABLED` is `true`.
-    pub fn is_disabled(&self) -> bool {
+    pub(super) fn is_disabled(&self) -> bool {
         self.find("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     /// Replaces every `${NAME}` in `text`, the value of `path`, by that variable; one that is not
     /// set is warned of and leaves nothing.
-    pub fn expand(&self, text: &str, path: &str, warnings: &mut Vec<Warning>) -> String {
+    pub(super) fn expand(&self, text: &str, path: &str, warnings: &mut Vec<Warning>) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::export::{Answer, Exporter, Turn};
 use super::host::{self, CallToken, Level};
 use super::metrics::Metrics;
-use crate::batch::{BatchLimits, BatchQueue};
+use crate::batch::BatchQueue;
 use crate::config::{Config, ExportConfig};
 use crate::ids::IdGenerator;
 use crate::tracer::Tracer;
@@ -93,7 +93,7 @@ impl Configured {
         Self {
             tracer: Tracer::new(config),
             ids: IdGenerator::from_seed(seed()),
-            queue: BatchQueue::new(batch_limits(&config.export)),
+            queue: BatchQueue::new(config.export.limits()),
             metrics: Metrics::define(),
             exporter: Exporter::new(config),
             closing: false,
@@ -126,15 +126,6 @@ impl Configured {
 
     fn idle(&self) -> bool {
         self.queue.is_empty() && self.exporter.held().0 == 0
-    }
-}
-
-fn batch_limits(export: &ExportConfig) -> BatchLimits {
-    BatchLimits {
-        max_batch_spans: export.max_batch_spans,
-        max_delay: export.max_delay,
-        max_queue_spans: export.max_queue_spans,
-        max_queue_bytes: export.max_queue_bytes,
     }
 }
 

@@ -199,7 +199,12 @@ mod tests {
         let list = |sizes: &[(char, usize)]| {
             sizes.iter().map(|(key, len)| entry(*key, *len)).collect::<Vec<_>>().join(",")
         };
-        let rows: [Row<'_>; 6] = [
+        let rows: [Row<'_>; 7] = [
+            (
+                &[('a', 127), ('b', 127), ('c', 127), ('d', 128), ('e', 9)],
+                "abcd",
+                "512 are left, commas and all",
+            ),
             (&[('a', 255), ('b', 256)], "ab", "512 characters are propagated"),
             (&[('a', 256), ('b', 256)], "a", "513 are not; of two long ones the last goes"),
             (&[('a', 128), ('b', 129), ('c', 128), ('d', 128)], "acd", "longer than 128 goes first"),
