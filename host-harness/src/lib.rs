@@ -11,6 +11,7 @@ pub mod collect;
 pub mod export;
 pub mod host;
 pub mod replay;
+pub mod time;
 pub mod topology;
 pub mod traffic;
 pub mod view;
