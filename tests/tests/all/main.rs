@@ -10,4 +10,5 @@
 
 mod collectors;
 mod envoy;
+mod filter;
 mod tidy;
