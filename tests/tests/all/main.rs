@@ -11,4 +11,5 @@
 mod collectors;
 mod envoy;
 mod filter;
+mod readme;
 mod tidy;
