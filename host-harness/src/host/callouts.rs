@@ -19,7 +19,7 @@ const TOKEN_STEP: u32 = 4;
 /// A call that the guest wants made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundCall {
-    /// What [`Vm::answer`](crate::vm::Vm::answer) takes; unique among calls without an answer.
+    /// Names the call in its answer; unique among calls without one.
     pub token: u32,
     /// The cluster's name.
     pub upstream: Vec<u8>,

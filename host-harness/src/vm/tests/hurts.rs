@@ -144,6 +144,9 @@ fn what_cannot_be_loaded_says_why() {
         let error = compile(&wat).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}");
     }
+    let waiting = format!("(module {marker} (memory (export \"memory\") 1 1 shared))");
+    let error = compile(&waiting).unwrap_err();
+    assert!(matches!(error, VmError::NotWasm(_)), "a guest could wait on it for ever: {error}");
     for junk in [&b""[..], b"not wasm", b"\0asm\x01\0\0\0\xff"] {
         let error = Filter::compile(junk, Limits::default()).unwrap_err();
         assert!(matches!(error, VmError::NotWasm(_)), "{error}");

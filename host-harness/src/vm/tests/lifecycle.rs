@@ -121,3 +121,26 @@ fn vms_and_filters_cross_threads() {
     });
     assert_eq!(logs[0], logs[1]);
 }
+
+#[test]
+fn two_runs_are_the_same_to_the_byte() {
+    let pairs = ["random_get 64 8", "(drop (call $proxy_log (i32.const 2) (i32.const 64) (i32.const 8)))"];
+    let filter = Script::new()
+        .on("request_headers", &["get_header_map_pairs 0 64 68", "show"])
+        .on("log", &pairs)
+        .on("tick", &["grpc_call 'otel' 's' 'm' 0 0 'message' 9 72", "define_metric 0 'c' 72"])
+        .filter();
+    let run = || {
+        let options = PluginOptions { seed: 3, clusters: vec!["otel".into()], ..PluginOptions::default() };
+        let mut vm = filter.start(options).unwrap();
+        for millis in 0..20 {
+            vm.set_time(Timestamp::from_unix_nanos(millis * 1_000_000));
+            let stream = vm.open_stream().unwrap();
+            vm.request_headers(stream, headers(), true).unwrap();
+            vm.close_stream(stream).unwrap();
+            vm.tick().unwrap();
+        }
+        (vm.take_logs(), vm.take_calls(), vm.metrics(), vm.memory_bytes())
+    };
+    assert_eq!(run(), run());
+}
