@@ -6,7 +6,7 @@
 //! response head, trailers, stream end ─▶ Pass.end ─▶ encoded spans ─▶ batch ─▶ OTLP request ─▶ callout
 //! ```
 //!
-//! Everything but [`plugin`](self) is pure: no hostcalls, no clock, no randomness of its own.
+//! Everything but `plugin` is pure: no hostcalls, no clock, no randomness of its own.
 
 pub mod attributes;
 pub mod batch;
@@ -16,6 +16,7 @@ pub mod headers;
 pub mod ids;
 pub mod otlp;
 pub mod propagation;
+pub mod retry;
 pub mod sampler;
 pub mod span;
 pub mod time;

@@ -16,3 +16,8 @@ pub mod topology;
 pub mod traffic;
 pub mod view;
 pub mod vm;
+
+/// The Meshspan filter that this build carries: a proxy-wasm 0.2.1 module for wasm32-wasip1.
+pub const fn filter_wasm() -> &'static [u8] {
+    include_bytes!(concat!(env!("OUT_DIR"), "/meshspan_filter.wasm"))
+}

@@ -1,1 +1,28 @@
-//! Fixtures of the cross-crate tests.
+//! Fixtures of the tests that cross crates: a real Envoy, foreign collectors, an application, clients.
+//!
+//! ```text
+//! client ─▶ envoy (the wasm under test) ─▶ upstream          what the application got
+//!                    └─ OTLP ─▶ rotel, oteltap ─▶ spans      what a collector by others got
+//! ```
+//!
+//! A fixture that cannot start panics: its test fails with the reason. Tools come from `./tests/run --tools`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "fixtures are test code: a broken fixture must fail its test"
+)]
+
+pub mod client;
+pub mod demo;
+pub mod envoy;
+pub mod oteltap;
+pub mod process;
+pub mod rotel;
+pub mod sidecar;
+pub mod spans;
+pub mod tools;
+pub mod upstream;
+pub mod wait;

@@ -1,0 +1,324 @@
+//! HTTP requests as attributes of a SERVER and of a CLIENT span.
+//! Spec: <https://github.com/open-telemetry/semantic-conventions/blob/v1.44.0/docs/http/http-spans.md>
+
+use std::borrow::Cow;
+
+use crate::attributes::address::{HostPort, forwarded};
+use crate::attributes::url::{self, QueryPolicy, Target};
+use crate::attributes::{Attributes, Value, key, rpc};
+use crate::headers::Headers;
+
+/// Methods of RFC 9110, RFC 5789 and QUERY, which the conventions call known. Compared with regard to case.
+const KNOWN_METHODS: [&str; 10] =
+    ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"];
+
+/// What a request's headers say, read once for both spans.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    headers: &'a Headers<'a>,
+    method: &'a [u8],
+    authority: &'a [u8],
+    target: Target<'a>,
+    rpc: Option<rpc::Method<'a>>,
+}
+
+impl<'a> Request<'a> {
+    /// Reads `headers`; whatever is missing is empty.
+    pub fn read(headers: &'a Headers<'a>) -> Self {
+        let target = Target::parse(headers.first(":path").unwrap_or_default());
+        let authority =
+            target.authority.or_else(|| headers.first(":authority")).or_else(|| headers.first("host"));
+        Self {
+            headers,
+            method: headers.first(":method").unwrap_or_default(),
+            authority: authority.unwrap_or_default(),
+            target,
+            rpc: rpc::is_grpc(headers).then(|| rpc::Method::parse(target.path)),
+        }
+    }
+
+    /// Whether the request is a gRPC call.
+    pub fn is_grpc(&self) -> bool {
+        self.rpc.is_some()
+    }
+
+    /// A name of low cardinality for both spans: gRPC's method, else HTTP's; never the path.
+    pub fn span_name(&self) -> Cow<'static, str> {
+        match (&self.rpc, known_method(self.method)) {
+            (Some(method), _) => method.span_name(),
+            (None, Some(method)) => Cow::Borrowed(method),
+            (None, None) => Cow::Borrowed("HTTP"),
+        }
+    }
+
+    /// The attributes of the SERVER span, as far as the request gives them.
+    pub fn server_attributes(&self, policy: QueryPolicy) -> Attributes {
+        let mut attributes = self.common_attributes();
+        let scheme = self.scheme(["x-forwarded-proto", ":scheme"]);
+        let original_host = forwarded(self.headers, "host", "x-forwarded-host").and_then(HostPort::parse);
+        self.set_server(&mut attributes, original_host, &scheme);
+        attributes.set(key::URL_SCHEME, scheme.into_owned());
+        attributes.set(key::URL_PATH, Value::lossy(self.target.path));
+        let query = self.target.query.and_then(|query| policy.apply(query));
+        attributes.set_some(key::URL_QUERY, query.map(|query| Value::lossy(&query)));
+        if let Some(client) = forwarded(self.headers, "for", "x-forwarded-for").and_then(HostPort::parse) {
+            client.record(&mut attributes, key::CLIENT_ADDRESS, key::CLIENT_PORT);
+        }
+        attributes.set_some(key::USER_AGENT_ORIGINAL, self.headers.first("user-agent").map(Value::lossy));
+        attributes
+    }
+
+    /// The attributes of the CLIENT span, as far as the request gives them.
+    pub fn client_attributes(&self, policy: QueryPolicy) -> Attributes {
+        let mut attributes = self.common_attributes();
+        let scheme = self.scheme([":scheme", "x-forwarded-proto"]);
+        self.set_server(&mut attributes, None, &scheme);
+        let url = url::full(&scheme, self.authority, self.target, policy);
+        attributes.set(key::URL_FULL, Value::lossy(&url));
+        attributes
+    }
+
+    fn common_attributes(&self) -> Attributes {
+        let mut attributes = Attributes::default();
+        if let Some(method) = &self.rpc {
+            method.record(&mut attributes);
+        }
+        match known_method(self.method) {
+            Some(method) => attributes.set(key::HTTP_REQUEST_METHOD, method),
+            None => {
+                attributes.set(key::HTTP_REQUEST_METHOD, "_OTHER");
+                attributes.set(key::HTTP_REQUEST_METHOD_ORIGINAL, Value::lossy(self.method));
+            }
+        }
+        attributes
+    }
+
+    /// `server.address` and `server.port`: of `preferred` or else of the authority; the scheme's
+    /// port where none is written.
+    fn set_server(&self, attributes: &mut Attributes, preferred: Option<HostPort<'_>>, scheme: &str) {
+        let Some(host) = preferred.or_else(|| HostPort::parse(self.authority)) else { return };
+        let default_port = match scheme {
+            "http" => Some(80),
+            "https" => Some(443),
+            _ => None,
+        };
+        let host = HostPort { port: host.port.or(default_port), ..host };
+        host.record(attributes, key::SERVER_ADDRESS, key::SERVER_PORT);
+    }
+
+    /// The scheme that the first of `headers` names, in lower case; `http` if none does.
+    fn scheme(&self, headers: [&str; 2]) -> Cow<'static, str> {
+        let named = headers.into_iter().find_map(|name| {
+            let value = match name {
+                "x-forwarded-proto" => forwarded(self.headers, "proto", name),
+                _ => self.headers.first(name),
+            };
+            value.filter(|scheme| url::is_scheme(scheme))
+        });
+        match named {
+            Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => Cow::Borrowed("https"),
+            Some(scheme) => Cow::Owned(String::from_utf8_lossy(scheme).to_ascii_lowercase()),
+            None => Cow::Borrowed("http"),
+        }
+    }
+}
+
+fn known_method(method: &[u8]) -> Option<&'static str> {
+    KNOWN_METHODS.into_iter().find(|known| known.as_bytes() == method)
+}
+
+/// The version in a protocol's name as proxies give it: `HTTP/1.1` → `1.1`, `HTTP/2` → `2`.
+pub fn protocol_version(protocol: &[u8]) -> Option<&'static str> {
+    match protocol {
+        b"HTTP/1.0" => Some("1.0"),
+        b"HTTP/1.1" => Some("1.1"),
+        b"HTTP/2" | b"HTTP/2.0" => Some("2"),
+        b"HTTP/3" | b"HTTP/3.0" => Some("3"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn with_request<T>(pairs: &[(&str, &[u8])], read: impl FnOnce(&Request<'_>) -> T) -> T {
+        let headers = Headers::new(pairs.iter().map(|(name, value)| (name.as_bytes(), *value)).collect());
+        read(&Request::read(&headers))
+    }
+
+    fn list(attributes: &Attributes) -> Vec<(&'static str, String)> {
+        let mut pairs: Vec<_> = attributes
+            .iter()
+            .map(|(key, value)| match value {
+                Value::Str(text) => (key, text.to_string()),
+                Value::Int(number) => (key, format!("#{number}")),
+            })
+            .collect();
+        pairs.sort_unstable();
+        pairs
+    }
+
+    fn expect(pairs: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+        pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect()
+    }
+
+    const VOTE: [(&str, &[u8]); 6] = [
+        (":method", b"GET"),
+        (":scheme", b"http"),
+        (":authority", b"web-svc.emojivoto:80"),
+        (":path", b"/api/vote?choice=:doughnut:&sig=1"),
+        ("user-agent", b"Go-http-client/1.1"),
+        ("x-forwarded-for", b"10.1.1.1, 10.2.2.2"),
+    ];
+
+    #[test]
+    fn rule_29_a_server_span_has_the_parts_of_the_url() {
+        let attributes = with_request(&VOTE, |request| request.server_attributes(QueryPolicy::Redact));
+        let expected = [
+            ("client.address", "10.1.1.1"),
+            ("http.request.method", "GET"),
+            ("server.address", "web-svc.emojivoto"),
+            ("server.port", "#80"),
+            ("url.path", "/api/vote"),
+            ("url.query", "choice=:doughnut:&sig=REDACTED"),
+            ("url.scheme", "http"),
+            ("user_agent.original", "Go-http-client/1.1"),
+        ];
+        assert_eq!(list(&attributes), expect(&expected));
+    }
+
+    #[test]
+    fn rule_30_a_client_span_has_the_whole_url() {
+        let attributes = with_request(&VOTE, |request| request.client_attributes(QueryPolicy::Redact));
+        let expected = [
+            ("http.request.method", "GET"),
+            ("server.address", "web-svc.emojivoto"),
+            ("server.port", "#80"),
+            ("url.full", "http://web-svc.emojivoto:80/api/vote?choice=:doughnut:&sig=REDACTED"),
+        ];
+        assert_eq!(list(&attributes), expect(&expected));
+    }
+
+    #[test]
+    fn rule_28_names_are_methods_and_never_paths() {
+        type Row<'a> = (&'a [u8], &'a str, &'a str, Option<&'a str>, &'a str);
+        let cases: [Row<'_>; 6] = [
+            (b"GET", "GET", "GET", None, "known"),
+            (b"PATCH", "PATCH", "PATCH", None, "known from RFC 5789"),
+            (b"get", "HTTP", "_OTHER", Some("get"), "methods have regard to case"),
+            (b"PROPFIND", "HTTP", "_OTHER", Some("PROPFIND"), "unknown"),
+            (b"\xff", "HTTP", "_OTHER", Some("\u{fffd}"), "not UTF-8"),
+            (b"", "HTTP", "_OTHER", Some(""), "missing"),
+        ];
+        for (method, name, recorded, original, reason) in cases {
+            with_request(&[(":method", method), (":path", b"/secret/42")], |request| {
+                assert_eq!(request.span_name(), name, "{reason}");
+                for attributes in [
+                    request.server_attributes(QueryPolicy::Keep),
+                    request.client_attributes(QueryPolicy::Keep),
+                ] {
+                    let text = |text: &str| Value::from(text.to_owned());
+                    assert_eq!(attributes.find(key::HTTP_REQUEST_METHOD), Some(&text(recorded)), "{reason}");
+                    assert_eq!(
+                        attributes.find(key::HTTP_REQUEST_METHOD_ORIGINAL),
+                        original.map(text).as_ref()
+                    );
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn rule_32_the_server_span_names_the_original_host_and_scheme() {
+        let forwarded: [(&str, &[u8]); 5] = [
+            (":scheme", b"http"),
+            (":authority", b"10.0.0.9:8080"),
+            ("forwarded", b"host=\"shop.example\";proto=HTTPS"),
+            ("x-forwarded-host", b"loser.example"),
+            ("x-forwarded-proto", b"http"),
+        ];
+        with_request(&forwarded, |request| {
+            let server = request.server_attributes(QueryPolicy::Keep);
+            assert_eq!(server.find(key::SERVER_ADDRESS), Some(&Value::lossy(b"shop.example")));
+            assert_eq!(server.find(key::SERVER_PORT), Some(&Value::Int(443)), "the scheme's port");
+            assert_eq!(server.find(key::URL_SCHEME), Some(&Value::from("https")));
+            let client = request.client_attributes(QueryPolicy::Keep);
+            assert_eq!(client.find(key::SERVER_ADDRESS), Some(&Value::lossy(b"10.0.0.9")), "what is called");
+            assert_eq!(client.find(key::SERVER_PORT), Some(&Value::Int(8080)));
+            assert_eq!(client.find(key::URL_FULL), Some(&Value::lossy(b"http://10.0.0.9:8080")));
+        });
+    }
+
+    #[test]
+    fn rule_29_missing_and_malformed_headers_give_what_there_is() {
+        with_request(&[], |request| {
+            let server = request.server_attributes(QueryPolicy::Redact);
+            let expected = [
+                ("http.request.method", "_OTHER"),
+                ("http.request.method_original", ""),
+                ("url.path", ""),
+                ("url.scheme", "http"),
+            ];
+            assert_eq!(list(&server), expect(&expected), "required ones are there");
+        });
+        let odd: [(&str, &[u8]); 4] = [
+            (":path", b"/\xff?\xfe"),
+            ("host", b"h\xff"),
+            ("x-forwarded-proto", b"<script>"),
+            (":scheme", b"ws"),
+        ];
+        with_request(&odd, |request| {
+            let server = request.server_attributes(QueryPolicy::Redact);
+            assert_eq!(server.find(key::URL_PATH), Some(&Value::from("/\u{fffd}")));
+            assert_eq!(server.find(key::URL_QUERY), Some(&Value::from("\u{fffd}")));
+            assert_eq!(server.find(key::SERVER_ADDRESS), Some(&Value::from("h\u{fffd}")), "HTTP/1.1's host");
+            assert_eq!(server.find(key::SERVER_PORT), None, "no port is known for ws");
+            assert_eq!(
+                server.find(key::URL_SCHEME),
+                Some(&Value::from("ws")),
+                "no scheme in x-forwarded-proto"
+            );
+        });
+    }
+
+    #[test]
+    fn rule_36_a_grpc_span_is_called_after_its_method() {
+        let call: [(&str, &[u8]); 4] = [
+            (":method", b"POST"),
+            (":authority", b"voting-svc:8080"),
+            (":path", b"/emojivoto.v1.VotingService/VoteDoughnut"),
+            ("content-type", b"application/grpc"),
+        ];
+        with_request(&call, |request| {
+            assert!(request.is_grpc());
+            assert_eq!(request.span_name(), "emojivoto.v1.VotingService/VoteDoughnut");
+            let expected = [
+                ("http.request.method", "POST"),
+                ("rpc.method", "emojivoto.v1.VotingService/VoteDoughnut"),
+                ("rpc.system.name", "grpc"),
+                ("server.address", "voting-svc"),
+                ("server.port", "#8080"),
+                ("url.full", "http://voting-svc:8080/emojivoto.v1.VotingService/VoteDoughnut"),
+            ];
+            assert_eq!(list(&request.client_attributes(QueryPolicy::Redact)), expect(&expected));
+        });
+    }
+
+    #[test]
+    fn rule_29_protocol_versions() {
+        let cases: [(&[u8], Option<&str>); 5] = [
+            (b"HTTP/1.0", Some("1.0")),
+            (b"HTTP/1.1", Some("1.1")),
+            (b"HTTP/2", Some("2")),
+            (b"HTTP/3", Some("3")),
+            (b"", None),
+        ];
+        for (protocol, version) in cases {
+            assert_eq!(protocol_version(protocol), version);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! A request's URL, in parts and whole, without the secrets that the conventions name.
+//! Spec: <https://github.com/open-telemetry/semantic-conventions/blob/v1.44.0/docs/http/http-spans.md>
+//! `sig=s3cret&page=2` → `sig=REDACTED&page=2`
+
+use crate::attributes::address::{split_once, split_userinfo};
+
+const REDACTED: &[u8] = b"REDACTED";
+
+/// Query parameters whose values are credentials; compared with regard to case.
+const SECRET_PARAMETERS: [&[u8]; 7] = [
+    b"AWSAccessKeyId",
+    b"Signature",
+    b"X-Amz-Credential",
+    b"X-Amz-Security-Token",
+    b"X-Amz-Signature",
+    b"X-Goog-Signature",
+    b"sig",
+];
+
+/// What becomes of a URL's query in spans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueryPolicy {
+    /// Kept, but for the values of parameters that are known to be credentials.
+    #[default]
+    Redact,
+    /// Kept as it is.
+    Keep,
+    /// Left out.
+    Drop,
+}
+
+impl QueryPolicy {
+    /// What of `query` may be shown.
+    pub fn apply(self, query: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Keep => Some(query.to_vec()),
+            Self::Drop => None,
+            Self::Redact => Some(redact(query)),
+        }
+    }
+}
+
+fn redact(query: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(query.len());
+    for (i, parameter) in query.split(|byte| *byte == b'&').enumerate() {
+        if i > 0 {
+            out.push(b'&');
+        }
+        match split_once(parameter, b'=') {
+            Some((name, _)) if is_secret(name) => out.extend([name, b"=", REDACTED].concat()),
+            _ => out.extend_from_slice(parameter),
+        }
+    }
+    out
+}
+
+/// Whether `name`, which may be percent-encoded, is a secret's.
+fn is_secret(name: &[u8]) -> bool {
+    if !name.contains(&b'%') {
+        return SECRET_PARAMETERS.contains(&name);
+    }
+    SECRET_PARAMETERS.contains(&percent_decode(name).as_slice())
+}
+
+/// Decodes `%41` to `A`; what is not an escape stays as it is.
+pub fn percent_decode(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((byte, tail)) = rest.split_first() {
+        let mut decoded = [0];
+        match tail.split_at_checked(2) {
+            Some((digits, after)) if *byte == b'%' && hex::decode_to_slice(digits, &mut decoded).is_ok() => {
+                out.extend_from_slice(&decoded);
+                rest = after;
+            }
+            _ => {
+                out.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    out
+}
+
+/// A request target in parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// The authority, if the target is in absolute form.
+    pub authority: Option<&'a [u8]>,
+    /// Path without query; `*` for a server-wide `OPTIONS`, empty for `CONNECT`.
+    pub path: &'a [u8],
+    /// Query without `?`.
+    pub query: Option<&'a [u8]>,
+}
+
+impl<'a> Target<'a> {
+    /// Splits `:path`; a fragment, which no client should send, is left out.
+    pub fn parse(target: &'a [u8]) -> Self {
+        let target = split_once(target, b'#').map_or(target, |(before, _)| before);
+        let (target, query) = match split_once(target, b'?') {
+            Some((before, query)) => (before, Some(query)),
+            None => (target, None),
+        };
+        let (authority, path) = absolute(target).map_or((None, target), |(host, path)| (Some(host), path));
+        Self { authority, path, query }
+    }
+}
+
+/// Splits `http://host/path` into host and path.
+fn absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (scheme, rest) = split_once(target, b':')?;
+    let rest = rest.strip_prefix(b"//").filter(|_| is_scheme(scheme))?;
+    let path_at = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+    rest.split_at_checked(path_at)
+}
+
+/// Whether `text` is a URI scheme by RFC 3986 §3.1.
+pub fn is_scheme(text: &[u8]) -> bool {
+    let tail_fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    text.first().is_some_and(u8::is_ascii_alphabetic) && text.iter().all(tail_fits)
+}
+
+/// A whole URL; userinfo in `authority` becomes `REDACTED:REDACTED`, the query is as `policy` has it.
+/// Without an authority it is a relative one, from the path on.
+pub fn full(scheme: &str, authority: &[u8], target: Target<'_>, policy: QueryPolicy) -> Vec<u8> {
+    let mut url = match split_userinfo(authority) {
+        (_, b"") => target.path.to_vec(),
+        (None, host) => [scheme.as_bytes(), b"://", host, target.path].concat(),
+        (Some(_), host) => [scheme.as_bytes(), b"://REDACTED:REDACTED@", host, target.path].concat(),
+    };
+    if let Some(query) = target.query.and_then(|query| policy.apply(query)) {
+        url.push(b'?');
+        url.extend(query);
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn rule_33_redacts_the_values_of_credentials() {
+        let cases = [
+            ("sig=s3cret&page=2", "sig=REDACTED&page=2", "key kept, others untouched"),
+            (
+                "X-Amz-Signature=a&X-Amz-Credential=b&X-Amz-Security-Token=c&AWSAccessKeyId=d&Signature=e&X-Goog-Signature=f",
+                "X-Amz-Signature=REDACTED&X-Amz-Credential=REDACTED&X-Amz-Security-Token=REDACTED&\
+                 AWSAccessKeyId=REDACTED&Signature=REDACTED&X-Goog-Signature=REDACTED",
+                "the whole list",
+            ),
+            ("SIG=a&signature=b", "SIG=a&signature=b", "case-sensitive"),
+            ("sig=a=b&sig=c", "sig=REDACTED&sig=REDACTED", "every one, to its end"),
+            ("%73ig=a", "%73ig=REDACTED", "an encoded name is the same name"),
+            ("%7=a&%=b", "%7=a&%=b", "a broken escape is none"),
+            ("sig", "sig", "no value"),
+            ("&&a=&=b&", "&&a=&=b&", "odd shapes stay"),
+            ("", "", "empty"),
+        ];
+        for (query, expected, reason) in cases {
+            let shown = QueryPolicy::Redact.apply(query.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8_lossy(&shown), expected, "{reason}");
+            assert_eq!(QueryPolicy::Keep.apply(query.as_bytes()).as_deref(), Some(query.as_bytes()));
+            assert_eq!(QueryPolicy::Drop.apply(query.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn splits_request_targets() {
+        type Row<'a> = (&'a str, Option<&'a str>, &'a str, Option<&'a str>, &'a str);
+        let cases: [Row<'_>; 9] = [
+            ("/api/vote?choice=:doughnut:", None, "/api/vote", Some("choice=:doughnut:"), "a query"),
+            ("/a?b?c", None, "/a", Some("b?c"), "only the first question mark"),
+            ("/a?", None, "/a", Some(""), "an empty query is one"),
+            ("/a#token", None, "/a", None, "a fragment is never shown"),
+            ("http://u:p@h:1/a?b", Some("u:p@h:1"), "/a", Some("b"), "absolute form"),
+            ("http://h", Some("h"), "", None, "absolute form without path"),
+            ("/redirect/http://other/x", None, "/redirect/http://other/x", None, "a URL in the path"),
+            ("*", None, "*", None, "OPTIONS for the whole server"),
+            ("", None, "", None, "CONNECT"),
+        ];
+        for (target, authority, path, query, reason) in cases {
+            let expected = Target {
+                authority: authority.map(str::as_bytes),
+                path: path.as_bytes(),
+                query: query.map(str::as_bytes),
+            };
+            assert_eq!(Target::parse(target.as_bytes()), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn rule_33_whole_urls_show_no_userinfo() {
+        let cases = [
+            ("h:80", "/a?sig=x&b=1", QueryPolicy::Redact, "https://h:80/a?sig=REDACTED&b=1", "redacted"),
+            ("h", "/a?sig=x", QueryPolicy::Keep, "https://h/a?sig=x", "kept"),
+            ("h", "/a?sig=x", QueryPolicy::Drop, "https://h/a", "left out"),
+            ("u:p@h", "/", QueryPolicy::Keep, "https://REDACTED:REDACTED@h/", "name and password"),
+            ("u@h", "/", QueryPolicy::Keep, "https://REDACTED:REDACTED@h/", "a name alone"),
+            ("", "/a", QueryPolicy::Keep, "/a", "HTTP/1.0 without host"),
+        ];
+        for (authority, target, policy, expected, reason) in cases {
+            let url = full("https", authority.as_bytes(), Target::parse(target.as_bytes()), policy);
+            assert_eq!(String::from_utf8_lossy(&url), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn schemes_follow_their_grammar() {
+        for (text, valid) in [("https", true), ("h2+x.-", true), ("", false), ("1h", false), ("h s", false)] {
+            assert_eq!(is_scheme(text.as_bytes()), valid, "{text}");
+        }
+    }
+}

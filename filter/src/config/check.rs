@@ -1,0 +1,184 @@
+//! [`RawConfig`] → [`Config`]: what concerns several keys, or more than their type.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::json::refuse;
+use super::raw::{
+    RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawQuery,
+    RawRootDecision,
+};
+use super::{Config, ConfigError, Direction, ExportConfig, ExportProtocol, Warning};
+use crate::attributes::url::QueryPolicy;
+use crate::context::Format;
+use crate::otlp;
+use crate::propagation::{Inject, LosingHeaders, Propagator};
+use crate::sampler::{RootDecision, Sampler, Threshold};
+
+/// `service.name` if nothing names the service, as OpenTelemetry's resource conventions have it.
+const UNKNOWN_SERVICE: &str = "unknown_service";
+
+/// Bytes of resource attributes at most: they are part of every request.
+const MAX_RESOURCE_BYTES: usize = 32 << 10;
+
+/// Formats by the names that the configuration has for them.
+pub(super) const FORMATS: [(&str, Format); 4] = [
+    ("tracecontext", Format::TraceContext),
+    ("grpc-trace-bin", Format::GrpcTraceBin),
+    ("b3", Format::B3),
+    ("b3multi", Format::B3Multi),
+];
+
+/// The format called `name`.
+pub(super) fn format_by_name(name: &str) -> Option<Format> {
+    FORMATS.into_iter().find(|(known, _)| *known == name).map(|(_, format)| format)
+}
+
+/// Checks `raw`.
+pub(super) fn check(raw: RawConfig, warnings: &mut Vec<Warning>) -> Result<Config, ConfigError> {
+    if raw.propagation.extract.is_empty() {
+        let problem = "is empty: no context is read, all requests are untraced or roots".to_owned();
+        warnings.push(Warning::Ignored { name: "propagation.extract".to_owned(), problem });
+    }
+    Ok(Config {
+        propagator: propagator(&raw.propagation)?,
+        resource: resource(&raw)?,
+        start_traces: raw.start_traces,
+        direction: match raw.direction {
+            RawDirection::Auto => None,
+            RawDirection::Inbound => Some(Direction::Inbound),
+            RawDirection::Outbound => Some(Direction::Outbound),
+        },
+        sampler: Sampler {
+            root: match raw.sampling.default {
+                RawRootDecision::Parent | RawRootDecision::Always => RootDecision::Always,
+                RawRootDecision::Drop => RootDecision::Drop,
+                RawRootDecision::Ratio(ratio) => RootDecision::Ratio(Threshold::from_ratio(ratio)),
+            },
+        },
+        query: match raw.spans.query {
+            RawQuery::Redact => QueryPolicy::Redact,
+            RawQuery::Keep => QueryPolicy::Keep,
+            RawQuery::Drop => QueryPolicy::Drop,
+        },
+        export: export(raw.export, warnings)?,
+    })
+}
+
+fn propagator(raw: &RawPropagation) -> Result<Propagator, ConfigError> {
+    let inject = match &raw.inject {
+        RawInject::Same(same) if same == "same" => Inject::Same,
+        RawInject::Same(other) => {
+            let found = Value::from(other.clone());
+            return Err(refuse("propagation.inject", &found, r#""same" or a list of formats"#));
+        }
+        RawInject::Formats(names) => Inject::Formats(formats("propagation.inject", names)?),
+    };
+    let losing_headers = match raw.losing_headers {
+        RawLosingHeaders::RemoveOtherTrace => LosingHeaders::RemoveOtherTrace,
+        RawLosingHeaders::Leave => LosingHeaders::Leave,
+        RawLosingHeaders::Rewrite => LosingHeaders::Rewrite,
+    };
+    Ok(Propagator { extract: formats("propagation.extract", &raw.extract)?, inject, losing_headers })
+}
+
+fn formats(path: &str, names: &[String]) -> Result<Vec<Format>, ConfigError> {
+    let mut formats = Vec::with_capacity(names.len());
+    for (i, name) in names.iter().enumerate() {
+        let Some(format) = format_by_name(name) else {
+            let known: Vec<_> = FORMATS.iter().map(|(known, _)| format!("\"{known}\"")).collect();
+            let expected = format!("one of {}", known.join(", "));
+            return Err(refuse(&format!("{path}[{i}]"), &Value::from(name.clone()), &expected));
+        };
+        if !formats.contains(&format) {
+            formats.push(format);
+        }
+    }
+    Ok(formats)
+}
+
+fn resource(raw: &RawConfig) -> Result<Vec<(String, String)>, ConfigError> {
+    let mut resource = raw.resource.clone();
+    if resource.contains_key("") {
+        return Err(refuse("resource", &Value::from(""), "keys that are not empty"));
+    }
+    let service = raw.service.name.clone().filter(|name| !name.is_empty());
+    let own = [
+        ("service.name", Some(service.unwrap_or_else(|| UNKNOWN_SERVICE.to_owned()))),
+        ("service.namespace", raw.service.namespace.clone().filter(|name| !name.is_empty())),
+        ("telemetry.sdk.language", Some("rust".to_owned())),
+        ("telemetry.sdk.name", Some(otlp::SCOPE_NAME.to_owned())),
+        ("telemetry.sdk.version", Some(otlp::VERSION.to_owned())),
+    ];
+    resource.extend(own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    let bytes: usize = resource.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if bytes > MAX_RESOURCE_BYTES {
+        let expected = format!("at most {MAX_RESOURCE_BYTES} bytes of keys and values");
+        return Err(refuse("resource", &Value::from(format!("{bytes} bytes long")), &expected));
+    }
+    Ok(resource.into_iter().collect())
+}
+
+fn export(raw: RawExport, warnings: &mut Vec<Warning>) -> Result<ExportConfig, ConfigError> {
+    let mut warn = |name: &str, problem: String| {
+        warnings.push(Warning::Ignored { name: name.to_owned(), problem });
+    };
+    let mut cluster = raw.cluster;
+    if cluster.is_empty() {
+        cluster = RawExport::default().cluster;
+        warn("export.cluster", format!("is empty: spans go to the cluster {cluster}"));
+    }
+    if !raw.path.starts_with('/') {
+        return Err(refuse("export.path", &Value::from(raw.path), "a path that begins with /"));
+    }
+    let max_batch_spans = raw.max_batch_spans.min(raw.max_queue_spans);
+    if max_batch_spans < raw.max_batch_spans {
+        let problem = format!(
+            "is {}, more than export.max_queue_spans: {max_batch_spans} is used",
+            raw.max_batch_spans
+        );
+        warn("export.max_batch_spans", problem);
+    }
+    Ok(ExportConfig {
+        authority: raw.authority.filter(|name| !name.is_empty()).unwrap_or_else(|| cluster.clone()),
+        cluster,
+        protocol: match raw.protocol {
+            RawProtocol::Grpc => ExportProtocol::Grpc,
+            RawProtocol::Http => ExportProtocol::Http,
+        },
+        path: raw.path,
+        headers: headers(raw.headers)?,
+        timeout: Duration::from_millis(raw.timeout_ms),
+        max_batch_spans: size(max_batch_spans),
+        max_delay: Duration::from_millis(raw.max_delay_ms),
+        max_queue_spans: size(raw.max_queue_spans),
+        max_queue_bytes: size(raw.max_queue_bytes),
+        max_attempts: u32::try_from(raw.max_attempts).unwrap_or(u32::MAX),
+    })
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Header names in lower case. The exporter's own headers cannot be replaced.
+fn headers(raw: BTreeMap<String, String>) -> Result<Vec<(String, String)>, ConfigError> {
+    const OWN: [&str; 4] = ["content-type", "content-length", "te", "host"];
+    let mut headers = BTreeMap::new();
+    for (name, value) in raw {
+        let path = format!("export.headers.{name}");
+        let name = name.to_ascii_lowercase();
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_token) || OWN.contains(&name.as_str()) {
+            return Err(refuse(&path, &Value::from(name), "a header name that is not the exporter's own"));
+        }
+        if !value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)) {
+            let found = Value::from("a value that is not shown");
+            return Err(refuse(&path, &found, "printable ASCII"));
+        }
+        headers.insert(name, value);
+    }
+    Ok(headers.into_iter().collect())
+}

@@ -1,0 +1,326 @@
+//! Reads the configuration's JSON over what [`RawConfig`] already holds.
+//! The keys that are asked for are the keys that are known: whatever is left over is warned of.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use serde_json::{Map, Value};
+
+use super::raw::{
+    RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawQuery,
+    RawRootDecision, range,
+};
+use super::{ConfigError, Environment, Warning};
+
+const SERVICE_NAME: &str = "service.name";
+const SERVICE_NAMESPACE: &str = "service.namespace";
+
+/// Reads `json`, which may be empty, over `raw`.
+pub(super) fn apply(
+    json: &[u8],
+    env: &Environment<'_>,
+    raw: &mut RawConfig,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), ConfigError> {
+    if json.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    let mut root = match parse(json)? {
+        Value::Object(map) => Section { path: String::new(), map, known: Vec::new(), env, warnings },
+        other => return Err(refuse("configuration", &other, r#"an object such as {"version": 1}"#)),
+    };
+    root.number("version", range::VERSION, &mut raw.version)?;
+    root.resource(&mut raw.resource, &mut raw.service.name, &mut raw.service.namespace)?;
+    root.section("service", |service| {
+        service.template("name", &mut raw.service.name)?;
+        service.template("namespace", &mut raw.service.namespace)
+    })?;
+    root.boolean("start_traces", &mut raw.start_traces)?;
+    let directions = [
+        ("auto", RawDirection::Auto),
+        ("inbound", RawDirection::Inbound),
+        ("outbound", RawDirection::Outbound),
+    ];
+    root.choice("direction", &directions, &mut raw.direction)?;
+    root.section("propagation", |section| propagation(section, &mut raw.propagation))?;
+    root.section("sampling", |section| sampling(section, &mut raw.sampling.default))?;
+    root.section("spans", |section| {
+        let policies = [("redact", RawQuery::Redact), ("keep", RawQuery::Keep), ("drop", RawQuery::Drop)];
+        section.choice("query", &policies, &mut raw.spans.query)
+    })?;
+    root.section("export", |section| export(section, &mut raw.export))?;
+    root.finish();
+    Ok(())
+}
+
+fn parse(json: &[u8]) -> Result<Value, ConfigError> {
+    serde_json::from_slice(json).map_err(|error| {
+        let is_binary = json.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace());
+        if json.first() == Some(&0x0a) && is_binary {
+            return ConfigError::BinaryStruct;
+        }
+        let text = error.to_string();
+        let problem = text.split(" at line ").next().unwrap_or_default().to_owned();
+        ConfigError::Syntax { line: error.line(), column: error.column(), problem }
+    })
+}
+
+fn propagation(section: &mut Section<'_, '_>, raw: &mut RawPropagation) -> Result<(), ConfigError> {
+    if let Some(formats) = section.take("extract") {
+        raw.extract = strings(&section.name("extract"), formats)?;
+    }
+    match section.take("inject") {
+        Some(Value::String(same)) => raw.inject = RawInject::Same(same),
+        Some(formats) => raw.inject = RawInject::Formats(strings(&section.name("inject"), formats)?),
+        None => {}
+    }
+    let policies = [
+        ("remove_other_trace", RawLosingHeaders::RemoveOtherTrace),
+        ("leave", RawLosingHeaders::Leave),
+        ("rewrite", RawLosingHeaders::Rewrite),
+    ];
+    section.choice("losing_headers", &policies, &mut raw.losing_headers)
+}
+
+fn strings(path: &str, value: Value) -> Result<Vec<String>, ConfigError> {
+    let Value::Array(values) = value else {
+        return Err(refuse(path, &value, "a list of formats"));
+    };
+    let text = |(i, value)| match value {
+        Value::String(text) => Ok(text),
+        other => Err(refuse(&format!("{path}[{i}]"), &other, "the name of a format")),
+    };
+    values.into_iter().enumerate().map(text).collect()
+}
+
+fn sampling(section: &mut Section<'_, '_>, decision: &mut RawRootDecision) -> Result<(), ConfigError> {
+    if matches!(section.map.get("default"), Some(Value::Object(_))) {
+        return section.section("default", |section| {
+            let path = section.name("ratio");
+            let ratio = section.take("ratio").unwrap_or_default();
+            match ratio.as_f64().filter(|ratio| (0.0..=1.0).contains(ratio)) {
+                Some(ratio) => *decision = RawRootDecision::Ratio(ratio),
+                None => return Err(refuse(&path, &ratio, "0.0..=1.0")),
+            }
+            Ok(())
+        });
+    }
+    let decisions = [
+        ("parent", RawRootDecision::Parent),
+        ("always", RawRootDecision::Always),
+        ("drop", RawRootDecision::Drop),
+    ];
+    section.choice_or("default", &decisions, r#" or {"ratio": 0.0..=1.0}"#, decision)
+}
+
+fn export(section: &mut Section<'_, '_>, raw: &mut RawExport) -> Result<(), ConfigError> {
+    section.text("cluster", &mut raw.cluster)?;
+    let protocols = [("grpc", RawProtocol::Grpc), ("http", RawProtocol::Http)];
+    section.choice("protocol", &protocols, &mut raw.protocol)?;
+    section.text("path", &mut raw.path)?;
+    section.template("authority", &mut raw.authority)?;
+    section.templates("headers", &mut raw.headers)?;
+    section.number("timeout_ms", range::TIMEOUT_MS, &mut raw.timeout_ms)?;
+    section.number("max_batch_spans", range::BATCH_SPANS, &mut raw.max_batch_spans)?;
+    section.number("max_delay_ms", range::DELAY_MS, &mut raw.max_delay_ms)?;
+    section.number("max_queue_spans", range::QUEUE_SPANS, &mut raw.max_queue_spans)?;
+    section.number("max_queue_bytes", range::QUEUE_BYTES, &mut raw.max_queue_bytes)?;
+    section.number("max_attempts", range::ATTEMPTS, &mut raw.max_attempts)
+}
+
+/// One JSON object, from which keys are taken.
+struct Section<'a, 'e> {
+    path: String,
+    map: Map<String, Value>,
+    known: Vec<&'static str>,
+    env: &'a Environment<'e>,
+    warnings: &'a mut Vec<Warning>,
+}
+
+impl Section<'_, '_> {
+    /// The full name of `key`.
+    fn name(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// Takes `key` out; `null` counts as absent.
+    fn take(&mut self, key: &'static str) -> Option<Value> {
+        self.known.push(key);
+        self.map.remove(key).filter(|value| !value.is_null())
+    }
+
+    /// Reads the object `key` by `read`, and warns of what that leaves over.
+    fn section(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Section<'_, '_>) -> Result<(), ConfigError>,
+    ) -> Result<(), ConfigError> {
+        let path = self.name(key);
+        let map = match self.take(key) {
+            Some(Value::Object(map)) => map,
+            Some(other) => return Err(refuse(&path, &other, "an object")),
+            None => return Ok(()),
+        };
+        let mut section = Section { path, map, known: Vec::new(), env: self.env, warnings: self.warnings };
+        read(&mut section)?;
+        section.finish();
+        Ok(())
+    }
+
+    fn text(&mut self, key: &'static str, into: &mut String) -> Result<(), ConfigError> {
+        match self.take(key) {
+            Some(Value::String(text)) => *into = text,
+            Some(other) => return Err(refuse(&self.name(key), &other, "a string")),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Reads a string in which `${NAME}` stands for a variable.
+    fn template(&mut self, key: &'static str, into: &mut Option<String>) -> Result<(), ConfigError> {
+        if let Some(value) = self.take(key) {
+            let path = self.name(key);
+            *into = Some(self.expand(&path, value)?);
+        }
+        Ok(())
+    }
+
+    /// Reads an object whose values are such strings over `into`.
+    fn templates(
+        &mut self,
+        key: &'static str,
+        into: &mut BTreeMap<String, String>,
+    ) -> Result<(), ConfigError> {
+        let path = self.name(key);
+        match self.take(key) {
+            Some(Value::Object(map)) => {
+                for (name, value) in map {
+                    let value = self.expand(&format!("{path}.{name}"), value)?;
+                    into.insert(name, value);
+                }
+                Ok(())
+            }
+            Some(other) => Err(refuse(&path, &Value::from(kind(&other)), "an object of strings")),
+            None => Ok(()),
+        }
+    }
+
+    fn expand(&mut self, path: &str, value: Value) -> Result<String, ConfigError> {
+        match value {
+            Value::String(text) => Ok(self.env.expand(&text, path, self.warnings)),
+            other => Err(refuse(path, &Value::from(kind(&other)), "a string")),
+        }
+    }
+
+    /// Reads the resource; the service in it counts as if it were under `service`.
+    fn resource(
+        &mut self,
+        into: &mut BTreeMap<String, String>,
+        name: &mut Option<String>,
+        namespace: &mut Option<String>,
+    ) -> Result<(), ConfigError> {
+        let mut resource = BTreeMap::new();
+        self.templates("resource", &mut resource)?;
+        for (key, service) in [(SERVICE_NAME, name), (SERVICE_NAMESPACE, namespace)] {
+            if let Some(value) = resource.remove(key) {
+                *service = Some(value);
+            }
+        }
+        into.append(&mut resource);
+        Ok(())
+    }
+
+    fn boolean(&mut self, key: &'static str, into: &mut bool) -> Result<(), ConfigError> {
+        match self.take(key) {
+            Some(Value::Bool(value)) => *into = value,
+            Some(other) => return Err(refuse(&self.name(key), &other, "true or false, without quotes")),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn number(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u64>,
+        into: &mut u64,
+    ) -> Result<(), ConfigError> {
+        let Some(value) = self.take(key) else { return Ok(()) };
+        match value.as_u64().filter(|number| range.contains(number)) {
+            Some(number) => *into = number,
+            None => {
+                let expected = format!("a whole number in {}..={}", range.start(), range.end());
+                return Err(refuse(&self.name(key), &value, &expected));
+            }
+        }
+        Ok(())
+    }
+
+    fn choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        choices: &[(&str, T)],
+        into: &mut T,
+    ) -> Result<(), ConfigError> {
+        self.choice_or(key, choices, "", into)
+    }
+
+    /// Reads one of `choices`; `or` says what else there is, for the error.
+    fn choice_or<T: Copy>(
+        &mut self,
+        key: &'static str,
+        choices: &[(&str, T)],
+        or: &str,
+        into: &mut T,
+    ) -> Result<(), ConfigError> {
+        let Some(value) = self.take(key) else { return Ok(()) };
+        match choices.iter().find(|(name, _)| value.as_str() == Some(name)) {
+            Some((_, choice)) => *into = *choice,
+            None => {
+                let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+                let expected = format!("one of {}{or}", names.join(", "));
+                return Err(refuse(&self.name(key), &value, &expected));
+            }
+        }
+        Ok(())
+    }
+
+    /// Warns of every key that nobody took.
+    fn finish(self) {
+        for key in self.map.keys() {
+            let path = self.name(key);
+            let distance = |known: &&str| strsim::osa_distance(known, key);
+            let nearest = self.known.iter().copied().min_by_key(distance);
+            let hint = match nearest.filter(|known| distance(known) <= 1 + known.len() / 3) {
+                Some(known) => format!("did you mean {}?", self.name(known)),
+                None => format!("known here: {}", self.known.join(", ")),
+            };
+            self.warnings.push(Warning::UnknownKey { path, hint });
+        }
+    }
+}
+
+/// What `value` is, for where it may be a secret.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// The error for `value` at `path`.
+pub(super) fn refuse(path: &str, value: &Value, expected: &str) -> ConfigError {
+    const SHOWN: usize = 60;
+    let mut found = value.to_string();
+    if found.chars().count() > SHOWN {
+        found = found.chars().take(SHOWN).chain("…".chars()).collect();
+    }
+    if value.is_null() {
+        found = "missing".to_owned();
+    }
+    ConfigError::Value { path: path.to_owned(), found, expected: expected.to_owned() }
+}

@@ -1,0 +1,256 @@
+//! The configuration as it is written. These types are the source of the schema and the reference:
+//! their documentation is what users read.
+
+use std::collections::BTreeMap;
+
+#[cfg(not(target_arch = "wasm32"))]
+use super::schema;
+
+/// Configuration of the Meshspan filter.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema), schemars(default))]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(title = "Configuration of the Meshspan filter"))]
+pub struct RawConfig {
+    /// Version of this format.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 1)))]
+    pub version: u64,
+    /// Whose spans these are.
+    pub service: RawService,
+    /// Further resource attributes. `${NAME}` stands for an environment variable of the VM.
+    pub resource: BTreeMap<String, String>,
+    /// Whether a request without trace context starts a trace: true at an ingress, false in a sidecar.
+    pub start_traces: bool,
+    /// Which way the traffic goes, seen from the workload: the attribute `direction` of every span.
+    pub direction: RawDirection,
+    /// Which headers carry trace context.
+    pub propagation: RawPropagation,
+    /// Which traces are recorded.
+    pub sampling: RawSampling,
+    /// What spans contain.
+    pub spans: RawSpans,
+    /// Where spans go.
+    pub export: RawExport,
+}
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            service: RawService::default(),
+            resource: BTreeMap::new(),
+            start_traces: false,
+            direction: RawDirection::Auto,
+            propagation: RawPropagation::default(),
+            sampling: RawSampling { default: RawRootDecision::Parent },
+            spans: RawSpans { query: RawQuery::Redact },
+            export: RawExport::default(),
+        }
+    }
+}
+
+/// Whose spans these are.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema), schemars(default))]
+pub struct RawService {
+    /// `service.name`; `unknown_service` if nothing names it. `${NAME}` stands for an environment variable.
+    pub name: Option<String>,
+    /// `service.namespace`. `${NAME}` stands for an environment variable.
+    pub namespace: Option<String>,
+}
+
+/// Which way traffic goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema))]
+#[cfg_attr(not(target_arch = "wasm32"), serde(rename_all = "snake_case"))]
+pub enum RawDirection {
+    /// As the proxy's listener says (`xds.listener_direction`); no attribute if it does not.
+    Auto,
+    /// To the workload.
+    Inbound,
+    /// From the workload.
+    Outbound,
+}
+
+/// Which headers carry trace context.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema), schemars(default))]
+pub struct RawPropagation {
+    /// Formats that are read, in order of precedence: the first valid one counts.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(schema_with = "schema::formats"))]
+    pub extract: Vec<String>,
+    /// Formats that are written: `"same"` is the one that counted (the first of `extract` for a new
+    /// trace), a list is always exactly these.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(schema_with = "schema::inject"))]
+    pub inject: RawInject,
+    /// What becomes of headers of a format that did not count.
+    pub losing_headers: RawLosingHeaders,
+}
+
+impl Default for RawPropagation {
+    fn default() -> Self {
+        Self {
+            extract: ["tracecontext", "grpc-trace-bin", "b3", "b3multi"].map(str::to_owned).to_vec(),
+            inject: RawInject::Same("same".to_owned()),
+            losing_headers: RawLosingHeaders::RemoveOtherTrace,
+        }
+    }
+}
+
+/// Which formats are written.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize), serde(untagged))]
+pub enum RawInject {
+    /// `same`.
+    Same(String),
+    /// Exactly these.
+    Formats(Vec<String>),
+}
+
+/// What becomes of headers of a format that did not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema))]
+#[cfg_attr(not(target_arch = "wasm32"), serde(rename_all = "snake_case"))]
+pub enum RawLosingHeaders {
+    /// Forwarded if they name the same trace, removed if they name another.
+    RemoveOtherTrace,
+    /// Forwarded as they are, as Linkerd does.
+    Leave,
+    /// Rewritten together with the format that counted.
+    Rewrite,
+}
+
+/// Which traces are recorded.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema), schemars(default))]
+pub struct RawSampling {
+    /// Decides where the caller has not: for new traces and for B3 without a sampling state. What the
+    /// caller decided always holds.
+    pub default: RawRootDecision,
+}
+
+impl Default for RawSampling {
+    fn default() -> Self {
+        RawConfig::default().sampling
+    }
+}
+
+/// The decision where the caller made none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema))]
+#[cfg_attr(not(target_arch = "wasm32"), serde(rename_all = "snake_case"))]
+pub enum RawRootDecision {
+    /// Record, as OpenTelemetry's `parentbased_always_on`.
+    Parent,
+    /// Record.
+    Always,
+    /// Do not record.
+    Drop,
+    /// Record this share of traces, chosen by their ids, so that all proxies choose alike.
+    Ratio(#[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1.0)))] f64),
+}
+
+/// What spans contain.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema), schemars(default))]
+pub struct RawSpans {
+    /// What becomes of the query in `url.query` and `url.full`.
+    pub query: RawQuery,
+}
+
+impl Default for RawSpans {
+    fn default() -> Self {
+        RawConfig::default().spans
+    }
+}
+
+/// What becomes of a URL's query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema))]
+#[cfg_attr(not(target_arch = "wasm32"), serde(rename_all = "snake_case"))]
+pub enum RawQuery {
+    /// Kept, but values of signatures and access keys become `REDACTED`.
+    Redact,
+    /// Kept as it is.
+    Keep,
+    /// Left out.
+    Drop,
+}
+
+/// Where spans go.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema), schemars(default))]
+pub struct RawExport {
+    /// The proxy's cluster that the collector is behind.
+    pub cluster: String,
+    /// The protocol that the collector speaks there.
+    pub protocol: RawProtocol,
+    /// Path of OTLP/HTTP.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(regex(pattern = "^/")))]
+    pub path: String,
+    /// `:authority` of OTLP/HTTP; the cluster's name if there is none.
+    pub authority: Option<String>,
+    /// Headers (HTTP) or metadata (gRPC) sent with every export, such as an access token. `${NAME}` stands
+    /// for an environment variable.
+    pub headers: BTreeMap<String, String>,
+    /// How long one attempt may take, in milliseconds.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 600_000)))]
+    pub timeout_ms: u64,
+    /// Spans in one request at most.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 65_536)))]
+    pub max_batch_spans: u64,
+    /// How long a span waits for its batch to fill, in milliseconds.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 10, max = 600_000)))]
+    pub max_delay_ms: u64,
+    /// Spans that wait at most in one proxy thread; more are dropped and counted.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 1_000_000)))]
+    pub max_queue_spans: u64,
+    /// Bytes of spans that wait at most in one proxy thread; more are dropped and counted.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 4_096, max = 268_435_456)))]
+    pub max_queue_bytes: u64,
+    /// How often one batch is sent at most before it is dropped and counted.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 100)))]
+    pub max_attempts: u64,
+}
+
+impl Default for RawExport {
+    fn default() -> Self {
+        Self {
+            cluster: "otel_collector".to_owned(),
+            protocol: RawProtocol::Grpc,
+            path: "/v1/traces".to_owned(),
+            authority: None,
+            headers: BTreeMap::new(),
+            timeout_ms: 10_000,
+            max_batch_spans: 512,
+            max_delay_ms: 1_000,
+            max_queue_spans: 8_192,
+            max_queue_bytes: 4 << 20,
+            max_attempts: 5,
+        }
+    }
+}
+
+/// A protocol of OTLP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema))]
+#[cfg_attr(not(target_arch = "wasm32"), serde(rename_all = "snake_case"))]
+pub enum RawProtocol {
+    /// OTLP/gRPC, port 4317 by convention; the cluster needs HTTP/2.
+    Grpc,
+    /// OTLP/HTTP with protobuf, port 4318 by convention.
+    Http,
+}
+
+/// Ranges that the JSON and the environment share; the schema states them once more, and a test
+/// compares them.
+pub(super) mod range {
+    use std::ops::RangeInclusive;
+
+    pub(in crate::config) const VERSION: RangeInclusive<u64> = 1..=1;
+    pub(in crate::config) const TIMEOUT_MS: RangeInclusive<u64> = 1..=600_000;
+    pub(in crate::config) const BATCH_SPANS: RangeInclusive<u64> = 1..=65_536;
+    pub(in crate::config) const DELAY_MS: RangeInclusive<u64> = 10..=600_000;
+    pub(in crate::config) const QUEUE_SPANS: RangeInclusive<u64> = 1..=1_000_000;
+    pub(in crate::config) const QUEUE_BYTES: RangeInclusive<u64> = 4_096..=268_435_456;
+    pub(in crate::config) const ATTEMPTS: RangeInclusive<u64> = 1..=100;
+}

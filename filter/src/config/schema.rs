@@ -1,0 +1,99 @@
+//! JSON Schema and reference of the configuration, out of [`RawConfig`]'s documentation.
+
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
+
+use super::RawConfig;
+use super::check::FORMATS;
+
+/// The configuration's JSON Schema (draft 2020-12).
+pub fn schema() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<RawConfig>().to_value()
+}
+
+/// The configuration's reference: a Markdown table of keys, types, defaults and meanings.
+pub fn reference() -> String {
+    let mut rows = Vec::new();
+    collect(&schema(), "", &mut rows);
+    let mut out = String::from("| key | type | default | meaning |\n|---|---|---|---|\n");
+    for row in rows {
+        out.push_str(&row);
+    }
+    out
+}
+
+/// The schema of `propagation.extract`.
+pub(super) fn formats(_: &mut SchemaGenerator) -> Schema {
+    let names = FORMATS.map(|(name, _)| name);
+    json_schema!({ "type": "array", "items": { "type": "string", "enum": names } })
+}
+
+/// The schema of `propagation.inject`.
+pub(super) fn inject(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [{ "const": "same" }, formats(generator)] })
+}
+
+/// Appends one row per key below `schema`, whose keys are called `prefix…`.
+fn collect(schema: &Value, prefix: &str, rows: &mut Vec<String>) {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+    for (key, property) in properties {
+        let path = format!("{prefix}{key}");
+        if property.get("properties").is_some() {
+            collect(property, &format!("{path}."), rows);
+            continue;
+        }
+        let default = property.get("default").filter(|value| !value.is_null());
+        let default = default.map_or_else(|| "none".to_owned(), |value| format!("`{value}`"));
+        let mut meaning = text(property, "description");
+        for choice in choices(property).filter(|choice| choice.get("description").is_some()) {
+            meaning.push_str(&format!(" {}: {}", kind(choice), text(choice, "description")));
+        }
+        let (kind, meaning) = (kind(property).replace('|', "\\|"), meaning.replace('|', "\\|"));
+        rows.push(format!("| `{path}` | {kind} | {default} | {meaning} |\n"));
+    }
+}
+
+fn choices(schema: &Value) -> impl Iterator<Item = &Value> {
+    ["oneOf", "anyOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten()
+}
+
+fn text(schema: &Value, key: &str) -> String {
+    schema.get(key).and_then(Value::as_str).unwrap_or_default().replace('\n', " ")
+}
+
+/// What values a schema allows, in a few words.
+fn kind(schema: &Value) -> String {
+    if let Some(constant) = schema.get("const") {
+        return format!("`{constant}`");
+    }
+    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
+        return values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(" or ");
+    }
+    if let Some(items) = schema.get("items") {
+        return format!("list of {}", kind(items));
+    }
+    let alternatives: Vec<_> = choices(schema).map(kind).collect();
+    if !alternatives.is_empty() {
+        return alternatives.join(" or ");
+    }
+    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+        let members = properties.iter().map(|(key, value)| format!("\"{key}\": {}", kind(value)));
+        return format!("{{{}}}", members.collect::<Vec<_>>().join(", "));
+    }
+    if let Some(only) = schema.get("minimum").filter(|least| schema.get("maximum") == Some(least)) {
+        return format!("`{only}`");
+    }
+    let bounds = ["minimum", "maximum"].map(|key| schema.get(key).map(Value::to_string));
+    let name = match schema.get("type") {
+        Some(Value::Array(names)) => names.first().and_then(Value::as_str).unwrap_or_default(),
+        Some(name) => name.as_str().unwrap_or_default(),
+        None => "",
+    };
+    match bounds {
+        [Some(from), Some(to)] => format!("{name} {from} to {to}"),
+        _ if name == "object" => "object of strings".to_owned(),
+        _ => name.to_owned(),
+    }
+}

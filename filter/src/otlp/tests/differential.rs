@@ -1,0 +1,150 @@
+//! What is encoded here, decoded by `opentelemetry-proto`, is what was meant; and its encoding of
+//! the same is the same, byte for byte.
+
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1 as proto;
+use proptest::prelude::*;
+use prost::Message;
+
+use super::*;
+use crate::attributes::key;
+
+fn value(value: &Value) -> AnyValue {
+    let value = match value {
+        Value::Str(text) => any_value::Value::StringValue(text.to_string()),
+        Value::Int(number) => any_value::Value::IntValue(*number),
+    };
+    AnyValue { value: Some(value) }
+}
+
+fn attribute(key: &str, text: &Value) -> KeyValue {
+    KeyValue { key: key.to_owned(), value: Some(value(text)), ..Default::default() }
+}
+
+/// The same span in the library's types.
+fn model(finished: &FinishedSpan) -> proto::Span {
+    let span = &finished.span;
+    let remote = span.parent.is_some_and(|parent| parent.is_remote);
+    let known = proto::SpanFlags::ContextHasIsRemoteMask as u32;
+    let remote = if remote { proto::SpanFlags::ContextIsRemoteMask as u32 } else { 0 };
+    proto::Span {
+        trace_id: span.context.trace_id.as_bytes().to_vec(),
+        span_id: span.context.span_id.as_bytes().to_vec(),
+        trace_state: span.context.trace_state.as_str().to_owned(),
+        parent_span_id: span.parent.map(|parent| parent.span_id.as_bytes().to_vec()).unwrap_or_default(),
+        flags: u32::from(span.context.flags.as_byte()) | known | remote,
+        name: span.name.to_string(),
+        kind: match span.kind {
+            SpanKind::Server => proto::span::SpanKind::Server.into(),
+            SpanKind::Client => proto::span::SpanKind::Client.into(),
+        },
+        start_time_unix_nano: span.start.as_unix_nanos(),
+        end_time_unix_nano: finished.end.as_unix_nanos(),
+        attributes: span.attributes.iter().map(|(key, value)| attribute(key, value)).collect(),
+        status: (finished.status == Status::Error)
+            .then(|| proto::Status { message: String::new(), code: proto::status::StatusCode::Error.into() }),
+        ..Default::default()
+    }
+}
+
+fn attributes() -> impl Strategy<Value = Attributes> {
+    const KEYS: [&str; 4] = [key::URL_FULL, key::SERVER_PORT, key::ERROR_TYPE, key::DIRECTION];
+    let value = prop_oneof![
+        any::<i64>().prop_map(Value::Int),
+        ".{0,300}".prop_map(Value::from),
+        proptest::collection::vec(any::<u8>(), 0..20).prop_map(|bytes| Value::lossy(&bytes)),
+    ];
+    proptest::collection::vec((proptest::sample::select(&KEYS[..]), value), 0..8).prop_map(|pairs| {
+        let mut attributes = Attributes::default();
+        for (key, value) in pairs {
+            attributes.set(key, value);
+        }
+        attributes
+    })
+}
+
+prop_compose! {
+    fn span()(
+        trace_id in any::<[u8; 16]>().prop_filter_map("zero", |id| TraceId::from_bytes(id).ok()),
+        span_id in any::<[u8; 8]>().prop_filter_map("zero", |id| SpanId::from_bytes(id).ok()),
+        parent in proptest::option::of((
+            any::<[u8; 8]>().prop_filter_map("zero", |id| SpanId::from_bytes(id).ok()),
+            any::<bool>(),
+        )),
+        flags in any::<u8>(),
+        trace_state in "[a-z]{0,3}",
+        server in any::<bool>(),
+        name in ".{1,40}",
+        times in (1..=u64::MAX, any::<u64>()),
+        failed in any::<bool>(),
+        attributes in attributes(),
+    ) -> FinishedSpan {
+        let context = SpanContext {
+            trace_id,
+            span_id,
+            flags: TraceFlags::from_byte(flags),
+            trace_state: TraceState(trace_state),
+        };
+        let span = ActiveSpan {
+            context,
+            parent: parent.map(|(span_id, is_remote)| Parent { span_id, is_remote }),
+            kind: if server { SpanKind::Server } else { SpanKind::Client },
+            name: name.into(),
+            start: Timestamp::from_unix_nanos(times.0),
+            attributes,
+        };
+        span.end(Timestamp::from_unix_nanos(times.1), if failed { Status::Error } else { Status::Unset })
+    }
+}
+
+proptest! {
+    #[test]
+    fn rule_46_the_library_reads_what_was_meant(spans in proptest::collection::vec(span(), 0..4)) {
+        let resource = [("service.name".to_owned(), "web".to_owned()), ("k".to_owned(), "ü".repeat(90))];
+        let mut encoded = Vec::new();
+        spans.iter().for_each(|span| encode_span(span, &mut encoded));
+        let request = RequestEncoder::new(&resource).encode(&encoded);
+
+        let expected = ExportTraceServiceRequest {
+            resource_spans: vec![proto::ResourceSpans {
+                resource: Some(Resource {
+                    attributes: resource.iter().map(|(k, v)| attribute(k, &Value::from(v.clone()))).collect(),
+                    ..Default::default()
+                }),
+                scope_spans: vec![proto::ScopeSpans {
+                    scope: Some(InstrumentationScope {
+                        name: "meshspan".to_owned(),
+                        version: env!("CARGO_PKG_VERSION").to_owned(),
+                        ..Default::default()
+                    }),
+                    spans: spans.iter().map(model).collect(),
+                    schema_url: "https://opentelemetry.io/schemas/1.44.0".to_owned(),
+                }],
+                schema_url: "https://opentelemetry.io/schemas/1.44.0".to_owned(),
+            }],
+        };
+        prop_assert_eq!(ExportTraceServiceRequest::decode(request.as_slice()).unwrap(), expected.clone());
+        prop_assert_eq!(request, expected.encode_to_vec());
+    }
+
+    #[test]
+    fn rule_39_reads_every_response_that_the_library_writes(rejected in any::<i64>(), message in ".{0,200}") {
+        let response = ExportTraceServiceResponse {
+            partial_success: Some(ExportTracePartialSuccess {
+                rejected_spans: rejected,
+                error_message: message.clone(),
+            }),
+        };
+        let expected = PartialSuccess { rejected: rejected.max(0).unsigned_abs(), message };
+        prop_assert_eq!(decode_response(&response.encode_to_vec()), expected);
+    }
+
+    #[test]
+    fn rule_48_no_response_does_harm(message in proptest::collection::vec(any::<u8>(), 0..200)) {
+        decode_response(&message);
+    }
+}

@@ -1,0 +1,147 @@
+//! One plugin configuration's state: its tracer, its queue of finished spans, its exporter.
+//! A plugin whose configuration has not come yet, or was refused, traces nothing.
+
+use std::time::Duration;
+
+use super::export::{Answer, Exporter, Turn};
+use super::host::{self, CallToken, Level};
+use super::metrics::Metrics;
+use crate::batch::BatchQueue;
+use crate::config::{Config, ExportConfig};
+use crate::ids::IdGenerator;
+use crate::tracer::Tracer;
+
+/// The root context; empty until configured.
+#[derive(Debug, Default)]
+pub(super) struct Root(Option<Configured>);
+
+/// What a valid configuration becomes.
+#[derive(Debug)]
+pub(super) struct Configured {
+    pub(super) tracer: Tracer,
+    pub(super) ids: IdGenerator,
+    pub(super) queue: BatchQueue,
+    pub(super) metrics: Metrics,
+    exporter: Exporter,
+    closing: bool,
+}
+
+impl Root {
+    /// Reads the configuration; `false` rejects it, with one log line that says why.
+    pub(super) fn configure(&mut self) -> bool {
+        let json = host::buffer(host::Buffer::PluginConfiguration).unwrap_or_default();
+        let environment: Vec<_> = std::env::vars_os()
+            .map(|(key, value)| (key.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .collect();
+        match Config::parse(&json, &environment) {
+            Ok((config, warnings)) => {
+                for warning in warnings {
+                    host::log(Level::Warn, &warning.to_string());
+                }
+                let ExportConfig { cluster, protocol, .. } = &config.export;
+                let version = env!("CARGO_PKG_VERSION");
+                let line =
+                    format!("meshspan {version}: exporting spans to cluster \"{cluster}\" ({protocol:?})");
+                host::log(Level::Debug, &line);
+                self.0 = Some(Configured::new(&config));
+                true
+            }
+            Err(error) => {
+                host::log(Level::Error, &format!("configuration rejected: {error}"));
+                false
+            }
+        }
+    }
+
+    /// The state, once there is a valid configuration.
+    pub(super) fn configured(&mut self) -> Option<&mut Configured> {
+        self.0.as_mut()
+    }
+
+    /// Sends what is due and hands the counts to the host.
+    pub(super) fn tick(&mut self) {
+        if let Some(root) = &mut self.0 {
+            root.work();
+        }
+    }
+
+    /// An export was answered.
+    pub(super) fn answered(&mut self, token: CallToken, answer: Answer) {
+        if let Some(root) = &mut self.0 {
+            root.export(|exporter, _, turn| exporter.answered(token, answer, turn));
+            root.work();
+        }
+    }
+
+    /// The host wants to end this context: `true` if it may, else the last spans are on their way
+    /// and `proxy_done` will follow.
+    pub(super) fn close(&mut self) -> bool {
+        let Some(root) = &mut self.0 else { return true };
+        root.closing = true;
+        root.send();
+        root.publish();
+        let idle = root.idle();
+        // Once idle there is nothing to announce later.
+        root.closing = !idle;
+        idle
+    }
+}
+
+impl Configured {
+    fn new(config: &Config) -> Self {
+        host::set_tick_period(tick_period(config.export.max_delay));
+        Self {
+            tracer: Tracer::new(config),
+            ids: IdGenerator::from_seed(seed()),
+            queue: BatchQueue::new(config.export.limits()),
+            metrics: Metrics::define(),
+            exporter: Exporter::new(config),
+            closing: false,
+        }
+    }
+
+    fn work(&mut self) {
+        self.send();
+        self.publish();
+        if self.closing && self.idle() {
+            self.closing = false;
+            host::done();
+        }
+    }
+
+    fn send(&mut self) {
+        let flush = self.closing;
+        self.export(|exporter, queue, turn| exporter.send(queue, flush, turn));
+    }
+
+    fn export(&mut self, step: impl FnOnce(&mut Exporter, &mut BatchQueue, &mut Turn<'_>)) {
+        let turn = &mut Turn { now: host::now(), metrics: &mut self.metrics, ids: &mut self.ids };
+        step(&mut self.exporter, &mut self.queue, turn);
+    }
+
+    fn publish(&mut self) {
+        let (held_spans, held_bytes) = self.exporter.held();
+        self.metrics.publish(self.queue.len() + held_spans, self.queue.bytes() + held_bytes);
+    }
+
+    fn idle(&self) -> bool {
+        self.queue.is_empty() && self.exporter.held().0 == 0
+    }
+}
+
+/// Often enough that a full batch does not wait for the delay, rarely enough to cost nothing.
+fn tick_period(max_delay: Duration) -> Duration {
+    (max_delay / 4).clamp(Duration::from_millis(10), Duration::from_millis(100))
+}
+
+/// Randomness from the host; from its clock where it has none.
+fn seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    if getrandom::fill(&mut seed).is_err() {
+        host::log(Level::Warn, "the host has no randomness, ids are seeded from its clock");
+        for (byte, clock) in seed.iter_mut().zip(host::now().as_unix_nanos().to_le_bytes()) {
+            *byte = clock;
+        }
+    }
+    seed
+}

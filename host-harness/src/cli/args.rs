@@ -1,0 +1,178 @@
+//! The arguments as typed.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use meshspan::export::{ExportFlags, Protocol};
+
+/// Distributed tracing for every proxy that runs WebAssembly, and a local host to see it work.
+#[derive(Debug, Parser)]
+#[command(name = "meshspan", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// When to colour; `auto` heeds NO_COLOR, CLICOLOR_FORCE and whether it is a terminal
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// No progress, no warnings
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more on stderr; twice for still more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 runtime error, 2 usage, 3 bad configuration, \
+4 expectation not met, 5 collector unreachable, 130 interrupted after a flush";
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Replay emojivoto's traffic through a mesh of sidecars and show the spans; nothing else needs to run
+    Demo(DemoArgs),
+    /// Replay recorded traffic through a mesh of sidecars
+    Replay(ReplayArgs),
+    /// Write the WebAssembly filter that this program carries, and its SHA-256 to stdout
+    Filter(FilterArgs),
+    /// Print a JSON Schema
+    Schema(SchemaArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Which headers the applications use: `b3` as emojivoto's code does, `w3c` for traceparent everywhere
+    #[arg(long, value_enum, default_value_t = Recording::B3)]
+    pub(crate) recording: Recording,
+    /// Accepted for scripts: there is no page to serve yet
+    #[arg(long)]
+    pub(crate) no_serve: bool,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// Emojivoto's two variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Recording {
+    B3,
+    W3c,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Recordings in JSON Lines (`meshspan schema exchange`), replayed as one
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The mesh that the traffic passes (`meshspan schema topology`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) topology: PathBuf,
+    /// Another filter than the one that this program carries
+    #[arg(long, value_name = "WASM")]
+    pub(crate) filter: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// What every replay takes.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// How to print the result
+    #[arg(short, long, value_enum, default_value_t = Output::Table, value_name = "FORMAT")]
+    pub(crate) output: Output,
+    /// Write every span to FILE as OTLP JSON Lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
+    /// Export to this collector, as OTEL_EXPORTER_OTLP_ENDPOINT does: for HTTP, v1/traces is appended
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<String>,
+    /// grpc or http/protobuf [default: OTEL_EXPORTER_OTLP_PROTOCOL, else grpc on port 4317, else
+    /// http/protobuf]
+    #[arg(long, value_name = "PROTOCOL")]
+    pub(crate) otlp_protocol: Option<Protocol>,
+    /// Leave the recorded times; without it, spans are exported and saved as if the replay ended just now
+    #[arg(long)]
+    pub(crate) keep_times: bool,
+    /// Same number, same ids [default: another one each run]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+impl RunArgs {
+    pub(crate) fn export_flags(&self) -> ExportFlags {
+        ExportFlags { endpoint: self.otlp_endpoint.clone(), protocol: self.otlp_protocol }
+    }
+}
+
+/// How to print the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FilterArgs {
+    /// Where to write it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum)]
+    pub(crate) of: Schema,
+}
+
+/// What has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Schema {
+    /// The filter's plugin configuration
+    Config,
+    /// One line of a recording
+    Exchange,
+    /// A mesh
+    Topology,
+    /// What `-o json` prints
+    Summary,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, error::ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn usage_errors_are_found() {
+        for (arguments, expected) in [
+            (&["meshspan"][..], ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+            (&["meshspan", "demo", "--otlp-protocol", "http/json"], ErrorKind::ValueValidation),
+            (&["meshspan", "demo", "--recording", "b4"], ErrorKind::InvalidValue),
+            (&["meshspan", "demo", "-q", "-v"], ErrorKind::ArgumentConflict),
+            (&["meshspan", "replay", "x.jsonl"], ErrorKind::MissingRequiredArgument),
+            (&["meshspan", "replay", "--topology", "x"], ErrorKind::MissingRequiredArgument),
+        ] {
+            assert_eq!(Cli::try_parse_from(arguments).unwrap_err().kind(), expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn flags_stand_before_and_behind_the_subcommand() {
+        for arguments in [["meshspan", "--color", "never", "demo"], ["meshspan", "demo", "--color", "never"]]
+        {
+            assert_eq!(Cli::try_parse_from(arguments).unwrap().color, Color::Never);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What a replay prints: a table and perhaps a waterfall, or one JSON document.
+
+use meshspan::view::{Trace, summary::Summary, table, text};
+
+use super::{args::Output, error::CliError, print};
+
+/// How wide a line may be where nobody says.
+const DEFAULT_WIDTH: usize = 120;
+
+/// Prints the summary, and `shown` as a waterfall below it.
+pub(crate) fn result(output: Output, summary: &Summary, shown: Option<&Trace>) -> Result<(), CliError> {
+    match output {
+        Output::Table => {
+            let mut text = table::summary(summary);
+            if let Some(trace) = shown {
+                text.push('\n');
+                text.push_str(&text::waterfall(trace, width()));
+            }
+            print(&text)
+        }
+        Output::Json => {
+            let json = serde_json::to_string_pretty(summary)
+                .map_err(|error| CliError::runtime(format!("cannot write the summary: {error}")))?;
+            print(&format!("{json}\n"))
+        }
+    }
+}
+
+/// `COLUMNS`, else the terminal's width, else 120.
+fn width() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|&n| n > 0);
+    let terminal =
+        || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    columns.or_else(terminal).unwrap_or(DEFAULT_WIDTH)
+}

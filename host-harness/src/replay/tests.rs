@@ -1,0 +1,249 @@
+//! The replay with the real filter: counts, parentage, times, repeatability, broken traces.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use crate::collect::{self, SpanKind, SpanRecord};
+use crate::host::{LogLevel, LogLine};
+use crate::topology::{Application, Emojivoto, Topology};
+use crate::traffic::Exchange;
+use crate::traffic::jsonl::JsonLines;
+use crate::vm::{Filter, Lifecycle, Limits};
+
+use super::{Capture, ReplayError, ReplayOptions, replay};
+
+const BOTH: [Emojivoto; 2] = [Emojivoto::B3, Emojivoto::W3c];
+
+/// The filter with the default limits, compiled once.
+fn filter() -> &'static Filter {
+    static FILTER: OnceLock<Filter> = OnceLock::new();
+    FILTER.get_or_init(|| Filter::compile(crate::filter_wasm(), Limits::default()).unwrap())
+}
+
+fn run(topology: &Topology, exchanges: &[Exchange], seed: u64) -> Capture {
+    run_with(filter(), topology, exchanges, seed)
+}
+
+fn run_with(filter: &Filter, topology: &Topology, exchanges: &[Exchange], seed: u64) -> Capture {
+    let options = ReplayOptions { seed, lifecycle: Lifecycle::Envoy };
+    let exchanges = exchanges.iter().cloned().map(Ok);
+    replay(filter, topology, exchanges, &options, &mut |_| {}).unwrap()
+}
+
+fn recording(variant: Emojivoto) -> Vec<Exchange> {
+    JsonLines::new(variant.recording()).collect::<Result<_, _>>().unwrap()
+}
+
+/// The first exchanges of a recording that make up whole traces.
+fn beginning(variant: Emojivoto) -> Vec<Exchange> {
+    let exchanges = recording(variant);
+    let roots = exchanges.iter().filter(|exchange| exchange.parent.is_none()).take(10);
+    let ids: BTreeSet<_> = roots.map(|root| root.id.clone()).collect();
+    let is_in = |exchange: &Exchange| ids.contains(exchange.parent.as_ref().unwrap_or(&exchange.id));
+    exchanges.into_iter().filter(is_in).collect()
+}
+
+fn traces(capture: &Capture) -> BTreeMap<[u8; 16], Vec<SpanRecord>> {
+    let mut traces: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for record in collect::records(&capture.spans) {
+        traces.entry(record.trace_id).or_default().push(record);
+    }
+    traces
+}
+
+/// Each root exchange as its path, and how many calls were made for it.
+fn roots(exchanges: &[Exchange]) -> Vec<(String, usize)> {
+    let calls = |id: &str| exchanges.iter().filter(|exchange| exchange.parent.as_deref() == Some(id)).count();
+    let roots = exchanges.iter().filter(|exchange| exchange.parent.is_none());
+    roots.map(|root| (root.request.path.clone(), calls(&root.id))).collect()
+}
+
+#[test]
+fn every_trace_has_all_its_spans_and_no_orphan() {
+    for variant in BOTH {
+        let exchanges = recording(variant);
+        let capture = run(&variant.topology().unwrap(), &exchanges, 1);
+        let mut found = Vec::new();
+        for spans in traces(&capture).values() {
+            let ids: BTreeSet<_> = spans.iter().map(|span| span.span_id).collect();
+            assert_eq!(ids.len(), spans.len(), "ids are unique");
+            let orphans =
+                spans.iter().filter(|span| span.parent.is_some_and(|parent| !ids.contains(&parent)));
+            assert_eq!(orphans.count(), 0, "{spans:#?}");
+            assert_eq!(spans.iter().filter(|span| span.parent.is_none()).count(), 1, "one root");
+            found.push((spans.len(), spans.iter().filter(|span| span.is_proxy).count()));
+        }
+        let mut expected: Vec<_> = roots(&exchanges)
+            .into_iter()
+            .map(|(path, calls)| match path.split('?').next().unwrap() {
+                "/api/list" => (12, 8),
+                "/api/vote" => (18, 12),
+                _ => (4 + 2 * (calls - 1) + 8 + 4 * (calls - 1), 8 + 4 * (calls - 1)),
+            })
+            .collect();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{variant:?}");
+        assert_eq!(capture.stats.exchanges, exchanges.len() as u64);
+        assert_eq!(capture.stats.passes, 2 * exchanges.len() as u64);
+        assert_eq!(capture.stats.filter_time.len() as u64, capture.stats.passes);
+        assert!(capture.stats.lost_context.is_empty(), "{:?}", capture.stats.lost_context);
+        assert!(capture.stats.dropped.is_empty(), "{:?}", capture.stats.dropped);
+        let complaints = capture.stats.logs.iter().filter(|(_, line)| line.level >= LogLevel::Warn);
+        assert_eq!(complaints.collect::<Vec<_>>(), [] as [&(String, LogLine); 0]);
+        assert_eq!(capture.stats.vms_lost, 0);
+    }
+}
+
+#[test]
+fn one_request_has_four_proxy_spans_each_the_child_of_the_one_before() {
+    for variant in BOTH {
+        let capture = run(&variant.topology().unwrap(), &beginning(variant), 1);
+        for spans in traces(&capture).values() {
+            let by_id: BTreeMap<_, _> = spans.iter().map(|span| (span.span_id, span)).collect();
+            for server in spans.iter().filter(|span| !span.is_proxy && span.kind == SpanKind::Server) {
+                let up = std::iter::successors(server.parent, |id| by_id[id].parent);
+                let up: Vec<_> = up.take(5).map(|id| by_id[&id]).collect();
+                let line = up.iter().map(|span| {
+                    let direction = span.direction.map_or("", |direction| direction.as_str());
+                    format!("{} {direction} {}", span.service, span.kind.as_str())
+                });
+                let callee = &server.service;
+                let caller = &up[4].service;
+                let expected = [
+                    format!("{callee} inbound client"),
+                    format!("{callee} inbound server"),
+                    format!("{caller} outbound client"),
+                    format!("{caller} outbound server"),
+                    format!("{caller}  client"),
+                ];
+                assert_eq!(line.collect::<Vec<_>>(), expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_span_lies_within_its_parent() {
+    let capture = run(&Emojivoto::B3.topology().unwrap(), &beginning(Emojivoto::B3), 1);
+    for spans in traces(&capture).values() {
+        for span in spans {
+            let parent = spans.iter().find(|parent| Some(parent.span_id) == span.parent);
+            let Some(parent) = parent else { continue };
+            assert!(parent.start < span.start && span.end <= parent.end, "{span:#?} in {parent:#?}");
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_capture_and_another_seed_other_ids() {
+    let topology = Emojivoto::B3.topology().unwrap();
+    let exchanges = beginning(Emojivoto::B3);
+    let capture = |seed| run(&topology, &exchanges, seed);
+    let (first, again, other) = (capture(1), capture(1), capture(2));
+    assert_eq!(first.spans, again.spans);
+    assert_eq!(first.stats.metrics, again.stats.metrics);
+    let ids = |capture: &Capture| traces(capture).into_keys().collect::<BTreeSet<_>>();
+    assert!(ids(&first).is_disjoint(&ids(&other)));
+}
+
+#[test]
+fn the_filters_counters_account_for_every_proxy_span() {
+    let capture = run(&Emojivoto::W3c.topology().unwrap(), &recording(Emojivoto::W3c), 1);
+    let proxy_spans = collect::records(&capture.spans).iter().filter(|span| span.is_proxy).count() as u64;
+    let counted: Vec<_> = ["meshspan_spans_started", "meshspan_spans_finished", "meshspan_spans_exported"]
+        .map(|name| capture.stats.metrics.get(name).copied())
+        .into();
+    assert_eq!(counted, [Some(proxy_spans); 3], "{:?}", capture.stats.metrics);
+}
+
+#[test]
+fn an_application_that_drops_the_headers_is_named() {
+    let mut topology = Emojivoto::B3.topology().unwrap();
+    topology.services.get_mut("web").unwrap().application = Application::Drops;
+    let exchanges = beginning(Emojivoto::B3);
+    let calls = exchanges.iter().filter(|exchange| exchange.parent.is_some()).count() as u64;
+    let capture = run(&topology, &exchanges, 1);
+    assert_eq!(capture.stats.lost_context, [("web".to_owned(), calls)].into());
+    let proxies = collect::records(&capture.spans).into_iter().filter(|span| span.is_proxy).count() as u64;
+    assert_eq!(proxies, 4 * (exchanges.len() as u64 - calls), "beyond web there is no context, so no span");
+}
+
+#[test]
+fn an_application_that_forwards_the_headers_leaves_no_gap() {
+    let mut topology = Emojivoto::W3c.topology().unwrap();
+    let headers = vec!["TraceParent".to_owned(), "tracestate".to_owned()];
+    topology.services.get_mut("web").unwrap().application = Application::Forwards { headers };
+    let exchanges = beginning(Emojivoto::W3c);
+    let capture = run(&topology, &exchanges, 1);
+    assert!(capture.stats.lost_context.is_empty());
+    let traces = traces(&capture);
+    assert_eq!(traces.len(), roots(&exchanges).len());
+    for spans in traces.values() {
+        let known: BTreeSet<_> = spans.iter().map(|span| span.span_id).collect();
+        assert!(spans.iter().all(|span| span.parent.is_none_or(|parent| known.contains(&parent))));
+        assert!(spans.iter().all(|span| span.is_proxy || span.service != "web"));
+    }
+}
+
+#[test]
+fn an_uninstrumented_client_sends_the_recorded_context() {
+    let mut topology = Emojivoto::W3c.topology().unwrap();
+    for name in ["vote-bot", "browser"] {
+        topology.services.get_mut(name).unwrap().application = Application::Drops;
+    }
+    let exchanges = beginning(Emojivoto::W3c);
+    let capture = run(&topology, &exchanges, 1);
+    let recorded = exchanges.iter().filter(|exchange| exchange.parent.is_none()).map(|root| {
+        let header = root.request.headers.iter().find(|(name, _)| name == "traceparent").unwrap();
+        header.1.split('-').nth(1).unwrap().to_owned()
+    });
+    let found = traces(&capture).into_keys().map(|id| format!("{:032x}", u128::from_be_bytes(id)));
+    assert_eq!(found.collect::<BTreeSet<_>>(), recorded.collect());
+}
+
+#[test]
+fn an_unmeshed_side_has_no_proxy_spans() {
+    let mut topology = Emojivoto::B3.topology().unwrap();
+    topology.services.get_mut("vote-bot").unwrap().meshed = false;
+    topology.services.get_mut("browser").unwrap().meshed = false;
+    let exchanges = beginning(Emojivoto::B3);
+    let calls = exchanges.iter().filter(|exchange| exchange.parent.is_some()).count();
+    let capture = run(&topology, &exchanges, 1);
+    let proxies = collect::records(&capture.spans).into_iter().filter(|span| span.is_proxy).count();
+    assert_eq!(proxies, 2 * (exchanges.len() - calls) + 4 * calls);
+}
+
+#[test]
+fn a_filter_that_fails_costs_its_vm_and_no_traffic() {
+    let topology = Emojivoto::B3.topology().unwrap();
+    let mut exchanges = beginning(Emojivoto::B3);
+    // The filter can read this head, and has no room left for the span that names its sender.
+    let sender = ("user-agent".to_owned(), "x".repeat(3 << 20));
+    exchanges[0].request.headers.retain(|(name, _)| name != "user-agent");
+    exchanges[0].request.headers.push(sender);
+    let limits = Limits { memory_bytes: 6 << 20, ..Limits::default() };
+    let filter = Filter::compile(crate::filter_wasm(), limits).unwrap();
+    let capture = run_with(&filter, &topology, &exchanges, 1);
+    assert!(capture.stats.vms_lost > 0);
+    assert_eq!(capture.stats.exchanges, exchanges.len() as u64);
+    assert!(capture.stats.logs.iter().any(|(proxy, line)| proxy == "vote-bot outbound"
+        && line.message.starts_with("the filter failed and is started anew")));
+    let records = collect::records(&capture.spans);
+    let applications = records.iter().filter(|span| !span.is_proxy).count();
+    assert_eq!(applications, 2 * exchanges.len(), "the context went on from application to application");
+    assert!(
+        records.iter().any(|span| span.is_proxy && span.service == "vote-bot"),
+        "the new VM traces again"
+    );
+}
+
+#[test]
+fn a_filter_that_refuses_its_configuration_stops_the_replay_before_it_begins() {
+    let mut topology = Emojivoto::B3.topology().unwrap();
+    topology.plugin["version"] = 99.into();
+    let options = ReplayOptions { seed: 1, lifecycle: Lifecycle::Envoy };
+    let exchanges = beginning(Emojivoto::B3).into_iter().map(Ok);
+    let error = replay(filter(), &topology, exchanges, &options, &mut |_| {}).unwrap_err();
+    assert!(matches!(&error, ReplayError::Start { proxy, .. } if proxy == "browser outbound"), "{error}");
+}

@@ -1,0 +1,167 @@
+//! Recordings in JSON Lines: one [`Exchange`] a line, in UTF-8; empty lines are passed over.
+//! Reads in constant memory. The JSON Schema is `schemas/exchange.schema.json`.
+//!
+//! `{"id":"1","source":"vote-bot","destination":"web",…}⏎` → `Exchange { id: "1", … }`
+
+use std::io::{BufRead, Read};
+
+use super::{Exchange, TrafficError};
+
+/// The most bytes that one line may have: 16 MiB.
+pub const MAX_LINE_BYTES: usize = 16 << 20;
+
+/// The exchanges of a recording, in its order. Ends after the first failure of the reader itself or
+/// an over-long line; goes on after a line that is no exchange.
+#[derive(Debug)]
+pub struct JsonLines<R> {
+    reader: R,
+    line: u64,
+    buffer: Vec<u8>,
+    ended: bool,
+}
+
+impl<R: BufRead> JsonLines<R> {
+    /// Reads from `reader`, such as a file or `&[u8]`.
+    pub fn new(reader: R) -> Self {
+        Self { reader, line: 0, buffer: Vec::new(), ended: false }
+    }
+
+    /// The next line into `buffer`; false at the end.
+    fn read_line(&mut self) -> Result<bool, TrafficError> {
+        self.line += 1;
+        self.buffer.clear();
+        let limit = MAX_LINE_BYTES as u64 + 1;
+        let read = self.reader.by_ref().take(limit).read_until(b'\n', &mut self.buffer);
+        let read = read.map_err(|source| TrafficError::Read { line: self.line, source })?;
+        if self.buffer.len() > MAX_LINE_BYTES {
+            return Err(TrafficError::LineTooLong { line: self.line, limit: MAX_LINE_BYTES });
+        }
+        Ok(read > 0)
+    }
+
+    fn parse(&self) -> Result<Exchange, TrafficError> {
+        let line = self.line;
+        let exchange: Exchange = serde_json::from_slice(&self.buffer).map_err(|error| {
+            let (text, column) = (error.to_string(), error.column());
+            // The parser counts lines within the one line that it was given.
+            let message =
+                text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned();
+            TrafficError::Syntax { line, column, message }
+        })?;
+        exchange.check().map_err(|source| TrafficError::Value { line, source })?;
+        Ok(exchange)
+    }
+}
+
+impl<R: BufRead> Iterator for JsonLines<R> {
+    type Item = Result<Exchange, TrafficError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.ended {
+            match self.read_line() {
+                Ok(true) if self.buffer.trim_ascii().is_empty() => {}
+                Ok(true) => return Some(self.parse()),
+                Ok(false) => self.ended = true,
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"id":"1","parent":null,"source":"vote-bot","destination":"web","start":"2026-11-22T05:00:00.000000Z","request":{"method":"GET","scheme":"http","authority":"web-svc.emojivoto:80","path":"/api/list","headers":[["x-b3-sampled","1"]],"body_bytes":0},"response":{"status":200,"headers":[["content-type","application/json"]],"body_bytes":812,"trailers":[]},"timing_us":{"request_end":40,"response_start":5200,"response_end":5300}}"#;
+
+    fn errors(text: &str) -> Vec<String> {
+        JsonLines::new(text.as_bytes()).filter_map(Result::err).map(|error| error.to_string()).collect()
+    }
+
+    #[test]
+    fn a_line_gives_what_it_says_and_writes_back_the_same() {
+        let text = format!("\n{LINE}\r\n  \n{LINE}");
+        let exchanges: Vec<_> = JsonLines::new(text.as_bytes()).map(Result::unwrap).collect();
+        assert_eq!(exchanges.len(), 2);
+        assert_eq!(exchanges[0].request.headers, [("x-b3-sampled".to_owned(), "1".to_owned())]);
+        assert_eq!(exchanges[0].start.as_microsecond(), 1_795_323_600_000_000);
+        let again = serde_json::to_string(&exchanges[0]).unwrap();
+        assert_eq!(serde_json::from_str::<Exchange>(&again).unwrap(), exchanges[0]);
+    }
+
+    #[test]
+    fn a_bad_line_names_itself_what_was_found_and_what_is_allowed() {
+        let rows = [
+            (
+                LINE.replace("\"GET\"", "\"G T\""),
+                "request.method is \"G T\", expected a method",
+                "space in method",
+            ),
+            (LINE.replace("\"GET\"", "\"\""), "request.method is \"\"", "no method"),
+            (
+                LINE.replace("\"http\"", "\"ftp\""),
+                "request.scheme is \"ftp\", expected \"http\" or",
+                "scheme",
+            ),
+            (LINE.replace(":200", ":199"), "response.status is 199, expected 200 to 599", "informational"),
+            (LINE.replace(":200", ":600"), "response.status is 600, expected 200 to 599", "over range"),
+            (LINE.replace(":200", ":\"200\""), "invalid type: string \"200\", expected u16", "wrong type"),
+            (
+                LINE.replace("\"parent\"", "\"mother\""),
+                "unknown field `mother`, expected one of `id`",
+                "unknown",
+            ),
+            (LINE.replace("\"id\":\"1\",", ""), "missing field `id`", "missing"),
+            (LINE.replace("\"id\":\"1\"", "\"id\":\"\""), "id is empty, expected a name", "empty name"),
+            (
+                LINE.replace(":5300", ":5199"),
+                "response_end is 5199, expected at least",
+                "ends before it starts",
+            ),
+            (
+                LINE.replace(":40", ":5201"),
+                "response_start is 5200, expected at least",
+                "answer before question",
+            ),
+            (LINE.replace("05:00:00.000000Z", "25:00"), "hour", "no instant"),
+            (LINE.replace("2026-", "1926-"), "start is 1926", "before the epoch"),
+            (
+                LINE.replace("x-b3-sampled", "x b3"),
+                "request.headers is \"x b3\", expected header names",
+                "header",
+            ),
+            ("{".to_owned(), "EOF while parsing", "cut off"),
+        ];
+        for (line, expected, reason) in rows {
+            let found = errors(&format!("{LINE}\n{line}\n{LINE}"));
+            assert_eq!(found.len(), 1, "{reason}: {found:?}");
+            assert!(found[0].starts_with("line 2"), "{reason}: {}", found[0]);
+            assert!(found[0].contains(expected), "{reason}: {}", found[0]);
+        }
+    }
+
+    #[test]
+    fn an_over_long_line_ends_the_recording() {
+        let text = " ".repeat(MAX_LINE_BYTES + 1);
+        let found = errors(&text);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].starts_with("line 1: longer than 16777216 bytes"), "{}", found[0]);
+    }
+
+    #[test]
+    fn a_reader_that_fails_ends_the_recording() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("disk gone"))
+            }
+        }
+        let mut lines = JsonLines::new(std::io::BufReader::new(Broken));
+        assert_eq!(lines.next().unwrap().unwrap_err().to_string(), "line 1: cannot be read: disk gone");
+        assert!(lines.next().is_none());
+    }
+}

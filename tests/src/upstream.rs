@@ -1,0 +1,155 @@
+//! The application behind the proxies: HTTP/1.1, HTTP/2 without TLS and gRPC; remembers what it got.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::http::HeaderValue;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request, Response, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpListener;
+
+/// A request as the application got it.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The protocol's version.
+    pub version: Version,
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// The headers in order, names in lower case.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Recorded {
+    /// Every value of a header.
+    pub fn values(&self, name: &str) -> Vec<&[u8]> {
+        self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_slice()).collect()
+    }
+
+    /// The only value of a header, as text.
+    pub fn value(&self, name: &str) -> &str {
+        match self.values(name)[..] {
+            [value] => std::str::from_utf8(value).expect("a text value"),
+            ref values => panic!("{} values of {name} in {self:?}", values.len()),
+        }
+    }
+}
+
+/// A running application; stops when dropped.
+#[derive(Debug)]
+pub struct Upstream {
+    port: u16,
+    recorded: Arc<Mutex<Vec<Recorded>>>,
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Upstream {
+    /// Starts on a free port of 127.0.0.1.
+    ///
+    /// It answers `/status/NNN` with that status, gRPC to a method named `Vote…` with status 2 in the
+    /// trailers, to one named `Refuse…` with status 7 in the head, all else with success.
+    pub fn start() -> Upstream {
+        let recorded = Arc::new(Mutex::new(Vec::new()));
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        listener.set_nonblocking(true).expect("a listener can be made non-blocking");
+        let port = listener.local_addr().expect("a bound listener has an address").port();
+        let theirs = Arc::clone(&recorded);
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async {
+                let listener = TcpListener::from_std(listener).expect("a listener");
+                tokio::select! {
+                    () = serve(listener, theirs) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        Upstream { port, recorded, _stop: stop }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The requests since the last call.
+    pub fn take(&self) -> Vec<Recorded> {
+        std::mem::take(&mut *self.recorded.lock().expect("no recorder panics"))
+    }
+
+    /// The only request since the last call.
+    pub fn take_one(&self) -> Recorded {
+        let mut all = self.take();
+        assert_eq!(all.len(), 1, "requests at the application: {all:#?}");
+        all.remove(0)
+    }
+}
+
+async fn serve(listener: TcpListener, recorded: Arc<Mutex<Vec<Recorded>>>) {
+    loop {
+        let Ok((socket, _)) = listener.accept().await else { continue };
+        let recorded = Arc::clone(&recorded);
+        tokio::spawn(async move {
+            let service = service_fn(move |request| answer(request, Arc::clone(&recorded)));
+            // A client may go away at any time; that is no concern of a test's application.
+            let _ = auto::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(socket), service)
+                .await;
+        });
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    recorded: Arc<Mutex<Vec<Recorded>>>,
+) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let headers = head.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
+    let path = head.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    recorded.lock().expect("no recorder panics").push(Recorded {
+        version: head.version,
+        method: head.method.to_string(),
+        path: path.clone(),
+        headers: headers.collect(),
+    });
+    // Reading it to its end ends the request's stream.
+    let _ = body.collect().await;
+    let grpc = head
+        .headers
+        .get("content-type")
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    Ok(if grpc { grpc_answer(&path) } else { http_answer(&path) })
+}
+
+fn http_answer(path: &str) -> Response<BoxBody<Bytes, Infallible>> {
+    let status = path.strip_prefix("/status/").and_then(|code| code.parse().ok()).unwrap_or(200_u16);
+    Response::builder()
+        .status(status)
+        .header("content-type", "text/plain")
+        .body(Full::from("done\n").boxed())
+        .expect("a valid response")
+}
+
+fn grpc_answer(path: &str) -> Response<BoxBody<Bytes, Infallible>> {
+    let method = path.rsplit('/').next().unwrap_or_default();
+    let head = Response::builder().header("content-type", "application/grpc");
+    if method.starts_with("Refuse") {
+        let head = head.header("grpc-status", "7");
+        return head.body(Full::default().boxed()).expect("a valid response");
+    }
+    let mut trailers = HeaderMap::new();
+    let status = if method.starts_with("Vote") { "2" } else { "0" };
+    trailers.insert("grpc-status", HeaderValue::from_static(status));
+    // One message without content: not compressed, of length zero.
+    let message = Full::from(Bytes::from_static(&[0; 5]));
+    head.body(message.with_trailers(std::future::ready(Some(Ok(trailers)))).boxed())
+        .expect("a valid response")
+}
