@@ -19,7 +19,7 @@ const TOKEN_STEP: u32 = 4;
 /// A call that the guest wants made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundCall {
-    /// What [`Vm::answer`](crate::vm::Vm::answer) takes; unique among calls without an answer.
+    /// Names the call in its answer; unique among calls without one.
     pub token: u32,
     /// The cluster's name.
     pub upstream: Vec<u8>,
@@ -242,7 +242,8 @@ mod tests {
     #[test]
     fn a_call_needs_a_known_cluster_and_the_headers_of_every_request() {
         let mut callouts = Callouts::new(&["otel".into()]);
-        let table: [(&str, &[u8], &[(&str, &str)], u32, HostError); 5] = [
+        type Row<'a> = (&'a str, &'a [u8], &'a [(&'a str, &'a str)], u32, HostError);
+        let table: [Row<'_>; 5] = [
             ("unknown cluster", b"nope", &FULL, 0, HostError::UnknownCluster("nope".into())),
             ("no :method", b"otel", &FULL[1..], 0, HostError::MissingHeader(":method")),
             ("no :authority", b"otel", &FULL[..2], 0, HostError::MissingHeader(":authority")),
