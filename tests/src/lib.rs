@@ -21,6 +21,7 @@ pub mod envoy;
 pub mod oteltap;
 pub mod process;
 pub mod rotel;
+pub mod sidecar;
 pub mod spans;
 pub mod tools;
 pub mod upstream;

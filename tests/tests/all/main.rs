@@ -1,0 +1,14 @@
+//! Everything that crosses crates or needs a program by others, linked once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod collectors;
+mod envoy;
+mod filter;
+mod tidy;
