@@ -10,6 +10,8 @@ mod error;
 mod exports;
 mod filter;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

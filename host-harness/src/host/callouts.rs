@@ -242,7 +242,8 @@ mod tests {
     #[test]
     fn a_call_needs_a_known_cluster_and_the_headers_of_every_request() {
         let mut callouts = Callouts::new(&["otel".into()]);
-        let table: [(&str, &[u8], &[(&str, &str)], u32, HostError); 5] = [
+        type Row<'a> = (&'a str, &'a [u8], &'a [(&'a str, &'a str)], u32, HostError);
+        let table: [Row<'_>; 5] = [
             ("unknown cluster", b"nope", &FULL, 0, HostError::UnknownCluster("nope".into())),
             ("no :method", b"otel", &FULL[1..], 0, HostError::MissingHeader(":method")),
             ("no :authority", b"otel", &FULL[..2], 0, HostError::MissingHeader(":authority")),

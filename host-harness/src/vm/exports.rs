@@ -6,6 +6,8 @@ use super::VmError;
 use crate::abi::{Allocator, VmData};
 
 type Function<P, R = ()> = Option<TypedFunc<P, R>>;
+/// An export's name, and the export.
+type Named = (&'static str, TypedFunc<(), ()>);
 
 /// Everything that a host calls; all of it is optional.
 pub(super) struct Exports {
@@ -62,10 +64,7 @@ pub(super) fn allocator(
 }
 
 /// What runs before everything else: `_initialize`, or `_start` if there is none.
-pub(super) fn initializer(
-    instance: &Instance,
-    store: &mut Store<VmData>,
-) -> Result<Option<(&'static str, TypedFunc<(), ()>)>, VmError> {
+pub(super) fn initializer(instance: &Instance, store: &mut Store<VmData>) -> Result<Option<Named>, VmError> {
     for name in ["_initialize", "_start"] {
         if let Some(function) = optional(instance, store, name)? {
             return Ok(Some((name, function)));
