@@ -61,10 +61,25 @@ pub struct ExportReport {
     pub retries: u64,
     /// What the collector had to say, each sentence once.
     pub warnings: Vec<String>,
-    /// The first reason for which spans were dropped, in full: endpoint, what happened, what to check.
-    pub failure: Option<String>,
+    /// The first reason for which spans were dropped, in full.
+    pub failure: Option<ExportFailure>,
     /// Whether spans were dropped because nothing answered at the endpoint.
     pub unreachable: bool,
+}
+
+/// Why spans were dropped, in full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportFailure {
+    /// The endpoint and what happened.
+    pub what: String,
+    /// What to check.
+    pub advice: String,
+}
+
+impl std::fmt::Display for ExportFailure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}; {}", self.what, self.advice)
+    }
 }
 
 impl ExportReport {
@@ -91,7 +106,7 @@ impl ExportReport {
     fn drop(&mut self, spans: u64, failure: Failure) {
         *self.dropped.entry(failure.reason).or_default() += spans;
         self.unreachable |= failure.unreachable;
-        self.failure.get_or_insert(failure.message);
+        self.failure.get_or_insert(ExportFailure { what: failure.what, advice: failure.advice });
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use meshspan::topology::Topology;
 use meshspan::traffic::Exchange;
+use meshspan::view::summary::Summary;
 
 /// Compares `expected` with the file at `path` below the package, or writes it there.
 fn check(path: &str, expected: &str) {
@@ -40,6 +41,11 @@ fn the_schema_of_recordings_is_that_of_the_type() {
 #[test]
 fn the_schema_of_topologies_is_that_of_the_type() {
     check("schemas/topology.schema.json", &schema::<Topology>());
+}
+
+#[test]
+fn the_schema_of_summaries_is_that_of_the_type() {
+    check("schemas/summary.schema.json", &schema::<Summary>());
 }
 
 #[test]

@@ -56,13 +56,12 @@ pub(crate) fn judge(report: &ExportReport) -> Result<(), CliError> {
         return Ok(());
     }
     let exit = if report.unreachable { Exit::CollectorUnreachable } else { Exit::Runtime };
-    let why = match &report.failure {
-        Some(failure) => failure.clone(),
-        None => "the collector took the others; see its log".to_owned(),
-    };
-    let message =
+    let counts =
         format!("{dropped} spans were not exported, {} were rejected by the collector", report.rejected);
-    Err(CliError::new(exit, message).help(why))
+    Err(match &report.failure {
+        Some(failure) => CliError::new(exit, format!("{counts}: {}", failure.what)).help(&failure.advice),
+        None => CliError::new(exit, counts).help("see the collector's log"),
+    })
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ fn run(job: Job<'_>) -> Result<Outcome, CliError> {
 
 fn capture(job: &Job<'_>, seed: u64) -> Result<Capture, CliError> {
     let filter = Filter::compile(job.wasm, Limits::default())
-        .map_err(|error| CliError::runtime(format!("the filter cannot be loaded: {error}")))?;
+        .map_err(|error| CliError::bad_configuration(format!("the filter cannot be loaded: {error}")))?;
     let options = ReplayOptions { seed, lifecycle: Lifecycle::Envoy };
     let exchanges = job.exchanges.iter().cloned().map(Ok);
     let total = u64::try_from(job.exchanges.len()).ok();

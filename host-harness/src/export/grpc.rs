@@ -73,14 +73,11 @@ fn failed(endpoint: &Uri, status: &Status) -> Attempt {
     }
     let retry_info = status.get_details_retry_info();
     let asked = retry_info.as_ref().and_then(|info| info.retry_delay);
+    let code = name(status.code());
     let failure = Failure::answered(
-        format!("gRPC {}", name(status.code())),
-        format!(
-            "{endpoint} answered gRPC {}: {:?}; {}",
-            name(status.code()),
-            status.message(),
-            advice(status.code())
-        ),
+        format!("gRPC {code}"),
+        format!("{endpoint} answered gRPC {code}: {:?}", status.message()),
+        advice(status.code()),
     );
     match status.code() {
         Code::Cancelled
@@ -169,9 +166,7 @@ mod tests {
         let outcome = failed(&Uri::from_static("http://c:4317"), &Status::unauthenticated("no token"));
         let Attempt::Final(failure) = outcome else { panic!("{outcome:?}") };
         assert_eq!(failure.reason, "gRPC UNAUTHENTICATED");
-        assert_eq!(
-            failure.message,
-            "http://c:4317/ answered gRPC UNAUTHENTICATED: \"no token\"; check OTEL_EXPORTER_OTLP_HEADERS"
-        );
+        assert_eq!(failure.what, "http://c:4317/ answered gRPC UNAUTHENTICATED: \"no token\"");
+        assert_eq!(failure.advice, "check OTEL_EXPORTER_OTLP_HEADERS");
     }
 }

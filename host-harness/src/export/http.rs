@@ -112,16 +112,18 @@ fn judge(endpoint: &Uri, answer: &Answer) -> Attempt {
             None => Attempt::Final(Failure::answered(
                 "not an OTLP answer".to_owned(),
                 format!(
-                    "{endpoint} answered {code} with {:?}, not with OTLP: {}; check that it is a collector",
+                    "{endpoint} answered {code} with {:?}, not with OTLP: {}",
                     answer.content_type,
                     quote(answer)
                 ),
+                "check that it is a collector",
             )),
         };
     }
     let failure = Failure::answered(
         format!("HTTP {code}"),
-        format!("{endpoint} answered {}: {}; {}", answer.status, quote(answer), advice(answer.status)),
+        format!("{endpoint} answered {}: {}", answer.status, quote(answer)),
+        advice(answer.status),
     );
     match code {
         429 | 502 | 503 | 504 => Attempt::Retryable(failure, answer.retry_after),

@@ -84,51 +84,52 @@ pub(crate) enum Attempt {
 pub(crate) struct Failure {
     /// A handful of words, the same for every failure of the kind.
     pub(crate) reason: String,
-    /// Endpoint, what happened, what to check.
-    pub(crate) message: String,
+    /// Endpoint and what happened.
+    pub(crate) what: String,
+    /// What to check.
+    pub(crate) advice: String,
     /// Nothing answered.
     pub(crate) unreachable: bool,
 }
 
 impl Failure {
-    pub(crate) fn answered(reason: String, message: String) -> Self {
-        Self { reason, message, unreachable: false }
+    pub(crate) fn answered(reason: String, what: String, advice: &str) -> Self {
+        Self { reason, what, advice: advice.to_owned(), unreachable: false }
     }
 
     pub(crate) fn no_connection(endpoint: &http::Uri, problem: &str, ports: &str) -> Self {
-        let message = format!(
-            "{endpoint} cannot be reached: {problem}; check that a collector listens there ({ports})"
-        );
-        Self { reason: "connection failed".to_owned(), message, unreachable: true }
+        Self {
+            reason: "connection failed".to_owned(),
+            what: format!("{endpoint} cannot be reached: {problem}"),
+            advice: format!("check that a collector listens there ({ports})"),
+            unreachable: true,
+        }
     }
 
     pub(crate) fn timed_out(endpoint: &http::Uri, limit: Duration) -> Self {
-        let message = format!(
-            "{endpoint} did not answer within {} ms; check that it is a collector, or raise OTEL_EXPORTER_OTLP_TIMEOUT",
-            limit.as_millis()
-        );
-        Self { reason: "timed out".to_owned(), message, unreachable: true }
+        Self {
+            reason: "timed out".to_owned(),
+            what: format!("{endpoint} did not answer within {} ms", limit.as_millis()),
+            advice: "check that it is a collector, or raise OTEL_EXPORTER_OTLP_TIMEOUT".to_owned(),
+            unreachable: true,
+        }
     }
 
     pub(crate) fn interrupted() -> Self {
-        Self::answered(
-            "interrupted".to_owned(),
-            "the export was interrupted before every span was sent".to_owned(),
-        )
+        let what = "the export was interrupted before every span was sent".to_owned();
+        Self::answered("interrupted".to_owned(), what, "run it again to send them")
     }
 
     pub(crate) fn oversize(max_bytes: usize) -> Self {
-        Self::answered(
-            "too large".to_owned(),
-            format!("a span alone is larger than a request may be ({max_bytes} bytes)"),
-        )
+        let what = format!("a span alone is larger than a request may be ({max_bytes} bytes)");
+        Self::answered("too large".to_owned(), what, "see which attributes are so long")
     }
 
     /// The same failure, having been met `attempts` times.
     pub(crate) fn after(self, attempts: u32) -> Self {
         match attempts {
             1 => self,
-            _ => Self { message: format!("{} (tried {attempts} times)", self.message), ..self },
+            _ => Self { what: format!("{} (tried {attempts} times)", self.what), ..self },
         }
     }
 }

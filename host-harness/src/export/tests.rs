@@ -60,7 +60,7 @@ async fn a_dead_collector_costs_one_round_of_retries_not_one_a_request() {
         assert_eq!(report.dropped, [("connection failed".to_owned(), 10)].into(), "{report:?}");
         assert_eq!(report.retries, 4, "five attempts for the first request, one for each of the others");
         assert!(report.unreachable);
-        let failure = report.failure.unwrap();
+        let failure = report.failure.unwrap().to_string();
         for part in [&endpoint, "refused", "check that a collector listens there", "(tried 5 times)"] {
             assert!(failure.contains(part), "{failure} lacks {part}");
         }

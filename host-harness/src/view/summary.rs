@@ -200,7 +200,7 @@ impl From<&ExportReport> for ExportSummary {
             dropped: report.dropped.clone(),
             retries: report.retries,
             warnings: report.warnings.clone(),
-            failure: report.failure.clone(),
+            failure: report.failure.as_ref().map(ToString::to_string),
         }
     }
 }

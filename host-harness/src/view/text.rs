@@ -99,7 +99,11 @@ fn line(row: &Row, widths: &Widths) -> String {
     let mut text = String::new();
     for (column, (cell, style)) in cells.iter().zip(styles).enumerate() {
         let cell = widths.pad(column, cell);
-        text.push_str(&format!("{style}{cell}{style:#} "));
+        match cell.trim().is_empty() {
+            true => text.push_str(&cell),
+            false => text.push_str(&format!("{style}{cell}{style:#}")),
+        }
+        text.push(' ');
     }
     let bar = if row.is_error { RED } else { service_style(&row.service) };
     let (before, filled) = row.bar(widths.bar);

@@ -189,7 +189,7 @@ async fn rule_41_retries_end() {
     let (report, server) = run(&[Step::Answer("503 Service Unavailable", "", b"full".to_vec())], 2).await;
     assert_eq!(report.dropped, [("HTTP 503".to_owned(), 2)].into());
     assert_eq!(server.lock().unwrap().requests.len(), 5);
-    let failure = report.failure.unwrap();
+    let failure = report.failure.unwrap().what;
     assert!(failure.contains("answered 503 Service Unavailable: \"full\""), "{failure}");
     assert!(failure.ends_with("(tried 5 times)"), "{failure}");
 }
@@ -199,7 +199,7 @@ async fn rule_44_a_silent_collector_times_out() {
     let (report, _) = run(&[Step::Hang], 1).await;
     assert_eq!(report.dropped, [("timed out".to_owned(), 1)].into());
     assert!(report.unreachable);
-    assert!(report.failure.unwrap().contains("did not answer within 300 ms"));
+    assert!(report.failure.unwrap().what.contains("did not answer within 300 ms"));
 }
 
 #[tokio::test]
@@ -208,7 +208,7 @@ async fn the_message_of_a_refusal_is_shown() {
     let step =
         Step::Answer("400 Bad Request", "content-type: application/x-protobuf\r\n", status.encode_to_vec());
     let (report, _) = run(&[step], 1).await;
-    let failure = report.failure.unwrap();
+    let failure = report.failure.unwrap().what;
     assert!(failure.contains("/v1/traces answered 400 Bad Request: \"span without id\""), "{failure}");
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     collect::SpanKind,
+    export::ExportFailure,
     view::{
         tests::{app, inbound, outbound},
         traces,
@@ -25,7 +26,7 @@ pub(crate) fn summary() -> Summary {
     let export = ExportReport {
         exported: 3,
         dropped: [("HTTP 400".to_owned(), 1)].into(),
-        failure: Some("it says no".to_owned()),
+        failure: Some(ExportFailure { what: "it says no".to_owned(), advice: "ask".to_owned() }),
         ..ExportReport::default()
     };
     Summary::new(&stats, &traces, Some(&export), traces.first())
@@ -68,6 +69,7 @@ fn percentiles_are_by_nearest_rank() {
 fn the_document_carries_its_version_and_its_units() {
     let json = serde_json::to_value(summary()).unwrap();
     assert_eq!(json["schema_version"], 1);
+    assert_eq!(json["export"]["failure"], "it says no; ask");
     assert_eq!(json["export"]["dropped"]["HTTP 400"], 1);
     assert_eq!(json["filter_time_per_pass"]["p50_ns"], 100_000);
     assert_eq!(json["trace"]["spans"][1]["direction"], "outbound");

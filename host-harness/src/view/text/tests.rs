@@ -60,9 +60,10 @@ fn no_row_is_wider_than_the_terminal() {
         for line in plain(width).lines().skip(1).take(7) {
             let columns = line.width();
             assert!(columns <= width, "{columns} of {width} columns: {line}");
+            assert_eq!(line.trim_end(), line, "no space at the end");
         }
     }
-    assert!(plain(MIN_WIDTH).contains("└emojivoto.…"), "names are cut: {}", plain(MIN_WIDTH));
+    assert!(plain(MIN_WIDTH).contains("└emojivoto.v1… emoji "), "names are cut: {}", plain(MIN_WIDTH));
     assert_eq!(plain(1), plain(MIN_WIDTH));
 }
 

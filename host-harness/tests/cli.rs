@@ -1,0 +1,256 @@
+//! The command as people and scripts run it.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+
+use std::{
+    io::Read,
+    net::TcpListener,
+    path::Path,
+    process::{Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, SystemTime},
+};
+
+use meshspan::collect::{from_json_lines, latest_end_unix_nano, records, span_count};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// The spans of the demo's recording, all meshed and instrumented.
+const DEMO_SPANS: u64 = 2_790;
+
+/// With an environment of its own: no variable of the caller's decides a test.
+fn meshspan(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meshspan"));
+    command.env_clear().env("COLUMNS", "120").args(arguments);
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    meshspan(arguments).output().unwrap()
+}
+
+fn stdout(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}: all is well, so nothing is said");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn recording(name: &str) -> String {
+    format!("{}/recordings/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn demo_shows_a_summary_and_a_vote() {
+    for recording in ["b3", "w3c"] {
+        let text = stdout(&["demo", "--no-serve", "--recording", recording]);
+        for line in [
+            "exchanges        465",
+            "proxy passes     930",
+            "traces           150",
+            "spans            2790 (1860 from proxies, 930 from applications)",
+            "orphans          0",
+            "lost context     0",
+            "dropped          0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{recording}: {text} lacks {line}");
+        }
+        assert!(text.contains(" · 18 spans · 4 services · "), "{text}");
+        assert!(text.contains("└emojivoto.v1.VotingService/Vote"), "{text}");
+        assert!(text.contains(" in 6 passes · "), "{text}");
+        assert!(!text.contains('\u{1b}'), "no colours in a pipe");
+    }
+}
+
+#[test]
+fn demo_as_json_is_the_same() {
+    let json: Value = serde_json::from_str(&stdout(&["demo", "-o", "json"])).unwrap();
+    assert_eq!(json["schema_version"], 1);
+    assert_eq!(json["spans"]["total"], DEMO_SPANS);
+    assert_eq!(json["export"], Value::Null);
+    let spans = json["trace"]["spans"].as_array().unwrap();
+    assert_eq!(spans.len(), 18);
+    assert_eq!(spans.iter().filter(|span| span["proxy_overhead_ns"].is_u64()).count(), 6);
+}
+
+#[test]
+fn colours_are_as_asked_for() {
+    for (arguments, variable, expected) in [
+        (&["demo", "--color", "always"][..], None, true),
+        (&["--color", "always", "demo"], Some(("NO_COLOR", "1")), true),
+        (&["demo"], Some(("CLICOLOR_FORCE", "1")), true),
+        (&["demo", "--color", "never"], Some(("CLICOLOR_FORCE", "1")), false),
+        (&["demo"], None, false),
+    ] {
+        let output = meshspan(arguments).envs(variable).output().unwrap();
+        assert_eq!(output.stdout.contains(&0x1b), expected, "{arguments:?} {variable:?}");
+    }
+}
+
+#[test]
+fn saved_spans_end_now_unless_times_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let save = |name: &str, more: &[&str]| {
+        let path = folder.path().join(name);
+        let arguments = [&["demo", "--seed", "7", "--save", path.to_str().unwrap()], more].concat();
+        stdout(&arguments);
+        std::fs::read_to_string(path).unwrap()
+    };
+    let spans = from_json_lines(&save("now.jsonl", &[])).unwrap();
+    assert_eq!(span_count(&spans), DEMO_SPANS);
+    assert_eq!(records(&spans).len() as u64, DEMO_SPANS, "every id is well formed");
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let age = now - Duration::from_nanos(latest_end_unix_nano(&spans).unwrap());
+    assert!(age < Duration::from_secs(60), "{age:?}");
+
+    let kept = save("kept.jsonl", &["--keep-times"]);
+    assert_eq!(kept, save("again.jsonl", &["--keep-times"]), "the same seed gives the same bytes");
+    assert_ne!(kept, save("w3c.jsonl", &["--keep-times", "--recording", "w3c"]));
+}
+
+#[test]
+fn replay_takes_files() {
+    let (files, topology) = (recording("emojivoto-b3.jsonl"), recording("emojivoto-b3.topology.json"));
+    let folder = tempfile::tempdir().unwrap();
+    let wasm = folder.path().join("filter.wasm");
+    let wasm = wasm.to_str().unwrap();
+    stdout(&["filter", "--out", wasm]);
+    for more in [&[][..], &["--filter", wasm]] {
+        let json = stdout(&[&["replay", &files, "--topology", &topology, "-o", "json"], more].concat());
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["spans"]["total"], DEMO_SPANS);
+        assert_eq!(json["trace"], Value::Null);
+    }
+}
+
+#[test]
+fn filter_writes_the_wasm_and_prints_its_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("filter.wasm");
+    let text = stdout(&["filter", "--out", path.to_str().unwrap()]);
+    let wasm = std::fs::read(&path).unwrap();
+    assert!(wasm.starts_with(b"\0asm"));
+    assert_eq!(text, format!("{}  {}\n", hex::encode(Sha256::digest(&wasm)), path.display()));
+}
+
+#[test]
+fn schema_prints_the_committed_schemas() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (name, path) in [
+        ("config", "../filter/config.schema.json"),
+        ("exchange", "schemas/exchange.schema.json"),
+        ("topology", "schemas/topology.schema.json"),
+        ("summary", "schemas/summary.schema.json"),
+    ] {
+        assert_eq!(stdout(&["schema", name]), std::fs::read_to_string(root.join(path)).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn the_exit_code_says_what_went_wrong() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = format!("http://{closed}");
+    let (files, topology) = (recording("emojivoto-b3.jsonl"), recording("emojivoto-b3.topology.json"));
+    for (arguments, code, error, help) in [
+        (vec![], 2, "Usage: meshspan", ""),
+        (vec!["demo", "--otlp-protocol", "http/json"], 2, "expected grpc or http/protobuf", ""),
+        (
+            vec!["demo", "--otlp-endpoint", "https://c:4318"],
+            3,
+            "error: --otlp-endpoint is \"https://c:4318\": TLS",
+            "",
+        ),
+        (
+            vec!["demo", "--otlp-endpoint", &closed],
+            5,
+            "error: 2790 spans were not exported, 0",
+            "help: check that a collector",
+        ),
+        (vec!["demo", "--save", "/nowhere/x"], 1, "error: cannot write /nowhere/x: ", ""),
+        (vec!["replay", "/nowhere", "--topology", &topology], 1, "error: cannot read /nowhere: ", ""),
+        (
+            vec!["replay", &topology, "--topology", &topology],
+            3,
+            "emojivoto-b3.topology.json: line 1",
+            "help: `meshspan schema exchange`",
+        ),
+        (
+            vec!["replay", &files, "--topology", &files],
+            3,
+            "emojivoto-b3.jsonl: ",
+            "help: `meshspan schema topology`",
+        ),
+        (
+            vec!["replay", &files, "--topology", &topology, "--filter", &files],
+            3,
+            "error: the filter cannot be loaded",
+            "",
+        ),
+    ] {
+        let output = run(&arguments);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+        for part in [error, help] {
+            assert!(stderr.contains(part), "{arguments:?}: {stderr} lacks {part}");
+        }
+    }
+}
+
+#[test]
+fn the_environment_names_the_collector_too() {
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:4318"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+    ];
+    let output = meshspan(&["demo"]).envs(variables).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("error: OTEL_EXPORTER_OTLP_PROTOCOL is \"http/json\", expected"), "{stderr}");
+}
+
+/// A collector that takes connections and never answers; the program, once it has connected.
+fn stuck(timeout_ms: &str) -> (TcpListener, std::process::Child) {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let mut command = meshspan(&["demo", "--otlp-endpoint", &endpoint]);
+    command.env("OTEL_EXPORTER_OTLP_TIMEOUT", timeout_ms).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let (mut stream, _) = silent.accept().unwrap();
+    assert!(stream.read(&mut [0; 64]).unwrap() > 0, "the request has begun");
+    std::mem::forget(stream);
+    (silent, child)
+}
+
+fn interrupt(child: &std::process::Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn ctrl_c_flushes_and_says_what_was_done() {
+    let (_silent, child) = stuck("1500");
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    let (text, stderr) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("interrupted: flushing; once more to end at once"), "{stderr}");
+    assert!(text.contains("exported         0"), "{text}");
+    assert!(text.contains("interrupted)") || text.contains("timed out)"), "{text}");
+}
+
+#[test]
+fn a_second_ctrl_c_ends_at_once() {
+    let (_silent, mut child) = stuck("600000");
+    interrupt(&child);
+    sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "it flushes");
+    interrupt(&child);
+    for _ in 0..100 {
+        if let Some(status) = child.try_wait().unwrap() {
+            assert_eq!(status.code(), Some(130));
+            return;
+        }
+        sleep(Duration::from_millis(50));
+    }
+    child.kill().unwrap();
+    panic!("it goes on");
+}
