@@ -12,10 +12,13 @@
 mod application;
 mod engine;
 mod fleet;
+mod link;
+mod message;
 mod pass;
 mod propagation;
 mod queue;
 mod schedule;
+mod semantics;
 mod stopwatch;
 #[cfg(test)]
 mod tests;

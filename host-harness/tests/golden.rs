@@ -1,6 +1,8 @@
 //! Generated files in the repository are what the code generates now. To write them anew:
 //! `UPDATE_GOLDEN=1 cargo test --release -p meshspan --test golden`.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, which may fail")]
+
 #[path = "golden/emojivoto.rs"]
 mod emojivoto;
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
-use super::application::{Applications, Handling, Sent, response_headers, response_trailers};
+use super::application::{Applications, Handling, Sent};
 use super::fleet::{Call, Fleet};
+use super::message::{response_headers, response_trailers};
 use super::pass::{Connection, Pass, Reply, World};
 use super::queue::Queue;
 use super::schedule::{Passage, Plan, Step};

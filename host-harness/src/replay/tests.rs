@@ -1,5 +1,7 @@
 //! The replay with the real filter: counts, parentage, times, repeatability, broken traces.
 
+mod guests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
