@@ -216,8 +216,12 @@ struct Values<'a> {
 
 impl<'a> Values<'a> {
     /// Keeps `value` if `name` is `wanted` (lower case) in any case.
+    #[inline]
     fn offer(&mut self, wanted: &str, name: &[u8], value: &'a [u8]) {
-        if name.eq_ignore_ascii_case(wanted.as_bytes()) {
+        // Most headers are none of ours: length and last byte say so before the rest is compared.
+        let last = name.last().map(u8::to_ascii_lowercase);
+        let likely = name.len() == wanted.len() && last.as_ref() == wanted.as_bytes().last();
+        if likely && name.eq_ignore_ascii_case(wanted.as_bytes()) {
             self.repeated = self.first.is_some();
             self.first.get_or_insert(value);
         }
@@ -256,11 +260,14 @@ fn trim(text: &[u8]) -> &[u8] {
     text
 }
 
-/// The first `N` bytes of `parts` put together, with zeros if there are fewer.
+/// `parts`, which are `N` bytes together, one after the other.
 fn concat<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
     let mut out = [0; N];
-    for (slot, byte) in out.iter_mut().zip(parts.iter().copied().flatten()) {
-        *slot = *byte;
+    let mut rest = out.as_mut_slice();
+    for part in parts {
+        let Some((slot, after)) = rest.split_at_mut_checked(part.len()) else { break };
+        slot.copy_from_slice(part);
+        rest = after;
     }
     out
 }

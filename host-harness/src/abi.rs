@@ -1,1 +1,46 @@
-//! Being written.
+//! The proxy-wasm ABI 0.2.1 and the WASI functions beside it: hostcalls onto [`HostState`](crate::host::HostState).
+//!
+//! One file per family; each hostcall decodes its arguments, acts on the state, and its error becomes a
+//! [`Status`] by one table. Knows nothing of when the guest is called: that is `vm`.
+//! Spec: <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>; where Envoy differs, Envoy counts.
+//! `proxy_get_header_map_value(0, "traceparent")` → 0 and an allocation in the guest, or 1
+
+mod buffers;
+mod calls;
+mod contexts;
+mod guest;
+mod headers;
+mod limiter;
+mod logs;
+mod metrics;
+mod numbers;
+mod properties;
+mod queues;
+mod shared;
+mod status;
+mod streams;
+mod wasi;
+
+use wasmtime::Linker;
+
+pub(crate) use guest::{Allocator, VmData};
+pub(crate) use limiter::Limiter;
+pub use status::Status;
+
+/// Links every import that a guest may have.
+pub(crate) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+    logs::link(linker)?;
+    buffers::link(linker)?;
+    headers::link(linker)?;
+    streams::link(linker)?;
+    calls::link(linker)?;
+    properties::link(linker)?;
+    metrics::link(linker)?;
+    shared::link(linker)?;
+    queues::link(linker)?;
+    contexts::link(linker)?;
+    for module in ["wasi_snapshot_preview1", "wasi_unstable"] {
+        wasi::link(linker, module)?;
+    }
+    Ok(())
+}

@@ -1,27 +1,202 @@
-//! Being written.
+//! The host's state for one VM, pure data: streams, clock, logs, metrics, properties, queued calls.
+//!
+//! Knows neither wasm nor the ABI's bytes; `abi` decodes hostcalls into what is here, `vm` drives the guest.
+//! `proxy_add_header_map_value(0, …)` → [`HostState::map_mut`] of [`MapKind::RequestHeaders`]
 
-/// Ordered headers; duplicates are kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HeaderMap(Vec<(Vec<u8>, Vec<u8>)>);
+mod access;
+mod callouts;
+mod derived;
+mod drive;
+mod error;
+mod grpc_service;
+mod headers;
+mod kinds;
+mod logs;
+mod metrics;
+mod pairs;
+mod plugin;
+mod property;
+mod shared;
+mod stream;
 
-impl HeaderMap {
-    /// From pairs, in order.
-    pub fn from_pairs(pairs: impl IntoIterator<Item = (impl Into<Vec<u8>>, impl Into<Vec<u8>>)>) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
-    }
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-    /// The first value of `name`.
-    pub fn first(&self, name: &str) -> Option<&[u8]> {
-        self.0
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| value.as_slice())
-    }
+use rand_core::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+pub use callouts::{CallReply, MAX_PENDING_CALLS, MAX_QUEUED_CALL_BYTES, OutboundCall, OutboundKind};
+pub use drive::ReplyEvent;
+pub use error::HostError;
+pub use headers::HeaderMap;
+pub use kinds::{BufferKind, Direction, MapKind, MetricKind};
+pub use logs::{LogLevel, LogLine, MAX_LINE_BYTES, MAX_LOG_BYTES};
+pub use metrics::{MAX_HISTOGRAM_VALUES, MAX_METRICS, MetricValue};
+pub use pairs::{MAX_PAIRS, MAX_PAIRS_BYTES, decode_pairs, encode_pairs};
+pub use plugin::{Lifecycle, PluginOptions};
+pub use property::{MAX_PROPERTY_BYTES, PropertyValue};
+pub use shared::MAX_SHARED_BYTES;
+pub use stream::{LocalReply, MAX_BODY_BYTES, MAX_MAP_BYTES, StreamAction, StreamId};
+
+use callouts::Callouts;
+use logs::Logs;
+use metrics::Metrics;
+use property::{PropertyTable, join_path};
+use shared::SharedData;
+use stream::Stream;
+
+/// The plugin's own context.
+pub(crate) const ROOT_CONTEXT: u32 = 1;
+
+/// Whether hostcalls beside logs and the clock are served now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// `_initialize` or the guest's allocator is running.
+    Closed,
+    /// A callback is running.
+    Open,
 }
 
-/// Being written.
-#[derive(Clone, Debug)]
-pub struct LogLine {
-    /// Being written.
-    pub message: String,
+/// Whether and how the plugin's context has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RootState {
+    /// In use.
+    Running,
+    /// `proxy_on_done` said to wait for `proxy_done`.
+    Waiting,
+    /// `proxy_done` was called.
+    Done,
+    /// `proxy_on_delete` has run.
+    Deleted,
+}
+
+/// Everything that a guest can see or change outside its own memory.
+#[derive(Debug)]
+pub struct HostState {
+    configuration: Vec<u8>,
+    vm_configuration: Vec<u8>,
+    environment: Vec<Vec<u8>>,
+    properties: PropertyTable,
+    clock: crate::time::Timestamp,
+    random: Xoshiro256PlusPlus,
+    logs: Logs,
+    metrics: Metrics,
+    shared: SharedData,
+    callouts: Callouts,
+    streams: BTreeMap<u32, Box<Stream>>,
+    last_context: u32,
+    current: u32,
+    effective: Option<u32>,
+    configuring: bool,
+    reply: Option<CallReply>,
+    status: (u32, String),
+    tick_period: Option<Duration>,
+    actions: Vec<(StreamId, StreamAction)>,
+    /// Whether hostcalls are served now.
+    pub gate: Gate,
+    /// How far the plugin's end has come.
+    pub root: RootState,
+}
+
+impl HostState {
+    /// The state before the guest has run.
+    pub fn new(options: PluginOptions) -> Self {
+        let mut properties = PropertyTable::default();
+        let names = [
+            ("plugin_name", options.plugin_name),
+            ("plugin_root_id", options.root_id),
+            ("plugin_vm_id", options.vm_id),
+        ];
+        for (path, name) in names {
+            properties.insert(path.into(), PropertyValue::Bytes(name.into_bytes()));
+        }
+        for (path, value) in options.properties {
+            properties.insert(join_path(&path), value);
+        }
+        let environment =
+            options.environment.iter().map(|(key, value)| format!("{key}={value}\0").into_bytes());
+        Self {
+            configuration: options.configuration,
+            vm_configuration: options.vm_configuration,
+            environment: environment.collect(),
+            properties,
+            clock: options.start,
+            random: Xoshiro256PlusPlus::seed_from_u64(options.seed),
+            logs: Logs::default(),
+            metrics: Metrics::default(),
+            shared: SharedData::default(),
+            callouts: Callouts::new(&options.clusters),
+            streams: BTreeMap::new(),
+            last_context: ROOT_CONTEXT,
+            current: ROOT_CONTEXT,
+            effective: None,
+            configuring: false,
+            reply: None,
+            status: (0, String::new()),
+            tick_period: None,
+            actions: Vec::new(),
+            gate: Gate::Closed,
+            root: RootState::Running,
+        }
+    }
+
+    /// The virtual clock.
+    pub fn now(&self) -> crate::time::Timestamp {
+        self.clock
+    }
+
+    /// Sets the virtual clock, which never goes backwards.
+    pub fn set_time(&mut self, now: crate::time::Timestamp) {
+        self.clock = self.clock.max(now);
+    }
+
+    /// Fills `bytes` from the seeded generator.
+    pub fn fill_random(&mut self, bytes: &mut [u8]) {
+        self.random.fill_bytes(bytes);
+    }
+
+    /// `NAME=value` and a NUL, for each variable.
+    pub fn environment(&self) -> &[Vec<u8>] {
+        &self.environment
+    }
+
+    /// A line of the guest.
+    pub fn log(&mut self, level: LogLevel, message: &[u8]) {
+        self.logs.guest(level, message);
+    }
+
+    /// A line of the host, each text once in the VM's life.
+    pub fn explain(&mut self, message: impl std::fmt::Display) {
+        self.logs.host_once(message);
+    }
+
+    /// Takes the lines since the last time.
+    pub fn take_logs(&mut self) -> Vec<LogLine> {
+        self.logs.take()
+    }
+
+    /// How often the guest wants `proxy_on_tick`.
+    pub fn tick_period(&self) -> Option<Duration> {
+        self.tick_period
+    }
+
+    /// Sets the tick period; 0 ends ticking.
+    pub fn set_tick_period_ms(&mut self, period: u32) {
+        self.tick_period = (period > 0).then(|| Duration::from_millis(u64::from(period)));
+    }
+
+    /// All metrics by name.
+    pub fn metrics(&self) -> BTreeMap<String, MetricValue> {
+        self.metrics.all()
+    }
+
+    /// Takes the calls made since the last time.
+    pub fn take_calls(&mut self) -> Vec<OutboundCall> {
+        self.callouts.take()
+    }
+
+    /// Takes the guest's decisions since the last time.
+    pub fn take_stream_actions(&mut self) -> Vec<(StreamId, StreamAction)> {
+        std::mem::take(&mut self.actions)
+    }
 }

@@ -1,71 +1,226 @@
-//! Being written.
+//! Drives a filter's exports and hands back what it did.
+//!
+//! A hostcall never runs the guest but for its allocator: calls that the guest makes wait in
+//! [`Vm::take_calls`], and their answers go in by [`Vm::answer`]. A guest that traps, runs for too long or
+//! takes too much memory costs its own VM: from then on each call gives [`VmError::Poisoned`].
+//! `open_stream` → `request_headers` → [`Verdict::Continue`] → … → `close_stream`
 
+mod calls;
+mod error;
+mod exports;
+mod filter;
+mod streams;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::host::HeaderMap;
+use wasmtime::{Memory, Store, Trap, TypedFunc, WasmParams, WasmResults};
 
-/// A callout that the guest made.
-#[derive(Clone, Debug)]
-pub struct OutboundCall {
-    /// Names the call in its answer.
-    pub token: u32,
-    /// Cluster or serialised service.
-    pub upstream: Vec<u8>,
-    /// How long the guest would wait.
-    pub timeout: Option<Duration>,
-    /// What is sent.
-    pub kind: OutboundKind,
+pub use crate::host::{
+    CallReply, HeaderMap, Lifecycle, LocalReply, LogLevel, LogLine, MetricValue, OutboundCall, OutboundKind,
+    PluginOptions, PropertyValue, StreamAction, StreamId,
+};
+pub use error::VmError;
+pub use filter::Filter;
+
+use crate::abi::VmData;
+use crate::host::{HostState, ROOT_CONTEXT, RootState};
+use crate::time::Timestamp;
+use exports::Exports;
+
+/// What a guest may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory, in bytes.
+    pub memory_bytes: usize,
+    /// Real time of one callback; kept to about 20 ms.
+    pub call_deadline: Duration,
 }
 
-/// What a callout sends.
-#[derive(Clone, Debug)]
-pub enum OutboundKind {
-    /// `proxy_http_call`.
-    Http {
-        /// With pseudo-headers.
-        headers: HeaderMap,
-        /// Whole.
-        body: Vec<u8>,
-        /// Mostly empty.
-        trailers: HeaderMap,
-    },
-    /// `proxy_grpc_call`.
-    Grpc {
-        /// Full name.
-        service: Vec<u8>,
-        /// Short name.
-        method: Vec<u8>,
-        /// Initial.
-        metadata: HeaderMap,
-        /// Unframed.
-        message: Vec<u8>,
-    },
+impl Default for Limits {
+    /// 128 MiB and 1 s.
+    fn default() -> Self {
+        Self { memory_bytes: 128 * 1024 * 1024, call_deadline: Duration::from_secs(1) }
+    }
 }
 
-/// The answer to a callout.
-#[derive(Clone, Debug)]
-pub enum CallReply {
-    /// To `proxy_http_call`.
-    Http {
-        /// With `:status`.
-        headers: HeaderMap,
-        /// Whole.
-        body: Vec<u8>,
-        /// Mostly empty.
-        trailers: HeaderMap,
-    },
-    /// Unreachable.
-    HttpFailure,
-    /// OK.
-    Grpc {
-        /// Unframed.
-        message: Vec<u8>,
-    },
-    /// Not OK.
-    GrpcFailure {
-        /// gRPC code.
-        status: u32,
-        /// For people.
-        message: String,
-    },
+/// What the guest wants done with what it was shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on.
+    Continue,
+    /// It is held back.
+    Pause,
+    /// The guest answers in place of the upstream.
+    LocalReply(LocalReply),
+}
+
+/// One running instance of a filter, with one plugin in it.
+pub struct Vm {
+    store: Store<VmData>,
+    exports: Exports,
+    memory: Memory,
+    limits: Limits,
+    ticks: u64,
+    lifecycle: Lifecycle,
+    poisoned: bool,
+}
+
+impl std::fmt::Debug for Vm {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Vm").field("poisoned", &self.poisoned).finish_non_exhaustive()
+    }
+}
+
+impl Vm {
+    /// Sets the virtual clock; one that is earlier than it is now is left out.
+    pub fn set_time(&mut self, now: Timestamp) {
+        self.state_mut().set_time(now);
+    }
+
+    /// The virtual clock.
+    pub fn now(&self) -> Timestamp {
+        self.state().now()
+    }
+
+    /// How often the guest wants [`tick`](Self::tick), if it does.
+    pub fn tick_period(&self) -> Option<Duration> {
+        self.state().tick_period()
+    }
+
+    /// `proxy_on_tick`.
+    ///
+    /// # Errors
+    /// [`VmError`] if the guest fails.
+    pub fn tick(&mut self) -> Result<(), VmError> {
+        self.call("proxy_on_tick", ROOT_CONTEXT, |exports| &exports.tick, ROOT_CONTEXT, ())?;
+        self.state_mut().collect_local_replies();
+        Ok(())
+    }
+
+    /// The log since the last time, also of a poisoned VM.
+    pub fn take_logs(&mut self) -> Vec<LogLine> {
+        self.state_mut().take_logs()
+    }
+
+    /// The guest's metrics by name.
+    pub fn metrics(&self) -> BTreeMap<String, MetricValue> {
+        self.state().metrics()
+    }
+
+    /// Size of the guest's memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.data_size(&self.store)
+    }
+
+    /// Ends the plugin: closes what is open, then `proxy_on_done` and, if that does not ask to wait,
+    /// `proxy_on_delete` (with `proxy_on_log` before it in the specification's order).
+    ///
+    /// False means: the guest waits; answer its calls, then call this again.
+    ///
+    /// # Errors
+    /// [`VmError`] if the guest fails.
+    pub fn finish(&mut self) -> Result<bool, VmError> {
+        for stream in self.state().open_streams() {
+            self.close_stream(stream)?;
+        }
+        if self.state().root == RootState::Running {
+            // Waiting already while the guest runs, which may call `proxy_done` at once.
+            self.state_mut().root = RootState::Waiting;
+            let done = self.call("proxy_on_done", ROOT_CONTEXT, |exports| &exports.done, ROOT_CONTEXT, 1)?;
+            if done != 0 {
+                self.state_mut().root = RootState::Done;
+            }
+        }
+        if self.state().root == RootState::Done {
+            if self.lifecycle == Lifecycle::Specification {
+                self.call("proxy_on_log", ROOT_CONTEXT, |exports| &exports.log, ROOT_CONTEXT, ())?;
+            }
+            self.call("proxy_on_delete", ROOT_CONTEXT, |exports| &exports.delete, ROOT_CONTEXT, ())?;
+            self.state_mut().root = RootState::Deleted;
+        }
+        Ok(self.state().root == RootState::Deleted)
+    }
+
+    /// The plugin's own context, its start and its configuration.
+    fn begin(&mut self) -> Result<(), VmError> {
+        let (configuration, vm_configuration) = self.state().configuration_sizes();
+        self.call(
+            "proxy_on_context_create",
+            ROOT_CONTEXT,
+            |exports| &exports.context_create,
+            (ROOT_CONTEXT, 0),
+            (),
+        )?;
+        let start = (ROOT_CONTEXT, wasm_size(vm_configuration));
+        if self.call("proxy_on_vm_start", ROOT_CONTEXT, |exports| &exports.vm_start, start, 1)? == 0 {
+            return Err(VmError::StartRejected { logs: self.take_logs() });
+        }
+        self.state_mut().set_configuring(true);
+        let configure = (ROOT_CONTEXT, wasm_size(configuration));
+        let accepted =
+            self.call("proxy_on_configure", ROOT_CONTEXT, |exports| &exports.configure, configure, 1)?;
+        self.state_mut().set_configuring(false);
+        if accepted == 0 {
+            return Err(VmError::ConfigurationRejected { logs: self.take_logs() });
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> &HostState {
+        &self.store.data().state
+    }
+
+    fn state_mut(&mut self) -> &mut HostState {
+        &mut self.store.data_mut().state
+    }
+
+    /// Calls an export on behalf of a context; `absent` is the result if there is no such export.
+    fn call<P: WasmParams, R: WasmResults>(
+        &mut self,
+        name: &'static str,
+        context: u32,
+        select: impl FnOnce(&Exports) -> &Option<TypedFunc<P, R>>,
+        parameters: P,
+        absent: R,
+    ) -> Result<R, VmError> {
+        if self.poisoned {
+            return Err(VmError::Poisoned);
+        }
+        let Some(function) = select(&self.exports) else { return Ok(absent) };
+        let data = self.store.data_mut();
+        data.state.enter(context);
+        data.limiter.refused = false;
+        self.store.set_epoch_deadline(self.ticks);
+        match function.call(&mut self.store, parameters) {
+            Ok(result) => Ok(result),
+            Err(error) => Err(self.fail(name, &error)),
+        }
+    }
+
+    /// As [`call`](Self::call), for a function that is no export of the ABI.
+    fn run(
+        &mut self,
+        name: &'static str,
+        function: &TypedFunc<(), ()>,
+        parameters: (),
+    ) -> Result<(), VmError> {
+        self.store.set_epoch_deadline(self.ticks);
+        function.call(&mut self.store, parameters).map_err(|error| self.fail(name, &error))
+    }
+
+    fn fail(&mut self, call: &'static str, error: &wasmtime::Error) -> VmError {
+        self.poisoned = true;
+        if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
+            return VmError::Deadline { call, limit: self.limits.call_deadline };
+        }
+        if self.store.data().limiter.refused {
+            return VmError::MemoryLimit { call, limit: self.limits.memory_bytes };
+        }
+        VmError::Trap { call, cause: error::describe(error), logs: Vec::new() }
+    }
+}
+
+fn wasm_size(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
 }

@@ -296,3 +296,71 @@ fn integer(key: &str, value: u32) -> KeyValue {
 fn attribute(key: &str, value: any_value::Value) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..Default::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange(content_type: &str, path: &str) -> Exchange {
+        let json = serde_json::json!({
+            "id": "1", "source": "a", "destination": "b", "start": "2026-11-22T05:00:00Z",
+            "request": {"method": "POST", "scheme": "http", "authority": "b-svc.ns:8080", "path": path,
+                        "headers": [["Content-Type", content_type]]},
+            "response": {"status": 200},
+            "timing_us": {"request_end": 0, "response_start": 1, "response_end": 2},
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn described(exchange: &Exchange, response: &[(&str, &str)], is_server: bool) -> (bool, Span) {
+        let context = SpanContext { trace_id: 1, span_id: 2, sampled: true, trace_state: vec![] };
+        let mut span = OpenSpan { context, parent: None }.span(span::SpanKind::Server, 0, exchange);
+        describe(&mut span, exchange, &HeaderMap::from_pairs(response.iter().copied()), is_server);
+        (span.status.as_ref().is_some_and(|status| status.code == 2), span)
+    }
+
+    #[test]
+    fn a_status_is_an_error_to_whom_the_conventions_say() {
+        let (http, grpc) = ("application/json", "application/grpc");
+        let rows: [(&str, &[(&str, &str)], bool, bool, &str); 10] = [
+            (http, &[(":status", "200")], false, false, "success"),
+            (http, &[(":status", "399")], false, false, "redirection"),
+            (http, &[(":status", "404")], false, true, "the client's mistake"),
+            (http, &[(":status", "500")], true, true, "the server's fault"),
+            (http, &[], true, true, "no answer"),
+            (grpc, &[(":status", "200"), ("grpc-status", "0")], false, false, "OK"),
+            (grpc, &[(":status", "200"), ("grpc-status", "5")], false, true, "NOT_FOUND"),
+            (grpc, &[(":status", "200"), ("grpc-status", "2")], true, true, "UNKNOWN"),
+            (grpc, &[(":status", "200")], false, false, "no gRPC status seen"),
+            (grpc, &[(":status", "503")], true, true, "no gRPC at all"),
+        ];
+        for (content_type, response, server, client, reason) in rows {
+            let exchange = exchange(content_type, "/p.S/M");
+            assert_eq!(described(&exchange, response, true).0, server, "server: {reason}");
+            assert_eq!(described(&exchange, response, false).0, client, "client: {reason}");
+        }
+    }
+
+    #[test]
+    fn names_are_low_in_cardinality_and_grpc_statuses_have_names() {
+        let (_, span) =
+            described(&exchange("application/json", "/vote?choice=1"), &[(":status", "200")], true);
+        assert_eq!(span.name, "POST");
+        assert!(span.attributes.contains(&text("url.path", "/vote")));
+        assert!(span.attributes.contains(&text("server.address", "b-svc.ns")));
+        assert!(span.attributes.contains(&integer("http.response.status_code", 200)));
+        let response = [(":status", "200"), ("grpc-status", "2"), ("grpc-message", "ERROR")];
+        let (_, span) = described(&exchange("application/grpc", "/p.S/M"), &response, true);
+        assert_eq!(span.name, "p.S/M");
+        assert!(span.attributes.contains(&text("rpc.response.status_code", "UNKNOWN")));
+        assert_eq!(span.status.unwrap().message, "ERROR");
+    }
+
+    #[test]
+    fn copied_headers_keep_duplicates_and_replace_what_was_recorded() {
+        let incoming = HeaderMap::from_pairs([("b3", "1"), ("x", "a"), ("x", "b"), ("y", "c")]);
+        let mut outgoing = HeaderMap::from_pairs([("x", "recorded"), ("b3", "stale")]);
+        copy(&["X".to_owned(), "b3".to_owned(), "absent".to_owned()], &incoming, &mut outgoing);
+        assert_eq!(outgoing, HeaderMap::from_pairs([("x", "a"), ("x", "b"), ("b3", "1")]));
+    }
+}

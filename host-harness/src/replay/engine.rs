@@ -62,7 +62,7 @@ enum Event {
     Step(usize, Step),
     /// Of this proxy, by this setting of its period.
     Tick(usize, u32),
-    Answer(Call, CallReply),
+    Answer(Box<(Call, CallReply)>),
 }
 
 impl<'a> Engine<'a> {
@@ -115,7 +115,10 @@ impl<'a> Engine<'a> {
             match event {
                 Event::Step(index, step) => self.step(index, step, progress),
                 Event::Tick(proxy, setting) => self.tick(proxy, setting),
-                Event::Answer(call, reply) => self.answer(call, reply),
+                Event::Answer(answer) => {
+                    let (call, reply) = *answer;
+                    self.answer(&call, reply);
+                }
             }
             self.settle();
         }
@@ -144,6 +147,10 @@ impl<'a> Engine<'a> {
             self.stats.exchanges += 1;
             progress(self.stats.exchanges);
         }
+        if step == Step::Finish {
+            // Calls that outlive the request that they were made for need no more than this.
+            flight = Flight { handling: flight.handling, ..Flight::default() };
+        }
         if let Some(place) = self.flights.get_mut(index) {
             *place = flight;
         }
@@ -158,8 +165,8 @@ impl<'a> Engine<'a> {
             return;
         }
         let sent = self.applications.send(&passage.exchange, handling);
-        let is_inbound_proxied = parent.is_some_and(|parent| parent.was_proxied_inbound(self.plan, passage));
-        if let Some(handling) = handling.filter(|_| is_inbound_proxied) {
+        let was_seen = passage.parent.is_some_and(|parent| self.plan.is_proxied_inbound(parent));
+        if let Some(handling) = handling.filter(|_| was_seen) {
             let (came, went) =
                 (propagation::trace_ids(&handling.headers), propagation::trace_ids(&sent.headers));
             if !came.is_empty() && !came.iter().any(|trace| went.contains(trace)) {
@@ -240,7 +247,7 @@ impl<'a> Engine<'a> {
         for call in std::mem::take(&mut self.fleet.calls) {
             let reply = self.collect(&call);
             self.answers += 1;
-            self.queue.push(self.now.plus(ANSWER_DELAY), Event::Answer(call, reply));
+            self.queue.push(self.now.plus(ANSWER_DELAY), Event::Answer(Box::new((call, reply))));
         }
         for (proxy, period) in std::mem::take(&mut self.fleet.tick_changes) {
             let Some(tick) = self.ticks.get_mut(proxy) else { continue };
@@ -273,7 +280,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn answer(&mut self, call: Call, reply: CallReply) {
+    fn answer(&mut self, call: &Call, reply: CallReply) {
         self.answers -= 1;
         if self.fleet.is_current(call.proxy, call.generation) {
             let token = call.call.token;
@@ -301,7 +308,7 @@ impl<'a> Engine<'a> {
                 let reply = self.collect(&call);
                 self.now = self.now.plus(ANSWER_DELAY);
                 self.answers += 1;
-                self.answer(call, reply);
+                self.answer(&call, reply);
             }
         }
         let message = format!("the filter was not done after {MAX_FINISHES} requests to finish");
@@ -310,13 +317,6 @@ impl<'a> Engine<'a> {
 }
 
 impl Flight {
-    /// Whether the request that is handled here came through the destination's own proxy.
-    fn was_proxied_inbound(&self, plan: &Plan, child: &Passage) -> bool {
-        let parent = child.parent.and_then(|parent| plan.passages.get(parent));
-        let last = parent.and_then(|parent| parent.hops.last()).and_then(|hop| plan.proxies.get(hop.proxy));
-        last.is_some_and(|proxy| proxy.is_inbound()) && !self.passes.is_empty()
-    }
-
     /// From this hop outward, what its filter answered takes the place of the response.
     fn take_local(&mut self, hop: usize) {
         if let Some((_, reply)) = self.local.take_if(|(local, _)| *local == hop) {

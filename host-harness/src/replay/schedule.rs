@@ -82,12 +82,6 @@ pub(super) enum Step {
     Finish,
 }
 
-impl ProxyId {
-    pub(super) fn is_inbound(&self) -> bool {
-        self.direction == Direction::Inbound
-    }
-}
-
 impl Plan {
     /// Links the exchanges and lays them out in time.
     pub(super) fn new(
@@ -113,6 +107,13 @@ impl Plan {
             .map(|((exchange, parent), room)| passage(topology, &proxies, exchange, parent, room))
             .collect();
         Ok(Self { passages, proxies: proxies.into_keys().collect() })
+    }
+
+    /// Whether the destination's own proxy sees this exchange.
+    pub(super) fn is_proxied_inbound(&self, index: usize) -> bool {
+        let last = self.passages.get(index).and_then(|passage| passage.hops.last());
+        let proxy = last.and_then(|hop| self.proxies.get(hop.proxy));
+        proxy.is_some_and(|proxy| proxy.direction == Direction::Inbound)
     }
 
     /// When the first exchange begins.

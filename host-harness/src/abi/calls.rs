@@ -1,0 +1,126 @@
+//! HTTP and gRPC calls through the proxy. They are queued; nothing is sent before the guest has returned.
+
+use wasmtime::{Caller, Linker};
+
+use super::guest::{Fault, Guest, Slice, VmData, hostcall, put};
+use super::headers::pairs;
+use crate::host::{HostError, OutboundKind};
+
+pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        "env",
+        "proxy_http_call",
+        |caller: Caller<'_, VmData>,
+         upstream: u32,
+         upstream_length: u32,
+         headers: u32,
+         headers_length: u32,
+         body: u32,
+         body_length: u32,
+         trailers: u32,
+         trailers_length: u32,
+         timeout_ms: u32,
+         token: u32| {
+            let parts = [
+                Slice(upstream, upstream_length),
+                Slice(headers, headers_length),
+                Slice(body, body_length),
+                Slice(trailers, trailers_length),
+            ];
+            hostcall(caller, |guest| http_call(guest, parts, timeout_ms, token))
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_grpc_call",
+        |caller: Caller<'_, VmData>,
+         upstream: u32,
+         upstream_length: u32,
+         service: u32,
+         service_length: u32,
+         method: u32,
+         method_length: u32,
+         metadata: u32,
+         metadata_length: u32,
+         message: u32,
+         message_length: u32,
+         timeout_ms: u32,
+         token: u32| {
+            let parts = [
+                Slice(upstream, upstream_length),
+                Slice(service, service_length),
+                Slice(method, method_length),
+                Slice(metadata, metadata_length),
+                Slice(message, message_length),
+            ];
+            hostcall(caller, |guest| grpc_call(guest, parts, timeout_ms, token))
+        },
+    )?;
+    link_grpc_streams(linker)
+}
+
+fn link_grpc_streams(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        "env",
+        "proxy_grpc_stream",
+        |caller: Caller<'_, VmData>,
+         _upstream: u32,
+         _upstream_length: u32,
+         _service: u32,
+         _service_length: u32,
+         _method: u32,
+         _method_length: u32,
+         _metadata: u32,
+         _metadata_length: u32,
+         _token: u32| { hostcall(caller, |_| Err(HostError::Unsupported("grpc_stream").into())) },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_grpc_send",
+        |caller: Caller<'_, VmData>, token: u32, _message: u32, _message_length: u32, _end: u32| {
+            hostcall(caller, |guest| Err(guest.state().refuse_grpc_send(token).into()))
+        },
+    )?;
+    for name in ["proxy_grpc_cancel", "proxy_grpc_close"] {
+        linker.func_wrap("env", name, |caller: Caller<'_, VmData>, token: u32| {
+            hostcall(caller, |guest| Ok(guest.state().grpc_cancel(token)?))
+        })?;
+    }
+    Ok(())
+}
+
+fn http_call(
+    guest: &mut Guest<'_>,
+    [upstream, headers, body, trailers]: [Slice; 4],
+    timeout_ms: u32,
+    token: u32,
+) -> Result<(), Fault> {
+    let (memory, state) = guest.parts()?;
+    // Envoy writes 0 first, so that the pointer is known to be good before anything is sent.
+    put(memory, token, [0; 4])?;
+    let (headers, trailers) = (pairs(memory, state, headers)?, pairs(memory, state, trailers)?);
+    let kind = OutboundKind::Http { headers, body: body.of(memory)?.to_vec(), trailers };
+    let issued = state.http_call(upstream.of(memory)?, kind, timeout_ms)?;
+    put(memory, token, issued.to_le_bytes())?;
+    Ok(())
+}
+
+fn grpc_call(
+    guest: &mut Guest<'_>,
+    [upstream, service, method, metadata, message]: [Slice; 5],
+    timeout_ms: u32,
+    token: u32,
+) -> Result<(), Fault> {
+    let (memory, state) = guest.parts()?;
+    Slice(token, 4).of(memory)?;
+    let metadata = pairs(memory, state, metadata)?;
+    let kind = OutboundKind::Grpc {
+        service: service.of(memory)?.to_vec(),
+        method: method.of(memory)?.to_vec(),
+        metadata,
+        message: message.of(memory)?.to_vec(),
+    };
+    let issued = state.grpc_call(upstream.of(memory)?, kind, timeout_ms)?;
+    put(memory, token, issued.to_le_bytes())?;
+    Ok(())
+}

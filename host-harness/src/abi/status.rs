@@ -1,0 +1,53 @@
+//! What a hostcall returns, and which reason gives which status.
+
+use crate::host::HostError;
+
+/// The ABI's status numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Status {
+    /// Done.
+    Ok = 0,
+    /// There is no such thing.
+    NotFound = 1,
+    /// An argument is not allowed, or not now.
+    BadArgument = 2,
+    /// A value could not be serialized.
+    SerializationFailure = 3,
+    /// A value could not be parsed.
+    ParseFailure = 4,
+    /// A pointer outside the guest's memory, or an allocation that failed.
+    InvalidMemoryAccess = 6,
+    /// A queue has nothing.
+    Empty = 7,
+    /// A shared value was changed since it was read.
+    CasMismatch = 8,
+    /// The host could not do it.
+    InternalFailure = 10,
+    /// The host does not offer it.
+    Unimplemented = 12,
+}
+
+impl From<&HostError> for Status {
+    /// The statuses that Envoy gives. What is not offered yet is an internal failure and not
+    /// [`Unimplemented`](Self::Unimplemented), a number that the Rust SDK 0.2.5 takes for undefined behaviour.
+    fn from(error: &HostError) -> Self {
+        match error {
+            HostError::NotFound => Self::NotFound,
+            HostError::UnknownNumber(..)
+            | HostError::OutsidePhase
+            | HostError::BadRange
+            | HostError::MetricOperation
+            | HostError::NoSuchContext(_)
+            | HostError::UnknownCluster(_)
+            | HostError::MissingHeader(_)
+            | HostError::NegativeTimeout
+            | HostError::ServiceWithoutCluster
+            | HostError::UnaryCall => Self::BadArgument,
+            HostError::UnknownService(_) => Self::ParseFailure,
+            HostError::Memory => Self::InvalidMemoryAccess,
+            HostError::CasMismatch => Self::CasMismatch,
+            HostError::Unsupported(_) | HostError::NotNow | HostError::Full(..) => Self::InternalFailure,
+        }
+    }
+}

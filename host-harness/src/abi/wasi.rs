@@ -1,0 +1,166 @@
+//! The WASI preview 1 functions of the ABI, and harmless answers to those that compilers import beside them.
+//!
+//! Error numbers: <https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md#errno>
+
+use wasmtime::{Caller, Linker};
+
+use super::guest::{Slice, VmData, put, wasi_call};
+use crate::host::{HostError, HostState, LogLevel, MAX_LINE_BYTES};
+
+const SUCCESS: u32 = 0;
+const EBADF: u32 = 8;
+const EINVAL: u32 = 28;
+const ENOSYS: u32 = 52;
+const ENOTSUP: u32 = 58;
+
+/// Most bytes of one `random_get`.
+const MAX_RANDOM_BYTES: u32 = 64 * 1024;
+
+pub(super) fn link(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()> {
+    linker.func_wrap(
+        module,
+        "fd_write",
+        |caller: Caller<'_, VmData>, fd: u32, vectors: u32, count: u32, written: u32| {
+            wasi_call(caller, |memory, state| fd_write(memory, state, fd, (vectors, count), written))
+        },
+    )?;
+    linker.func_wrap(
+        module,
+        "clock_time_get",
+        |caller: Caller<'_, VmData>, clock: u32, _precision: u64, out: u32| {
+            wasi_call(caller, |memory, state| clock_time_get(memory, state, clock, out))
+        },
+    )?;
+    linker.func_wrap(module, "random_get", |caller: Caller<'_, VmData>, p: u32, n: u32| {
+        wasi_call(caller, |memory, state| random_get(memory, state, Slice(p, n)))
+    })?;
+    linker.func_wrap(module, "proc_exit", |mut caller: Caller<'_, VmData>, code: u32| {
+        caller
+            .data_mut()
+            .state
+            .explain(format_args!("the guest called proc_exit({code}), which does nothing"));
+    })?;
+    link_environment(linker, module)?;
+    link_files(linker, module)
+}
+
+fn link_environment(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()> {
+    linker.func_wrap(module, "environ_sizes_get", |caller: Caller<'_, VmData>, count: u32, size: u32| {
+        wasi_call(caller, |memory, state| {
+            put_sizes(memory, state.environment(), count, size)?;
+            Ok(SUCCESS)
+        })
+    })?;
+    linker.func_wrap(module, "environ_get", |caller: Caller<'_, VmData>, pointers: u32, text: u32| {
+        wasi_call(caller, |memory, state| {
+            put_strings(memory, state.environment(), pointers, text)?;
+            Ok(SUCCESS)
+        })
+    })?;
+    linker.func_wrap(module, "args_sizes_get", |caller: Caller<'_, VmData>, count: u32, size: u32| {
+        wasi_call(caller, |memory, _| {
+            put_sizes(memory, &[], count, size)?;
+            Ok(SUCCESS)
+        })
+    })?;
+    linker.func_wrap(module, "args_get", |_: Caller<'_, VmData>, _pointers: u32, _text: u32| SUCCESS)?;
+    Ok(())
+}
+
+/// There are no files beside standard output and error, nor anything to wait for.
+fn link_files(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()> {
+    linker.func_wrap(module, "fd_close", |_fd: u32| EBADF)?;
+    linker.func_wrap(module, "fd_read", |_fd: u32, _vectors: u32, _count: u32, _read: u32| EBADF)?;
+    linker.func_wrap(module, "fd_seek", |_fd: u32, _offset: i64, _whence: u32, _out: u32| EBADF)?;
+    linker.func_wrap(module, "fd_prestat_get", |_fd: u32, _out: u32| EBADF)?;
+    linker.func_wrap(module, "fd_prestat_dir_name", |_fd: u32, _p: u32, _n: u32| EBADF)?;
+    linker.func_wrap(module, "fd_fdstat_get", |caller: Caller<'_, VmData>, fd: u32, out: u32| {
+        wasi_call(caller, |memory, _| fd_fdstat_get(memory, fd, out))
+    })?;
+    linker.func_wrap(module, "fd_fdstat_set_flags", |_fd: u32, _flags: u32| EBADF)?;
+    linker.func_wrap(module, "sched_yield", || SUCCESS)?;
+    linker.func_wrap(module, "poll_oneoff", |_in: u32, _out: u32, _count: u32, _events: u32| ENOSYS)?;
+    Ok(())
+}
+
+/// Standard output becomes lines of level info, standard error of level error.
+fn fd_write(
+    memory: &mut [u8],
+    state: &mut HostState,
+    fd: u32,
+    (vectors, count): (u32, u32),
+    written: u32,
+) -> Result<u32, HostError> {
+    let level = match fd {
+        1 => LogLevel::Info,
+        2 => LogLevel::Error,
+        _ => return Ok(EBADF),
+    };
+    let vectors = Slice(vectors, count.checked_mul(8).ok_or(HostError::Memory)?).of(memory)?;
+    let mut message = Vec::new();
+    let mut total = 0u32;
+    for [p0, p1, p2, p3, n0, n1, n2, n3] in vectors.as_chunks().0 {
+        let length = u32::from_le_bytes([*n0, *n1, *n2, *n3]);
+        let part = Slice(u32::from_le_bytes([*p0, *p1, *p2, *p3]), length).of(memory)?;
+        total = total.saturating_add(length);
+        let room = MAX_LINE_BYTES.saturating_sub(message.len());
+        message.extend_from_slice(part.get(..room).unwrap_or(part));
+    }
+    if total > 0 {
+        state.log(level, message.strip_suffix(b"\n").unwrap_or(&message));
+    }
+    put(memory, written, total.to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+/// Realtime and monotonic are both the virtual clock.
+fn clock_time_get(memory: &mut [u8], state: &HostState, clock: u32, out: u32) -> Result<u32, HostError> {
+    if clock > 1 {
+        return Ok(ENOTSUP);
+    }
+    put(memory, out, state.now().as_unix_nanos().to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+fn random_get(memory: &mut [u8], state: &mut HostState, bytes: Slice) -> Result<u32, HostError> {
+    if bytes.1 > MAX_RANDOM_BYTES {
+        return Ok(EINVAL);
+    }
+    state.fill_random(bytes.of_mut(memory)?);
+    Ok(SUCCESS)
+}
+
+/// 24 bytes of zero but for the right to write.
+fn fd_fdstat_get(memory: &mut [u8], fd: u32, out: u32) -> Result<u32, HostError> {
+    const RIGHT_TO_WRITE: u8 = 64;
+    if fd != 1 && fd != 2 {
+        return Ok(EBADF);
+    }
+    let mut stat = [0; 24];
+    if let Some(rights) = stat.get_mut(8) {
+        *rights = RIGHT_TO_WRITE;
+    }
+    put(memory, out, stat)?;
+    Ok(SUCCESS)
+}
+
+fn put_sizes(memory: &mut [u8], strings: &[Vec<u8>], count: u32, size: u32) -> Result<(), HostError> {
+    let bytes: usize = strings.iter().map(Vec::len).sum();
+    put(memory, count, wasm_size(strings.len()).to_le_bytes())?;
+    put(memory, size, wasm_size(bytes).to_le_bytes())
+}
+
+fn put_strings(memory: &mut [u8], strings: &[Vec<u8>], pointers: u32, text: u32) -> Result<(), HostError> {
+    let (mut pointer, mut at) = (pointers, text);
+    for string in strings {
+        put(memory, pointer, at.to_le_bytes())?;
+        Slice(at, wasm_size(string.len())).of_mut(memory)?.copy_from_slice(string);
+        at = at.checked_add(wasm_size(string.len())).ok_or(HostError::Memory)?;
+        pointer = pointer.checked_add(4).ok_or(HostError::Memory)?;
+    }
+    Ok(())
+}
+
+fn wasm_size(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,268 @@
+//! What hostcalls read and change, in the context that is running or that the guest has chosen.
+
+use super::derived::encode_derived;
+use super::stream::{MAX_ACTIONS, Stream, splice_body};
+use super::{
+    BufferKind, CallReply, Direction, HeaderMap, HostError, HostState, LocalReply, MAX_MAP_BYTES,
+    MAX_PROPERTY_BYTES, MapKind, MetricKind, OutboundKind, PropertyValue, ROOT_CONTEXT, RootState,
+    StreamAction, StreamId, callouts,
+};
+
+static NO_BYTES: &[u8] = &[];
+
+impl HostState {
+    /// The context that hostcalls act on.
+    fn context(&self) -> u32 {
+        self.effective.unwrap_or(self.current)
+    }
+
+    fn stream(&self) -> Option<&Stream> {
+        self.streams.get(&self.context()).map(Box::as_ref)
+    }
+
+    fn stream_mut(&mut self) -> Option<&mut Stream> {
+        let context = self.context();
+        self.streams.get_mut(&context).map(Box::as_mut)
+    }
+
+    /// Makes later hostcalls of this callback act on another context.
+    pub fn set_effective_context(&mut self, id: u32) -> Result<(), HostError> {
+        if id != ROOT_CONTEXT && !self.streams.contains_key(&id) {
+            return Err(HostError::NoSuchContext(id));
+        }
+        self.effective = Some(id);
+        Ok(())
+    }
+
+    /// A map, if it may be read now.
+    pub fn map(&self, kind: MapKind) -> Option<&HeaderMap> {
+        match (kind, &self.reply) {
+            (MapKind::CallHeaders, Some(CallReply::Http { headers, .. })) => Some(headers),
+            (MapKind::CallTrailers, Some(CallReply::Http { trailers, .. })) => Some(trailers),
+            _ => self.stream()?.map(kind),
+        }
+    }
+
+    /// A map that may be changed now.
+    pub fn map_mut(&mut self, kind: MapKind) -> Result<&mut HeaderMap, HostError> {
+        self.stream_mut().and_then(|stream| stream.map_mut(kind)).ok_or(HostError::OutsidePhase)
+    }
+
+    /// Appends a pair, its name in lower case as Envoy does; refuses to grow a map without end.
+    pub fn add_header(&mut self, kind: MapKind, name: &[u8], value: &[u8]) -> Result<(), HostError> {
+        let map = self.map_mut(kind)?;
+        check_room(map, name, value)?;
+        map.add(name.to_ascii_lowercase(), value);
+        Ok(())
+    }
+
+    /// Leaves one pair of that name, its name in lower case if it is new.
+    pub fn replace_header(&mut self, kind: MapKind, name: &[u8], value: &[u8]) -> Result<(), HostError> {
+        let map = self.map_mut(kind)?;
+        check_room(map, name, value)?;
+        map.replace(name.to_ascii_lowercase(), value);
+        Ok(())
+    }
+
+    /// A buffer's bytes. As in Envoy a body outside its phase is empty, other buffers are not there.
+    pub fn buffer(&self, kind: BufferKind) -> Result<&[u8], HostError> {
+        let body = |direction| {
+            self.stream().and_then(|stream| stream.side(direction).open_body()).unwrap_or(NO_BYTES)
+        };
+        match (kind, &self.reply) {
+            (BufferKind::RequestBody, _) => Ok(body(Direction::Request)),
+            (BufferKind::ResponseBody, _) => Ok(body(Direction::Response)),
+            (BufferKind::CallBody, Some(CallReply::Http { body, .. })) => Ok(body),
+            (BufferKind::CallBody, _) => Err(HostError::NotFound),
+            (BufferKind::GrpcMessage, Some(CallReply::Grpc { message })) => Ok(message),
+            (BufferKind::VmConfiguration, _) => Ok(&self.vm_configuration),
+            (BufferKind::PluginConfiguration, _) if self.configuring => Ok(&self.configuration),
+            (BufferKind::PluginConfiguration, _) => Err(HostError::NotFound),
+            (
+                BufferKind::GrpcMessage
+                | BufferKind::DownstreamData
+                | BufferKind::UpstreamData
+                | BufferKind::ForeignArguments,
+                _,
+            ) => Ok(NO_BYTES),
+        }
+    }
+
+    /// Replaces a range of a body; other buffers cannot be changed.
+    pub fn set_buffer(
+        &mut self,
+        kind: BufferKind,
+        start: usize,
+        length: usize,
+        bytes: &[u8],
+    ) -> Result<(), HostError> {
+        self.buffer(kind)?;
+        let direction = match kind {
+            BufferKind::RequestBody => Direction::Request,
+            BufferKind::ResponseBody => Direction::Response,
+            BufferKind::DownstreamData
+            | BufferKind::UpstreamData
+            | BufferKind::CallBody
+            | BufferKind::GrpcMessage
+            | BufferKind::VmConfiguration
+            | BufferKind::PluginConfiguration
+            | BufferKind::ForeignArguments => return Err(HostError::BadRange),
+        };
+        let body = self.stream_mut().and_then(|stream| stream.side_mut(direction).open_body_mut());
+        splice_body(body.ok_or(HostError::BadRange)?, start, length, bytes)
+    }
+
+    /// Appends the bytes of a property; `path` has its parts joined by NUL.
+    ///
+    /// # Errors
+    /// [`HostError::NotFound`].
+    pub fn property(&self, path: &[u8], out: &mut Vec<u8>) -> Result<(), HostError> {
+        let path = path.strip_suffix(&[0]).unwrap_or(path);
+        let of_stream = |stream: &Stream, out: &mut Vec<u8>| {
+            stream.properties.encode(path, out)
+                || encode_derived(stream, path, out)
+                || stream.guest_properties.encode(path, out)
+        };
+        let found =
+            self.stream().is_some_and(|stream| of_stream(stream, out)) || self.properties.encode(path, out);
+        if found { Ok(()) } else { Err(HostError::NotFound) }
+    }
+
+    /// Sets a property of the guest's own; only streams have those, as in Envoy.
+    pub fn set_guest_property(&mut self, path: &[u8], value: &[u8]) -> Result<(), HostError> {
+        let stream = self.stream_mut().ok_or(HostError::NotFound)?;
+        let bytes = stream.guest_property_bytes.saturating_add(path.len()).saturating_add(value.len());
+        if bytes > MAX_PROPERTY_BYTES {
+            return Err(HostError::Full("properties' bytes", MAX_PROPERTY_BYTES));
+        }
+        stream.guest_property_bytes = bytes;
+        stream.guest_properties.insert(path.to_vec(), PropertyValue::Bytes(value.to_vec()));
+        Ok(())
+    }
+
+    /// Lets a held stream go on. TCP directions are refused.
+    pub fn continue_stream(&mut self, direction: Direction) -> Result<(), HostError> {
+        let action = match direction {
+            Direction::Request => StreamAction::ContinueRequest,
+            Direction::Response => StreamAction::ContinueResponse,
+            Direction::Downstream | Direction::Upstream => {
+                return Err(HostError::UnknownNumber(direction as u32, "HTTP stream type"));
+            }
+        };
+        if let Some(stream) = self.stream_mut() {
+            stream.release_request();
+            self.push_action(action)?;
+        }
+        Ok(())
+    }
+
+    /// Resets an HTTP stream; for TCP directions there is nothing to close.
+    pub fn close_stream(&mut self, direction: Direction) -> Result<(), HostError> {
+        match direction {
+            Direction::Request | Direction::Response if self.stream().is_some() => {
+                self.push_action(StreamAction::Close)
+            }
+            Direction::Request | Direction::Response | Direction::Downstream | Direction::Upstream => Ok(()),
+        }
+    }
+
+    fn push_action(&mut self, action: StreamAction) -> Result<(), HostError> {
+        if self.actions.len() >= MAX_ACTIONS {
+            return Err(HostError::Full("stream actions", MAX_ACTIONS));
+        }
+        self.actions.push((StreamId(self.context()), action));
+        Ok(())
+    }
+
+    /// Answers the stream's request locally; of several replies the last counts. Elsewhere it does nothing.
+    pub fn send_local_reply(&mut self, reply: LocalReply) {
+        if let Some(stream) = self.stream_mut() {
+            stream.local_reply = Some(reply);
+        }
+    }
+
+    /// The status of the call whose answer is being delivered, or of the last one that failed.
+    pub fn status(&self) -> (u32, &str) {
+        (self.status.0, &self.status.1)
+    }
+
+    /// Queues an HTTP call; returns its token.
+    pub fn http_call(
+        &mut self,
+        upstream: &[u8],
+        kind: OutboundKind,
+        timeout_ms: u32,
+    ) -> Result<u32, HostError> {
+        let context = self.context();
+        self.callouts.http(context, upstream, kind, timeout_ms)
+    }
+
+    /// Queues a unary gRPC call; returns its token.
+    pub fn grpc_call(
+        &mut self,
+        upstream: &[u8],
+        kind: OutboundKind,
+        timeout_ms: u32,
+    ) -> Result<u32, HostError> {
+        let context = self.context();
+        self.callouts.grpc(context, upstream, kind, timeout_ms)
+    }
+
+    /// Forgets a gRPC call.
+    pub fn grpc_cancel(&mut self, token: u32) -> Result<(), HostError> {
+        self.callouts.cancel(token)
+    }
+
+    /// Why a message cannot be sent on a call.
+    pub fn refuse_grpc_send(&self, token: u32) -> HostError {
+        callouts::refuse_send(token)
+    }
+
+    /// Defines a metric; returns its id.
+    pub fn define_metric(&mut self, kind: MetricKind, name: &[u8]) -> Result<u32, HostError> {
+        self.metrics.define(kind, name)
+    }
+
+    /// Adds to a counter, sets a gauge, records in a histogram.
+    pub fn record_metric(&mut self, id: u32, value: u64) -> Result<(), HostError> {
+        self.metrics.record(id, value)
+    }
+
+    /// Changes a counter or a gauge.
+    pub fn increment_metric(&mut self, id: u32, offset: i64) -> Result<(), HostError> {
+        self.metrics.increment(id, offset)
+    }
+
+    /// Reads a counter or a gauge.
+    pub fn metric(&self, id: u32) -> Result<u64, HostError> {
+        self.metrics.value(id)
+    }
+
+    /// A shared value and its compare-and-swap number.
+    pub fn shared_data(&self, key: &[u8]) -> Result<(&[u8], u32), HostError> {
+        self.shared.value(key)
+    }
+
+    /// Sets a shared value, if `cas` is 0 or its number.
+    pub fn set_shared_data(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<(), HostError> {
+        self.shared.set(key, value, cas)
+    }
+
+    /// `proxy_done`: ends the wait that `proxy_on_done` asked for.
+    pub fn done(&mut self) -> Result<(), HostError> {
+        if self.root != RootState::Waiting {
+            return Err(HostError::NotFound);
+        }
+        self.root = RootState::Done;
+        Ok(())
+    }
+}
+
+fn check_room(map: &HeaderMap, name: &[u8], value: &[u8]) -> Result<(), HostError> {
+    const ENTRY_OVERHEAD: usize = 64;
+    let held = map.byte_size() + map.len() * ENTRY_OVERHEAD;
+    if held.saturating_add(name.len()).saturating_add(value.len()) > MAX_MAP_BYTES {
+        return Err(HostError::Full("map's bytes", MAX_MAP_BYTES));
+    }
+    Ok(())
+}

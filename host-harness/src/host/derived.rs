@@ -1,0 +1,138 @@
+//! Properties that follow from a stream's headers: `request.path`, `response.code`, …
+//! Attributes: <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes>
+
+use super::property::join_values;
+use super::stream::Stream;
+use super::{HeaderMap, MapKind, PropertyValue};
+
+/// Appends the property's bytes; says whether there is one.
+///
+/// As in Envoy, those from the request's head exist while the request's head is held and in `on_log`.
+pub(super) fn encode_derived(stream: &Stream, path: &[u8], out: &mut Vec<u8>) -> bool {
+    let mut parts = path.splitn(3, |byte| *byte == 0);
+    let (group, name, entry) = (parts.next(), parts.next(), parts.next());
+    match (group, name, entry) {
+        (Some(b"request"), Some(name), entry) => stream
+            .map(MapKind::RequestHeaders)
+            .is_some_and(|headers| encode_request(headers, name, entry, out)),
+        (Some(b"response"), Some(name), entry) => encode_response(stream, name, entry, out),
+        _ => false,
+    }
+}
+
+fn encode_request(headers: &HeaderMap, name: &[u8], entry: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
+    let header = match (name, entry) {
+        (b"headers", entry) => return encode_map(headers, entry, out),
+        (_, Some(_)) => return false,
+        (b"path", None) => ":path",
+        (b"url_path", None) => return encode_path_part(headers, 0, out),
+        (b"query", None) => return encode_path_part(headers, 1, out),
+        (b"host", None) => ":authority",
+        (b"scheme", None) => ":scheme",
+        (b"method", None) => ":method",
+        (b"referer", None) => "referer",
+        (b"useragent", None) => "user-agent",
+        (b"id", None) => "x-request-id",
+        _ => return false,
+    };
+    headers.first(header).is_some_and(|value| {
+        out.extend_from_slice(value);
+        true
+    })
+}
+
+/// Before (0) or after (1) the question mark; what is not there is empty.
+fn encode_path_part(headers: &HeaderMap, part: usize, out: &mut Vec<u8>) -> bool {
+    let Some(path) = headers.first(":path") else { return false };
+    out.extend_from_slice(path.splitn(2, |byte| *byte == b'?').nth(part).unwrap_or_default());
+    true
+}
+
+fn encode_response(stream: &Stream, name: &[u8], entry: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
+    let headers = stream.map(MapKind::ResponseHeaders);
+    let trailers = stream.map(MapKind::ResponseTrailers);
+    match (name, entry) {
+        (b"headers", entry) => headers.is_some_and(|map| encode_map(map, entry, out)),
+        (b"trailers", entry) => trailers.is_some_and(|map| encode_map(map, entry, out)),
+        // The status is known for as long as the stream lives.
+        (b"code", None) => encode_number(stream.response.headers.first(":status"), out),
+        (b"grpc_status", None) => {
+            let status = [trailers, headers].into_iter().flatten().find_map(|map| map.first("grpc-status"));
+            encode_number(status, out)
+        }
+        _ => false,
+    }
+}
+
+fn encode_map(map: &HeaderMap, entry: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
+    match entry {
+        Some(name) => join_values(map, name, out),
+        None => {
+            super::pairs::encode_pairs(map, out);
+            true
+        }
+    }
+}
+
+fn encode_number(digits: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
+    let number = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<i64>().ok());
+    number.is_some_and(|number| {
+        PropertyValue::Int(number).encode(out);
+        true
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Direction;
+    use super::*;
+
+    fn read(stream: &Stream, path: &str) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        encode_derived(stream, path.replace('.', "\0").as_bytes(), &mut out).then_some(out)
+    }
+
+    fn stream() -> Stream {
+        let mut stream = Stream::default();
+        let pairs = [(":method", "GET"), (":path", "/a?b=c"), (":authority", "web"), ("x", "1"), ("X", "2")];
+        stream.deliver_headers(Direction::Request, HeaderMap::from_pairs(pairs));
+        stream
+    }
+
+    #[test]
+    fn the_request_is_seen_in_its_phase_and_in_the_log() {
+        let mut stream = stream();
+        let table: [(&str, Option<&[u8]>); 9] = [
+            ("request.path", Some(b"/a?b=c")),
+            ("request.url_path", Some(b"/a")),
+            ("request.query", Some(b"b=c")),
+            ("request.host", Some(b"web")),
+            ("request.method", Some(b"GET")),
+            ("request.headers.x", Some(b"1,2")),
+            ("request.headers.missing", None),
+            ("request.useragent", None),
+            ("request.path.more", None),
+        ];
+        for (path, expected) in table {
+            assert_eq!(read(&stream, path).as_deref(), expected, "{path}");
+        }
+        stream.release_headers(Direction::Request);
+        assert_eq!(read(&stream, "request.path"), None, "after Continue");
+        stream.logging = true;
+        assert_eq!(read(&stream, "request.path").as_deref(), Some(b"/a?b=c".as_slice()), "in on_log");
+    }
+
+    #[test]
+    fn the_response_gives_numbers_and_maps() {
+        let mut stream = stream();
+        assert_eq!(read(&stream, "response.code"), None, "before the response");
+        let headers = HeaderMap::from_pairs([(":status", "200"), ("grpc-status", "2")]);
+        stream.deliver_headers(Direction::Response, headers);
+        assert_eq!(read(&stream, "response.grpc_status"), Some(2i64.to_le_bytes().to_vec()), "trailers-only");
+        stream.release_headers(Direction::Response);
+        stream.deliver_trailers(Direction::Response, HeaderMap::from_pairs([("grpc-status", "5")]));
+        assert_eq!(read(&stream, "response.code"), Some(200i64.to_le_bytes().to_vec()));
+        assert_eq!(read(&stream, "response.grpc_status"), Some(5i64.to_le_bytes().to_vec()));
+        assert_eq!(read(&stream, "response.trailers.grpc-status"), Some(b"5".to_vec()));
+    }
+}

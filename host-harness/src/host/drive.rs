@@ -1,0 +1,207 @@
+//! What `vm` does to the state around each callback.
+
+use super::property::join_path;
+use super::stream::Stream;
+use super::{
+    CallReply, Direction, HeaderMap, HostError, HostState, LocalReply, LogLevel, PropertyValue, ROOT_CONTEXT,
+    StreamAction, StreamId,
+};
+
+static NO_HEADERS: HeaderMap = HeaderMap::new();
+
+/// The callback that tells the guest of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyEvent {
+    /// `proxy_on_http_call_response` with these counts; all zero for a failure.
+    Http {
+        /// Entries.
+        headers: usize,
+        /// Bytes.
+        body: usize,
+        /// Entries.
+        trailers: usize,
+    },
+    /// `proxy_on_grpc_receive` with this many bytes.
+    GrpcMessage(usize),
+    /// `proxy_on_grpc_close` with this status.
+    GrpcClose(u32),
+}
+
+impl HostState {
+    /// Says which context's callback is about to run.
+    pub fn enter(&mut self, context: u32) {
+        self.current = context;
+        self.effective = None;
+    }
+
+    /// Whether the plugin's configuration can be read now.
+    pub fn set_configuring(&mut self, configuring: bool) {
+        self.configuring = configuring;
+    }
+
+    /// Bytes of the plugin's and of the VM's configuration.
+    pub fn configuration_sizes(&self) -> (usize, usize) {
+        (self.configuration.len(), self.vm_configuration.len())
+    }
+
+    /// A new stream.
+    pub fn open_stream(&mut self) -> StreamId {
+        loop {
+            self.last_context = self.last_context.wrapping_add(1).max(ROOT_CONTEXT + 1);
+            if !self.streams.contains_key(&self.last_context) {
+                self.streams.insert(self.last_context, Box::default());
+                return StreamId(self.last_context);
+            }
+        }
+    }
+
+    /// Forgets a stream.
+    pub fn remove_stream(&mut self, id: StreamId) {
+        self.streams.remove(&id.0);
+    }
+
+    /// The streams that are open.
+    pub fn open_streams(&self) -> Vec<StreamId> {
+        self.streams.keys().copied().map(StreamId).collect()
+    }
+
+    /// Whether the stream is open.
+    pub fn has_stream(&self, id: StreamId) -> bool {
+        self.streams.contains_key(&id.0)
+    }
+
+    fn of(&mut self, id: StreamId) -> Option<&mut Stream> {
+        self.streams.get_mut(&id.0).map(Box::as_mut)
+    }
+
+    /// Whether the stream's request has begun; before it, Envoy tells a filter nothing of a response.
+    pub fn has_request(&self, id: StreamId) -> bool {
+        self.streams.get(&id.0).is_some_and(|stream| stream.request.headers_came())
+    }
+
+    /// Sets a property of one stream.
+    pub fn set_property(&mut self, id: StreamId, path: &[&str], value: PropertyValue) {
+        if let Some(stream) = self.of(id) {
+            stream.properties.insert(join_path(path), value);
+        }
+    }
+
+    /// A side's headers as the guest left them.
+    pub fn headers(&self, id: StreamId, direction: Direction) -> &HeaderMap {
+        self.streams.get(&id.0).map_or(&NO_HEADERS, |stream| &stream.side(direction).headers)
+    }
+
+    /// A side's trailers as the guest left them.
+    pub fn trailers(&self, id: StreamId, direction: Direction) -> &HeaderMap {
+        self.streams.get(&id.0).map_or(&NO_HEADERS, |stream| &stream.side(direction).trailers)
+    }
+
+    /// A side's body as the guest left it: what it holds back, or the chunk that it let go last.
+    pub fn body(&self, id: StreamId, direction: Direction) -> &[u8] {
+        self.streams.get(&id.0).map_or(&[], |stream| &stream.side(direction).body)
+    }
+
+    /// Shows the guest a head; returns the number of entries.
+    pub fn deliver_headers(&mut self, id: StreamId, direction: Direction, headers: HeaderMap) -> usize {
+        self.of(id).map_or(0, |stream| stream.deliver_headers(direction, headers))
+    }
+
+    /// Shows the guest trailers; returns the number of entries.
+    pub fn deliver_trailers(&mut self, id: StreamId, direction: Direction, trailers: HeaderMap) -> usize {
+        self.of(id).map_or(0, |stream| stream.deliver_trailers(direction, trailers))
+    }
+
+    /// Shows the guest a chunk; returns the number of bytes that it sees.
+    pub fn deliver_body(
+        &mut self,
+        id: StreamId,
+        direction: Direction,
+        chunk: Vec<u8>,
+    ) -> Result<usize, HostError> {
+        self.of(id).map_or(Ok(0), |stream| stream.deliver_body(direction, chunk))
+    }
+
+    /// The head goes on.
+    pub fn release_headers(&mut self, id: StreamId, direction: Direction) {
+        if let Some(stream) = self.of(id) {
+            stream.release_headers(direction);
+        }
+    }
+
+    /// The body goes on.
+    pub fn release_body(&mut self, id: StreamId, direction: Direction) {
+        if let Some(stream) = self.of(id) {
+            stream.release_body(direction);
+        }
+    }
+
+    /// The trailers go on.
+    pub fn release_trailers(&mut self, id: StreamId, direction: Direction) {
+        if let Some(stream) = self.of(id) {
+            stream.release_trailers(direction);
+        }
+    }
+
+    /// Whether the stream's maps are seen as in `proxy_on_log`.
+    pub fn set_logging(&mut self, id: StreamId, logging: bool) {
+        if let Some(stream) = self.of(id) {
+            stream.logging = logging;
+        }
+    }
+
+    /// Takes the local reply that the callback of this stream made.
+    pub fn take_local_reply(&mut self, id: StreamId) -> Option<LocalReply> {
+        self.of(id)?.local_reply.take()
+    }
+
+    /// Makes local replies of other callbacks into actions.
+    pub fn collect_local_replies(&mut self) {
+        for (id, stream) in &mut self.streams {
+            if let Some(reply) = stream.local_reply.take() {
+                self.actions.push((StreamId(*id), StreamAction::LocalReply(reply)));
+            }
+        }
+    }
+
+    /// Makes an answer readable; `None`, with a log line, if no call waits for it.
+    pub fn begin_reply(&mut self, token: u32, reply: CallReply) -> Option<ReplyEvent> {
+        let Some(context) = self.callouts.answered(token, &reply) else {
+            self.logs.host(
+                LogLevel::Warn,
+                format_args!("dropped an answer to call {token}, which waits for none"),
+            );
+            return None;
+        };
+        if context != ROOT_CONTEXT && !self.streams.contains_key(&context) {
+            self.logs.host(
+                LogLevel::Warn,
+                format_args!(
+                    "call {token} was made by context {context}, which is gone; the SDK drops its answer"
+                ),
+            );
+        }
+        let event = match &reply {
+            CallReply::Http { headers, body, trailers } => {
+                ReplyEvent::Http { headers: headers.len(), body: body.len(), trailers: trailers.len() }
+            }
+            CallReply::HttpFailure => {
+                // Envoy's WasmResult::BrokenConnection and text.
+                self.status = (11, "reset".to_owned());
+                ReplyEvent::Http { headers: 0, body: 0, trailers: 0 }
+            }
+            CallReply::Grpc { message } => ReplyEvent::GrpcMessage(message.len()),
+            CallReply::GrpcFailure { status, message } => {
+                self.status = (*status, message.clone());
+                ReplyEvent::GrpcClose(*status)
+            }
+        };
+        self.reply = Some(reply);
+        Some(event)
+    }
+
+    /// The answer was delivered.
+    pub fn end_reply(&mut self) {
+        self.reply = None;
+        self.status.1.clear();
+    }
+}

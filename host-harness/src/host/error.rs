@@ -1,0 +1,82 @@
+//! Why a hostcall is refused. `abi` maps each reason to the status that the ABI has for it.
+
+/// One rule that a hostcall broke.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// There is no such header, property, metric, call or buffer.
+    #[error("not found")]
+    NotFound,
+    /// A number that is no member of the enum.
+    #[error("{0} is no {1} of the ABI")]
+    UnknownNumber(u32, &'static str),
+    /// The map cannot be read or changed now.
+    #[error("the map is not available in this phase")]
+    OutsidePhase,
+    /// A range outside a buffer, or one that Envoy cannot replace.
+    #[error("the range does not fit the buffer")]
+    BadRange,
+    /// A metric that cannot be changed or read in that way.
+    #[error("the metric does not allow this operation")]
+    MetricOperation,
+    /// No context has that id.
+    #[error("there is no context {0}")]
+    NoSuchContext(u32),
+    /// `http_call` to a cluster that is not configured.
+    #[error("http_call to the unknown cluster {0:?}; name it among the plugin's clusters")]
+    UnknownCluster(String),
+    /// `http_call` without a header that every request has.
+    #[error("http_call without the header {0}; it needs :method, :path and :authority")]
+    MissingHeader(&'static str),
+    /// A timeout above the largest positive 32-bit integer.
+    #[error("a call with a negative timeout")]
+    NegativeTimeout,
+    /// `grpc_call` to what is neither a `GrpcService` message nor a configured cluster.
+    #[error("grpc_call to {0:?}, neither a GrpcService message nor a known cluster")]
+    UnknownService(String),
+    /// `grpc_call` to a `GrpcService` message that names no configured cluster.
+    #[error("grpc_call through a GrpcService message that names no known cluster")]
+    ServiceWithoutCluster,
+    /// A message sent on a unary call.
+    #[error("grpc_send on a unary call")]
+    UnaryCall,
+    /// A pointer or a length outside the guest's memory, or an allocation that failed.
+    #[error("a pointer outside the guest's memory")]
+    Memory,
+    /// The shared value was changed since it was read.
+    #[error("the shared value was changed since it was read")]
+    CasMismatch,
+    /// A hostcall that this host does not offer yet.
+    #[error("{0} is not supported by this host")]
+    Unsupported(&'static str),
+    /// A hostcall made while the guest allocates for the host or initializes itself.
+    #[error("hostcall during allocation or initialization")]
+    NotNow,
+    /// A bound on what a guest may make the host keep.
+    #[error("the guest's {0} exceed {1}")]
+    Full(&'static str, usize),
+}
+
+impl HostError {
+    /// Whether a person needs to read of it; the other reasons belong to normal operation.
+    pub fn is_worth_a_line(&self) -> bool {
+        match self {
+            Self::UnknownCluster(_)
+            | Self::MissingHeader(_)
+            | Self::NegativeTimeout
+            | Self::UnknownService(_)
+            | Self::ServiceWithoutCluster
+            | Self::Unsupported(_)
+            | Self::NotNow
+            | Self::Full(..) => true,
+            Self::NotFound
+            | Self::UnknownNumber(..)
+            | Self::OutsidePhase
+            | Self::BadRange
+            | Self::MetricOperation
+            | Self::NoSuchContext(_)
+            | Self::UnaryCall
+            | Self::Memory
+            | Self::CasMismatch => false,
+        }
+    }
+}

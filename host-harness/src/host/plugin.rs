@@ -1,0 +1,41 @@
+//! What a plugin is started with.
+
+use super::PropertyValue;
+use crate::time::Timestamp;
+
+/// In which order a stream's end is told to the guest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Lifecycle {
+    /// log, done, delete: Envoy's order for HTTP.
+    #[default]
+    Envoy,
+    /// done, log, delete: the order of the proxy-wasm specification.
+    Specification,
+}
+
+/// A plugin's configuration and surroundings; [`Default`] is an empty one at the Unix epoch with seed 0.
+#[derive(Clone, Debug, Default)]
+pub struct PluginOptions {
+    /// What `proxy_on_configure` reads.
+    pub configuration: Vec<u8>,
+    /// What `proxy_on_vm_start` reads.
+    pub vm_configuration: Vec<u8>,
+    /// The guest's environment variables.
+    pub environment: Vec<(String, String)>,
+    /// Property `plugin_name`.
+    pub plugin_name: String,
+    /// Property `plugin_root_id`.
+    pub root_id: String,
+    /// Property `plugin_vm_id`.
+    pub vm_id: String,
+    /// Properties that every context sees, by path: `["xds", "listener_direction"]` as `Int(1)`.
+    pub properties: Vec<(Vec<String>, PropertyValue)>,
+    /// Names of the clusters that callouts may go to.
+    pub clusters: Vec<String>,
+    /// In which order a stream's end is told.
+    pub lifecycle: Lifecycle,
+    /// The virtual clock's first instant.
+    pub start: Timestamp,
+    /// Seeds `random_get`: the same seed gives the same bytes.
+    pub seed: u64,
+}

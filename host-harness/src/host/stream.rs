@@ -1,0 +1,240 @@
+//! One HTTP stream through the proxy: its maps, bodies and properties, and what of them may be seen now.
+
+use super::property::PropertyTable;
+use super::{Direction, HeaderMap, HostError, MapKind};
+
+/// Most bytes of a body that is held back, or that a guest writes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+/// Most bytes of a map that a guest adds to.
+pub const MAX_MAP_BYTES: usize = 4 * 1024 * 1024;
+/// Most decisions of a guest kept until they are taken.
+pub(super) const MAX_ACTIONS: usize = 1024;
+
+/// An HTTP stream's handle; the proxy-wasm context id.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId(pub(crate) u32);
+
+/// A response that the guest sends itself, in place of the upstream's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalReply {
+    /// HTTP status.
+    pub status: u32,
+    /// For the proxy's own logs.
+    pub details: Vec<u8>,
+    /// Headers beside `:status`.
+    pub headers: HeaderMap,
+    /// May be empty.
+    pub body: Vec<u8>,
+    /// gRPC status, -1 for none.
+    pub grpc_status: i32,
+}
+
+/// What a guest decided about a stream outside that stream's own callbacks, or beside their result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamAction {
+    /// The request, held back until now, goes on.
+    ContinueRequest,
+    /// The response, held back until now, goes on.
+    ContinueResponse,
+    /// The stream is reset.
+    Close,
+    /// A reply sent while no callback of that stream's request or response was running.
+    LocalReply(LocalReply),
+}
+
+/// Requests and responses alike: a head, a body in chunks, trailers.
+#[derive(Debug, Default)]
+pub(super) struct Side {
+    pub(super) headers: HeaderMap,
+    pub(super) trailers: HeaderMap,
+    pub(super) body: Vec<u8>,
+    headers_open: bool,
+    body_open: bool,
+    trailers_open: bool,
+    headers_came: bool,
+    trailers_came: bool,
+}
+
+impl Side {
+    pub(super) fn headers_came(&self) -> bool {
+        self.headers_came
+    }
+
+    /// The body, if it may be read and changed now.
+    pub(super) fn open_body(&self) -> Option<&[u8]> {
+        self.body_open.then_some(&self.body)
+    }
+
+    /// As [`open_body`](Self::open_body), to change it.
+    pub(super) fn open_body_mut(&mut self) -> Option<&mut Vec<u8>> {
+        self.body_open.then_some(&mut self.body)
+    }
+}
+
+/// A stream's state.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    pub(super) request: Side,
+    pub(super) response: Side,
+    pub(super) properties: PropertyTable,
+    pub(super) guest_properties: PropertyTable,
+    pub(super) guest_property_bytes: usize,
+    pub(super) logging: bool,
+    pub(super) local_reply: Option<LocalReply>,
+}
+
+impl Stream {
+    pub(super) fn side(&self, direction: Direction) -> &Side {
+        match direction {
+            Direction::Response | Direction::Upstream => &self.response,
+            Direction::Request | Direction::Downstream => &self.request,
+        }
+    }
+
+    pub(super) fn side_mut(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Response | Direction::Upstream => &mut self.response,
+            Direction::Request | Direction::Downstream => &mut self.request,
+        }
+    }
+
+    /// Lets the guest see a head; returns the number of entries.
+    pub(super) fn deliver_headers(&mut self, direction: Direction, headers: HeaderMap) -> usize {
+        let side = self.side_mut(direction);
+        side.headers = headers;
+        (side.headers_open, side.headers_came) = (true, true);
+        side.headers.len()
+    }
+
+    /// Lets the guest see trailers; returns the number of entries.
+    pub(super) fn deliver_trailers(&mut self, direction: Direction, trailers: HeaderMap) -> usize {
+        let side = self.side_mut(direction);
+        side.trailers = trailers;
+        (side.trailers_open, side.trailers_came) = (true, true);
+        side.trailers.len()
+    }
+
+    /// Lets the guest see a chunk behind what it held back; returns the number of bytes it sees.
+    pub(super) fn deliver_body(&mut self, direction: Direction, chunk: Vec<u8>) -> Result<usize, HostError> {
+        let side = self.side_mut(direction);
+        if !side.body_open {
+            side.body = chunk;
+        } else if side.body.len().saturating_add(chunk.len()) > MAX_BODY_BYTES {
+            return Err(HostError::Full("held body's bytes", MAX_BODY_BYTES));
+        } else {
+            side.body.extend_from_slice(&chunk);
+        }
+        side.body_open = true;
+        Ok(side.body.len())
+    }
+
+    /// After Continue a head cannot be reached any more, as in Envoy.
+    pub(super) fn release_headers(&mut self, direction: Direction) {
+        self.side_mut(direction).headers_open = false;
+    }
+
+    pub(super) fn release_body(&mut self, direction: Direction) {
+        self.side_mut(direction).body_open = false;
+    }
+
+    pub(super) fn release_trailers(&mut self, direction: Direction) {
+        self.side_mut(direction).trailers_open = false;
+    }
+
+    /// `continue_stream`, of whichever direction, takes the request's maps away, as in Envoy.
+    pub(super) fn release_request(&mut self) {
+        self.release_headers(Direction::Request);
+        self.release_body(Direction::Request);
+        self.release_trailers(Direction::Request);
+    }
+
+    /// The map, if it may be read now: in its own phase, and all but request trailers in `on_log`.
+    pub(super) fn map(&self, kind: MapKind) -> Option<&HeaderMap> {
+        let (request, response) = (&self.request, &self.response);
+        let (map, readable) = match kind {
+            MapKind::RequestHeaders => {
+                (&request.headers, request.headers_open || self.logging && request.headers_came)
+            }
+            MapKind::RequestTrailers => (&request.trailers, request.trailers_open),
+            MapKind::ResponseHeaders => {
+                (&response.headers, response.headers_open || self.logging && response.headers_came)
+            }
+            MapKind::ResponseTrailers => {
+                (&response.trailers, response.trailers_open || self.logging && response.trailers_came)
+            }
+            MapKind::GrpcInitialMetadata
+            | MapKind::GrpcTrailingMetadata
+            | MapKind::CallHeaders
+            | MapKind::CallTrailers => return None,
+        };
+        readable.then_some(map)
+    }
+
+    /// The map, if it may be changed now: only in its own phase.
+    pub(super) fn map_mut(&mut self, kind: MapKind) -> Option<&mut HeaderMap> {
+        let (request, response) = (&mut self.request, &mut self.response);
+        let (map, open) = match kind {
+            MapKind::RequestHeaders => (&mut request.headers, request.headers_open),
+            MapKind::RequestTrailers => (&mut request.trailers, request.trailers_open),
+            MapKind::ResponseHeaders => (&mut response.headers, response.headers_open),
+            MapKind::ResponseTrailers => (&mut response.trailers, response.trailers_open),
+            MapKind::GrpcInitialMetadata
+            | MapKind::GrpcTrailingMetadata
+            | MapKind::CallHeaders
+            | MapKind::CallTrailers => return None,
+        };
+        open.then_some(map)
+    }
+}
+
+/// Replaces a range of a body by Envoy's rules: from 0, nothing (prepend) or at least everything (replace);
+/// from the end or beyond it (append).
+pub(super) fn splice_body(
+    body: &mut Vec<u8>,
+    start: usize,
+    length: usize,
+    bytes: &[u8],
+) -> Result<(), HostError> {
+    if body.len().saturating_add(bytes.len()) > MAX_BODY_BYTES {
+        return Err(HostError::Full("body's bytes", MAX_BODY_BYTES));
+    }
+    match (start, length) {
+        (0, 0) => {
+            body.splice(0..0, bytes.iter().copied());
+        }
+        (0, length) if length >= body.len() => {
+            body.clear();
+            body.extend_from_slice(bytes);
+        }
+        (start, _) if start > 0 && start >= body.len() => body.extend_from_slice(bytes),
+        _ => return Err(HostError::BadRange),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_spliced_by_envoys_rules() {
+        let table = [
+            ("prepend", 0, 0, Ok("xxabc")),
+            ("replace all", 0, 3, Ok("xx")),
+            ("replace more than all", 0, 99, Ok("xx")),
+            ("append at the end", 3, 0, Ok("abcxx")),
+            ("append beyond the end", 99, 7, Ok("abcxx")),
+            ("a part from the start", 0, 2, Err(HostError::BadRange)),
+            ("a part from the middle", 1, 1, Err(HostError::BadRange)),
+        ];
+        for (reason, start, length, expected) in table {
+            let mut body = b"abc".to_vec();
+            let done = splice_body(&mut body, start, length, b"xx");
+            assert_eq!(
+                done.map(|()| String::from_utf8(body).unwrap()),
+                expected.map(str::to_owned),
+                "{reason}"
+            );
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What can go wrong with a guest. Each costs that guest's VM, never the process.
+
+use std::time::Duration;
+
+use wasmtime::{Trap, WasmBacktrace};
+
+use crate::host::{LogLine, StreamId};
+
+/// Why a filter cannot be used, or a VM cannot be used any more.
+#[derive(Debug, thiserror::Error)]
+pub enum VmError {
+    /// The bytes are no module, or one that cannot be compiled.
+    #[error("the filter is not a valid WebAssembly module: {0}")]
+    NotWasm(String),
+    /// The engine or its ticker could not be made.
+    #[error("cannot set up the WebAssembly engine: {0}")]
+    Engine(String),
+    /// An import that the host does not have.
+    #[error(
+        "the filter imports {module}.{name}, which this host does not offer; it offers env.proxy_* of proxy-wasm 0.2.1 and the WASI functions of its ABI"
+    )]
+    UnknownImport {
+        /// The import's module.
+        module: String,
+        /// The import's name.
+        name: String,
+    },
+    /// An import of another type than the host's, or of something that is no function.
+    #[error("the filter cannot be linked: {0}")]
+    Link(String),
+    /// No marker of an ABI that this host speaks.
+    #[error("the filter exports {found}, expected proxy_abi_version_0_2_1 or proxy_abi_version_0_2_0")]
+    AbiVersion {
+        /// The markers that there are, or that there is none.
+        found: String,
+    },
+    /// An export that every guest needs.
+    #[error("the filter does not export its {0}")]
+    MissingExport(&'static str),
+    /// An export of another type than the ABI's.
+    #[error("the filter's export {name} has the wrong type: {found}")]
+    ExportType {
+        /// The export's name.
+        name: &'static str,
+        /// What was found against what the ABI says.
+        found: String,
+    },
+    /// The guest trapped: it panicked, divided by zero, read outside its memory…
+    #[error("the filter trapped in {call}: {cause}")]
+    Trap {
+        /// The export that the host had called.
+        call: &'static str,
+        /// The trap, and the innermost functions if they have names.
+        cause: String,
+        /// What was logged, if it cannot be had from the VM because the trap ended its start.
+        logs: Vec<LogLine>,
+    },
+    /// The guest ran for longer than it may.
+    #[error("the filter ran for more than {limit:?} in {call}")]
+    Deadline {
+        /// The export that the host had called.
+        call: &'static str,
+        /// The deadline of one call.
+        limit: Duration,
+    },
+    /// The guest failed because it got no more memory.
+    #[error("the filter failed in {call} because it wanted more than {limit} bytes of memory")]
+    MemoryLimit {
+        /// The export that the host had called.
+        call: &'static str,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// `proxy_on_vm_start` returned false.
+    #[error("the filter refused to start{}", said(logs))]
+    StartRejected {
+        /// What was logged so far.
+        logs: Vec<LogLine>,
+    },
+    /// `proxy_on_configure` returned false.
+    #[error("the filter rejected its configuration{}", said(logs))]
+    ConfigurationRejected {
+        /// What was logged so far.
+        logs: Vec<LogLine>,
+    },
+    /// The VM failed before; a new one must be started.
+    #[error("the filter's VM failed before and must be started anew")]
+    Poisoned,
+    /// The stream was closed or belongs to another VM.
+    #[error("stream {0:?} is not open in this VM")]
+    UnknownStream(StreamId),
+    /// The guest holds back more of a body than the host keeps.
+    #[error("the filter holds back a body of more than {0} bytes")]
+    BodyLimit(usize),
+}
+
+/// The last lines of a log, for a message.
+fn said(logs: &[LogLine]) -> String {
+    let lines = logs.iter().rev().take(3).rev();
+    lines.map(|line| format!("; {}: {}", line.level, line.message)).collect()
+}
+
+/// The trap, and the names of the innermost functions.
+pub(super) fn describe(error: &wasmtime::Error) -> String {
+    let cause = error.downcast_ref::<Trap>().map_or_else(|| error.root_cause().to_string(), Trap::to_string);
+    let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
+    let names: Vec<&str> = frames.iter().filter_map(|frame| frame.func_name()).take(5).collect();
+    if names.is_empty() { cause } else { format!("{cause} (in {})", names.join(" < ")) }
+}

@@ -1,0 +1,139 @@
+//! A compiled filter, and a VM's start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{Config, Engine, InstancePre, Linker, Module, Store, Trap, UnknownImportError};
+
+use super::exports::{Exports, allocator, initializer};
+use super::{Limits, PluginOptions, Vm, VmError};
+use crate::abi::{self, Limiter, VmData};
+use crate::host::{Gate, HostState};
+
+/// How often running guests look whether their deadline has passed.
+pub(super) const EPOCH: Duration = Duration::from_millis(10);
+
+/// A compiled filter: cheap to clone, and to be shared among threads.
+#[derive(Clone)]
+pub struct Filter(Arc<Compiled>);
+
+struct Compiled {
+    engine: Engine,
+    instance: InstancePre<VmData>,
+    limits: Limits,
+}
+
+impl std::fmt::Debug for Filter {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Filter").field("limits", &self.0.limits).finish_non_exhaustive()
+    }
+}
+
+impl Filter {
+    /// Compiles a module and links the host's functions to it.
+    ///
+    /// # Errors
+    /// [`VmError`] if it is no module, imports what the host has not, or speaks another ABI.
+    pub fn compile(wasm: &[u8], limits: Limits) -> Result<Self, VmError> {
+        let mut config = Config::new();
+        config.epoch_interruption(true);
+        let engine = Engine::new(&config).map_err(|error| VmError::Engine(format!("{error:#}")))?;
+        let module =
+            Module::from_binary(&engine, wasm).map_err(|error| VmError::NotWasm(format!("{error:#}")))?;
+        check_abi(&module)?;
+        let mut linker = Linker::new(&engine);
+        abi::link(&mut linker).map_err(|error| VmError::Engine(format!("{error:#}")))?;
+        let instance = linker.instantiate_pre(&module).map_err(|error| link_error(&error))?;
+        start_ticker(&engine).map_err(|error| VmError::Engine(error.to_string()))?;
+        Ok(Self(Arc::new(Compiled { engine, instance, limits })))
+    }
+
+    /// Starts a VM: `_initialize`, `proxy_on_context_create` of the root, `proxy_on_vm_start`,
+    /// `proxy_on_configure`.
+    ///
+    /// # Errors
+    /// [`VmError`] if the guest traps, exceeds a limit or rejects what it is started with.
+    pub fn start(&self, options: PluginOptions) -> Result<Vm, VmError> {
+        let Compiled { engine, instance, limits } = &*self.0;
+        let lifecycle = options.lifecycle;
+        let data = VmData::new(HostState::new(options), Limiter::new(limits.memory_bytes));
+        let mut store = Store::new(engine, data);
+        store.limiter(|data| &mut data.limiter);
+        let ticks = ticks(limits.call_deadline);
+        store.set_epoch_deadline(ticks);
+        let instance = match instance.instantiate(&mut store) {
+            Ok(instance) => instance,
+            Err(error) => return Err(instantiation_error(&mut store, &error, *limits)),
+        };
+        let memory = instance.get_memory(&mut store, "memory").ok_or(VmError::MissingExport("memory"))?;
+        store.data_mut().memory = Some(memory);
+        store.data_mut().allocator = allocator(&instance, &mut store)?;
+        let initializer = initializer(&instance, &mut store)?;
+        let exports = Exports::of(&instance, &mut store)?;
+        let mut vm = Vm { store, exports, memory, limits: *limits, ticks, lifecycle, poisoned: false };
+        if let Some((name, function)) = initializer {
+            vm.run(name, &function, ()).map_err(|error| with_logs(&mut vm, error))?;
+        }
+        vm.store.data_mut().state.gate = Gate::Open;
+        vm.begin().map_err(|error| with_logs(&mut vm, error))?;
+        Ok(vm)
+    }
+}
+
+/// Whole epochs, rounded up, and the one that has begun.
+fn ticks(deadline: Duration) -> u64 {
+    u64::try_from(deadline.as_nanos().div_ceil(EPOCH.as_nanos())).unwrap_or(u64::MAX / 2).saturating_add(1)
+}
+
+/// Ends when the last VM and the last clone of the filter are gone.
+fn start_ticker(engine: &Engine) -> std::io::Result<()> {
+    let engine = engine.weak();
+    std::thread::Builder::new().name("wasm-epoch".to_owned()).spawn(move || {
+        loop {
+            std::thread::sleep(EPOCH);
+            let Some(engine) = engine.upgrade() else { return };
+            engine.increment_epoch();
+        }
+    })?;
+    Ok(())
+}
+
+fn check_abi(module: &Module) -> Result<(), VmError> {
+    const MARKER: &str = "proxy_abi_version_";
+    let markers: Vec<&str> =
+        module.exports().map(|export| export.name()).filter(|name| name.starts_with(MARKER)).collect();
+    if markers.iter().any(|name| matches!(*name, "proxy_abi_version_0_2_1" | "proxy_abi_version_0_2_0")) {
+        return Ok(());
+    }
+    let found = if markers.is_empty() { "no proxy_abi_version_*".to_owned() } else { markers.join(", ") };
+    Err(VmError::AbiVersion { found })
+}
+
+fn link_error(error: &wasmtime::Error) -> VmError {
+    match error.downcast_ref::<UnknownImportError>() {
+        Some(unknown) => {
+            VmError::UnknownImport { module: unknown.module().to_owned(), name: unknown.name().to_owned() }
+        }
+        None => VmError::Link(format!("{error:#}")),
+    }
+}
+
+fn instantiation_error(store: &mut Store<VmData>, error: &wasmtime::Error, limits: Limits) -> VmError {
+    const CALL: &str = "instantiation";
+    let data = store.data_mut();
+    if data.limiter.refused {
+        VmError::MemoryLimit { call: CALL, limit: limits.memory_bytes }
+    } else if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
+        VmError::Deadline { call: CALL, limit: limits.call_deadline }
+    } else {
+        VmError::Trap { call: CALL, cause: super::error::describe(error), logs: data.state.take_logs() }
+    }
+}
+
+/// A trap's message is in the log, which goes with the VM.
+fn with_logs(vm: &mut Vm, error: VmError) -> VmError {
+    match error {
+        VmError::Trap { call, cause, .. } => VmError::Trap { call, cause, logs: vm.take_logs() },
+        other => other,
+    }
+}
