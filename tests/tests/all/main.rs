@@ -9,5 +9,6 @@
 )]
 
 mod collectors;
+mod differential;
 mod envoy;
 mod tidy;

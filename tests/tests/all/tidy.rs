@@ -19,7 +19,8 @@ const ARROWS: [Arrow; 9] = [
     ("traffic", &[], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("topology", &["traffic"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("collect", &[], &["wasmtime", "tokio", "hyper", "clap"]),
-    ("view", &["collect", "replay"], &["wasmtime", "tokio", "hyper", "tonic"]),
+    // The summary shows what replay and export report of themselves.
+    ("view", &["collect", "export", "replay"], &["wasmtime", "tokio", "hyper", "tonic"]),
     ("export", &["collect"], &["wasmtime", "clap"]),
     ("replay", &["collect", "topology", "traffic", "vm"], &["tokio", "hyper", "tonic", "clap"]),
 ];
