@@ -19,7 +19,11 @@ fn grpc_ok() -> CallReply {
 
 fn http(status: &str, headers: &[(&str, &str)]) -> CallReply {
     let headers = [(":status", status)].into_iter().chain(headers.iter().copied());
-    CallReply::Http { headers: HeaderMap::from_pairs(headers), body: Vec::new(), trailers: HeaderMap::default() }
+    CallReply::Http {
+        headers: HeaderMap::from_pairs(headers),
+        body: Vec::new(),
+        trailers: HeaderMap::default(),
+    }
 }
 
 fn partial_success(rejected_spans: i64, message: &str) -> CallReply {
@@ -91,7 +95,10 @@ fn rule_39_a_partial_success_is_counted_and_never_retried() {
     assert!(sidecar.vm.take_calls().is_empty());
     assert_eq!((sidecar.counter("spans_rejected"), sidecar.counter("spans_exported")), (1, 1));
     let logs = sidecar.logs();
-    assert!(logs.iter().any(|line| line.level == LogLevel::Warn && line.message.contains("too old")), "{logs:?}");
+    assert!(
+        logs.iter().any(|line| line.level == LogLevel::Warn && line.message.contains("too old")),
+        "{logs:?}"
+    );
     sidecar.assert_counters_add_up();
 }
 
@@ -100,7 +107,12 @@ fn rule_40_41_only_retryable_failures_are_sent_again() {
     let rows = [
         (GRPC, CallReply::GrpcFailure { status: 14, message: String::new() }, true, "UNAVAILABLE"),
         (GRPC, CallReply::GrpcFailure { status: 4, message: String::new() }, true, "DEADLINE_EXCEEDED"),
-        (GRPC, CallReply::GrpcFailure { status: 8, message: String::new() }, false, "RESOURCE_EXHAUSTED, no RetryInfo"),
+        (
+            GRPC,
+            CallReply::GrpcFailure { status: 8, message: String::new() },
+            false,
+            "RESOURCE_EXHAUSTED, no RetryInfo",
+        ),
         (GRPC, CallReply::GrpcFailure { status: 3, message: String::new() }, false, "INVALID_ARGUMENT"),
         (HTTP, CallReply::HttpFailure, true, "connection lost"),
         (HTTP, http("503", &[]), true, "503"),
@@ -132,7 +144,9 @@ fn rule_40_41_only_retryable_failures_are_sent_again() {
 
 #[test]
 fn rule_41_retry_after_is_waited_for() {
-    for (retry_after, reason) in [("20", "seconds"), ("Tue, 14 Nov 2023 22:13:42 GMT", "a date, 20 s after the export")] {
+    for (retry_after, reason) in
+        [("20", "seconds"), ("Tue, 14 Nov 2023 22:13:42 GMT", "a date, 20 s after the export")]
+    {
         let mut sidecar = Sidecar::start(HTTP);
         sidecar.sampled_get();
         sidecar.pass(2 * SECOND);
@@ -187,7 +201,10 @@ fn an_unknown_cluster_is_one_clear_line_and_a_counter() {
         }
         assert!(sidecar.counter("exports_failed") > 3, "{protocol}");
         let logs = sidecar.logs();
-        let ours: Vec<_> = logs.iter().filter(|line| line.message.contains("\"nowhere\"") && line.message.contains("export.cluster")).collect();
+        let ours: Vec<_> = logs
+            .iter()
+            .filter(|line| line.message.contains("\"nowhere\"") && line.message.contains("export.cluster"))
+            .collect();
         assert_eq!(ours.len(), 1, "{protocol}: {logs:?}");
         sidecar.assert_counters_add_up();
     }
@@ -259,7 +276,8 @@ fn a_bad_configuration_is_rejected_with_one_line_that_says_why() {
         (r#"{"export":"#, &["line 1"]),
     ];
     for (configuration, parts) in rows {
-        let Err(VmError::ConfigurationRejected { logs, .. }) = Sidecar::start_with(options(configuration)) else {
+        let Err(VmError::ConfigurationRejected { logs, .. }) = Sidecar::start_with(options(configuration))
+        else {
             panic!("{configuration} was accepted")
         };
         let errors: Vec<_> = logs.iter().filter(|line| line.level == LogLevel::Error).collect();
@@ -273,7 +291,9 @@ fn an_unknown_key_is_a_warning_with_the_nearest_known_one() {
     let mut sidecar = Sidecar::start(r#"{"export":{"clutser":"otel_collector"}}"#);
     let logs = sidecar.logs();
     let warned = |line: &&meshspan::vm::LogLine| {
-        line.level == LogLevel::Warn && line.message.contains("export.clutser") && line.message.contains("cluster")
+        line.level == LogLevel::Warn
+            && line.message.contains("export.clutser")
+            && line.message.contains("cluster")
     };
     assert_eq!(logs.iter().filter(warned).count(), 1, "{logs:?}");
 }

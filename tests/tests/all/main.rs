@@ -11,4 +11,5 @@
 mod collectors;
 mod differential;
 mod envoy;
+mod filter;
 mod tidy;
