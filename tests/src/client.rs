@@ -8,6 +8,8 @@ use hyper::body::Bytes;
 use hyper::http::HeaderValue;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
+use meshspan::traffic;
+
 use crate::wait::PATIENCE;
 
 /// A request to send to a port of 127.0.0.1.
@@ -53,6 +55,15 @@ impl Request {
         let request = Request::new("POST", authority, path);
         let request = request.header("content-type", "application/grpc").header("te", "trailers");
         Request { body: vec![0; 5], ..request }
+    }
+
+    /// A recorded request, with a body of zeros.
+    pub fn recorded(request: &traffic::Request) -> Request {
+        let bare = Request::new(&request.method, &request.authority, &request.path);
+        let headers = request.headers.iter();
+        let headers = headers.map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
+        let length = usize::try_from(request.body_bytes).expect("a body that fits");
+        Request { headers, body: vec![0; length], ..bare }
     }
 
     /// Adds a header; its value may be any bytes.

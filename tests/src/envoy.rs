@@ -63,6 +63,18 @@ impl Config {
         self
     }
 
+    /// The JSON that the file gives its filters, in its order.
+    pub fn plugin_configurations(&self) -> Vec<String> {
+        let depth = |line: &str| line.len() - line.trim_start().len();
+        let lines: Vec<&str> = self.yaml.lines().collect();
+        let blocks = lines.iter().enumerate().filter(|(_, line)| line.trim() == "value: |");
+        let block = |(start, head): (usize, &&str)| {
+            let inner = lines[start + 1..].iter().take_while(|line| depth(line) > depth(head));
+            inner.copied().collect::<Vec<_>>().join("\n")
+        };
+        blocks.map(block).collect()
+    }
+
     /// Runs `envoy --mode validate`, which loads the filter and configures it.
     pub fn validate(&self) -> Output {
         let mut command = self.command();

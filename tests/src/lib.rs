@@ -18,6 +18,7 @@
 pub mod client;
 pub mod demo;
 pub mod envoy;
+pub mod harness;
 pub mod oteltap;
 pub mod process;
 pub mod rotel;

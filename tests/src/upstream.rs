@@ -7,11 +7,12 @@ use std::thread;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::http::HeaderValue;
+use hyper::http::{HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use meshspan::traffic;
 use tokio::net::TcpListener;
 
 /// A request as the application got it.
@@ -25,6 +26,15 @@ pub struct Recorded {
     pub path: String,
     /// The headers in order, names in lower case.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What the application shares with its test.
+#[derive(Debug, Default)]
+struct Shared {
+    recorded: Mutex<Vec<Recorded>>,
+    script: Mutex<Option<traffic::Response>>,
 }
 
 impl Recorded {
@@ -46,7 +56,7 @@ impl Recorded {
 #[derive(Debug)]
 pub struct Upstream {
     port: u16,
-    recorded: Arc<Mutex<Vec<Recorded>>>,
+    shared: Arc<Shared>,
     _stop: tokio::sync::oneshot::Sender<()>,
 }
 
@@ -56,12 +66,12 @@ impl Upstream {
     /// It answers `/status/NNN` with that status, gRPC to a method named `Vote…` with status 2 in the
     /// trailers, to one named `Refuse…` with status 7 in the head, all else with success.
     pub fn start() -> Upstream {
-        let recorded = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::new(Shared::default());
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         listener.set_nonblocking(true).expect("a listener can be made non-blocking");
         let port = listener.local_addr().expect("a bound listener has an address").port();
-        let theirs = Arc::clone(&recorded);
+        let theirs = Arc::clone(&shared);
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
@@ -72,7 +82,7 @@ impl Upstream {
                 }
             });
         });
-        Upstream { port, recorded, _stop: stop }
+        Upstream { port, shared, _stop: stop }
     }
 
     /// Where it listens.
@@ -80,9 +90,14 @@ impl Upstream {
         self.port
     }
 
+    /// Answers the next request as recorded.
+    pub fn answer_next(&self, response: &traffic::Response) {
+        *self.shared.script.lock().expect("no recorder panics") = Some(response.clone());
+    }
+
     /// The requests since the last call.
     pub fn take(&self) -> Vec<Recorded> {
-        std::mem::take(&mut *self.recorded.lock().expect("no recorder panics"))
+        std::mem::take(&mut *self.shared.recorded.lock().expect("no recorder panics"))
     }
 
     /// The only request since the last call.
@@ -93,12 +108,12 @@ impl Upstream {
     }
 }
 
-async fn serve(listener: TcpListener, recorded: Arc<Mutex<Vec<Recorded>>>) {
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         let Ok((socket, _)) = listener.accept().await else { continue };
-        let recorded = Arc::clone(&recorded);
+        let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            let service = service_fn(move |request| answer(request, Arc::clone(&recorded)));
+            let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
             // A client may go away at any time; that is no concern of a test's application.
             let _ = auto::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(socket), service)
@@ -109,24 +124,51 @@ async fn serve(listener: TcpListener, recorded: Arc<Mutex<Vec<Recorded>>>) {
 
 async fn answer(
     request: Request<Incoming>,
-    recorded: Arc<Mutex<Vec<Recorded>>>,
+    shared: Arc<Shared>,
 ) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
     let (head, body) = request.into_parts();
+    // Reading it to its end ends the request's stream; a client may go away before.
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let headers = head.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
     let path = head.uri.path_and_query().map_or_else(String::new, ToString::to_string);
-    recorded.lock().expect("no recorder panics").push(Recorded {
+    shared.recorded.lock().expect("no recorder panics").push(Recorded {
         version: head.version,
         method: head.method.to_string(),
         path: path.clone(),
         headers: headers.collect(),
+        body,
     });
-    // Reading it to its end ends the request's stream.
-    let _ = body.collect().await;
-    let grpc = head
-        .headers
-        .get("content-type")
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
-    Ok(if grpc { grpc_answer(&path) } else { http_answer(&path) })
+    let script = shared.script.lock().expect("no recorder panics").take();
+    let content_type = head.headers.get("content-type");
+    let grpc = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+    Ok(match script {
+        Some(response) => recorded_answer(&response),
+        None if grpc => grpc_answer(&path),
+        None => http_answer(&path),
+    })
+}
+
+/// The recorded head and trailers with a body of zeros.
+fn recorded_answer(recorded: &traffic::Response) -> Response<BoxBody<Bytes, Infallible>> {
+    let mut response = Response::builder().status(recorded.status);
+    // The length follows from the body.
+    for (name, value) in recorded.headers.iter().filter(|(name, _)| name != "content-length") {
+        response = response.header(name, value);
+    }
+    let length = usize::try_from(recorded.body_bytes).expect("a body that fits");
+    let body = Full::from(vec![0; length]);
+    if recorded.trailers.is_empty() {
+        return response.body(body.boxed()).expect("a valid response");
+    }
+    let trailers = recorded.trailers.iter();
+    let trailers: HeaderMap = trailers
+        .map(|(name, value)| {
+            (HeaderName::try_from(name).expect("a name"), value.try_into().expect("a value"))
+        })
+        .collect();
+    response
+        .body(body.with_trailers(std::future::ready(Some(Ok(trailers)))).boxed())
+        .expect("a valid response")
 }
 
 fn http_answer(path: &str) -> Response<BoxBody<Bytes, Infallible>> {

@@ -8,10 +8,7 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 
-use crate::{
-    host::HeaderMap,
-    vm::{CallReply, OutboundCall, OutboundKind},
-};
+use crate::host::{CallReply, HeaderMap, OutboundCall, OutboundKind};
 
 const SERVICE: &[u8] = b"opentelemetry.proto.collector.trace.v1.TraceService";
 const METHOD: &[u8] = b"Export";

@@ -9,6 +9,7 @@
 )]
 
 mod collectors;
+mod differential;
 mod envoy;
 mod filter;
 mod readme;
