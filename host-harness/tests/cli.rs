@@ -1,5 +1,5 @@
 //! The command as people and scripts run it.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
     io::Read,
