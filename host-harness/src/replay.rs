@@ -24,6 +24,7 @@ mod stopwatch;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
@@ -137,7 +138,8 @@ pub enum ReplayError {
     },
 }
 
-/// Replays `exchanges`; `progress` is told how many are done.
+/// Replays `exchanges`; `progress` is told how many are done. If it breaks off, requests under way
+/// come to their end and no others are sent; they count as [`ReplayStats::not_sent`].
 ///
 /// # Errors
 /// [`ReplayError`]: the recording is unreadable or does not fit the topology, or the filter does not
@@ -147,7 +149,7 @@ pub fn replay(
     topology: &Topology,
     exchanges: impl IntoIterator<Item = Result<Exchange, TrafficError>>,
     options: &ReplayOptions,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<Capture, ReplayError> {
     let plan = schedule::Plan::new(topology, exchanges)?;
     Ok(engine::Engine::new(filter, topology, &plan, options)?.run(progress))

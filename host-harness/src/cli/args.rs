@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use meshspan::export::{ExportFlags, Protocol};
+use meshspan::{
+    export::{ExportFlags, Protocol},
+    vm::Lifecycle,
+};
 
 /// Distributed tracing for every proxy that runs WebAssembly, and a local host to see it work.
 #[derive(Debug, Parser)]
@@ -101,9 +104,28 @@ pub(crate) struct RunArgs {
     /// Same number, same ids [default: another one each run]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+    /// In which order a stream's end is told to the filter
+    #[arg(long, value_enum, default_value_t = LifecycleOrder::Envoy, value_name = "ORDER")]
+    pub(crate) lifecycle: LifecycleOrder,
+}
+
+/// Orders of a stream's last callbacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LifecycleOrder {
+    /// log, done, delete
+    Envoy,
+    /// done, log, delete, as the proxy-wasm specification has it
+    Specification,
 }
 
 impl RunArgs {
+    pub(crate) fn lifecycle(&self) -> Lifecycle {
+        match self.lifecycle {
+            LifecycleOrder::Envoy => Lifecycle::Envoy,
+            LifecycleOrder::Specification => Lifecycle::Specification,
+        }
+    }
+
     pub(crate) fn export_flags(&self) -> ExportFlags {
         ExportFlags { endpoint: self.otlp_endpoint.clone(), protocol: self.otlp_protocol }
     }

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{BufWriter, Write},
+    ops::ControlFlow,
     path::Path,
 };
 
@@ -15,7 +16,7 @@ use meshspan::{
     topology::{Emojivoto, Topology},
     traffic::{Exchange, TrafficError, jsonl::JsonLines},
     view::{Trace, summary::Summary, traces},
-    vm::{Filter, Lifecycle, Limits, LogLevel, LogLine},
+    vm::{Filter, Limits, LogLevel, LogLine},
 };
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use tokio::runtime::Runtime;
@@ -99,7 +100,10 @@ fn run(job: Job<'_>) -> Result<Outcome, CliError> {
         Runtime::new().map_err(|error| CliError::runtime(format!("cannot start threads: {error}")))?;
     let interrupt = Interrupt::listen(&runtime);
     tracing::info!(seed, exchanges = job.exchanges.len(), "replaying");
-    let mut capture = capture(&job, seed)?;
+    let mut capture = capture(&job, seed, &interrupt)?;
+    if capture.stats.not_sent > 0 {
+        tracing::warn!("{} of the recording's exchanges were not sent", capture.stats.not_sent);
+    }
     log(&capture);
     if !job.run.keep_times
         && let Some(end) = latest_end_unix_nano(&capture.spans)
@@ -116,15 +120,16 @@ fn run(job: Job<'_>) -> Result<Outcome, CliError> {
     Ok(Outcome { capture, traces, export, was_interrupted: interrupt.is_requested() })
 }
 
-fn capture(job: &Job<'_>, seed: u64) -> Result<Capture, CliError> {
+fn capture(job: &Job<'_>, seed: u64, interrupt: &Interrupt) -> Result<Capture, CliError> {
     let filter = Filter::compile(job.wasm, Limits::default())
         .map_err(|error| CliError::bad_configuration(format!("the filter cannot be loaded: {error}")))?;
-    let options = ReplayOptions { seed, lifecycle: Lifecycle::Envoy };
+    let options = ReplayOptions { seed, lifecycle: job.run.lifecycle() };
     let exchanges = job.exchanges.iter().cloned().map(Ok);
     let total = u64::try_from(job.exchanges.len()).ok();
     let bar = progress::bar("replaying", total, job.quiet);
     let capture = meshspan::replay::replay(&filter, job.topology, exchanges, &options, &mut |done| {
-        bar.set_position(done)
+        bar.set_position(done);
+        if interrupt.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     bar.finish_and_clear();
     capture.map_err(|error| match error {

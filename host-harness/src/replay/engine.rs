@@ -1,6 +1,7 @@
 //! The event loop of a replay: every exchange's steps, the filters' ticks and the collector's answers.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
@@ -44,6 +45,8 @@ pub(super) struct Engine<'a> {
     ticks: Vec<(Option<Duration>, u32)>,
     spans: Vec<ResourceSpans>,
     stats: ReplayStats,
+    /// No request is sent any more.
+    is_stopping: bool,
 }
 
 /// An exchange under way.
@@ -97,13 +100,14 @@ impl<'a> Engine<'a> {
             answers: 0,
             spans: Vec::new(),
             stats,
+            is_stopping: false,
         };
         engine.settle();
         Ok(engine)
     }
 
     /// Runs to the end.
-    pub(super) fn run(mut self, progress: &mut dyn FnMut(u64)) -> Capture {
+    pub(super) fn run(mut self, progress: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Capture {
         let mut end = None;
         while let Some((at, event)) = self.queue.pop() {
             if self.steps == 0 {
@@ -132,7 +136,7 @@ impl<'a> Engine<'a> {
         Capture { spans: self.spans, stats: self.stats }
     }
 
-    fn step(&mut self, index: usize, step: Step, progress: &mut dyn FnMut(u64)) {
+    fn step(&mut self, index: usize, step: Step, progress: &mut dyn FnMut(u64) -> ControlFlow<()>) {
         self.steps -= 1;
         let plan = self.plan;
         let Some(passage) = plan.passages.get(index) else { return };
@@ -146,7 +150,7 @@ impl<'a> Engine<'a> {
         }
         if step == Step::Finish {
             self.stats.exchanges += 1;
-            progress(self.stats.exchanges);
+            self.is_stopping |= progress(self.stats.exchanges).is_break();
         }
         if step == Step::Finish {
             // Calls that outlive the request that they were made for need no more than this.
@@ -157,11 +161,13 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// The source application sends, unless the request that it would do so for never came.
+    /// The source application sends, unless the request that it would do so for never came, or it
+    /// would begin something new while the replay is stopping.
     fn send(&mut self, index: usize, passage: &Passage) {
         let parent = passage.parent.and_then(|parent| self.flights.get(parent));
         let handling = parent.and_then(|parent| parent.handling.as_ref());
-        if passage.parent.is_some() && handling.is_none() {
+        if (passage.parent.is_some() && handling.is_none()) || (passage.parent.is_none() && self.is_stopping)
+        {
             self.stats.not_sent += 1;
             return;
         }

@@ -3,6 +3,7 @@
 mod guests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
 use crate::collect::{self, SpanKind, SpanRecord};
@@ -29,7 +30,7 @@ fn run(topology: &Topology, exchanges: &[Exchange], seed: u64) -> Capture {
 fn run_with(filter: &Filter, topology: &Topology, exchanges: &[Exchange], seed: u64) -> Capture {
     let options = ReplayOptions { seed, lifecycle: Lifecycle::Envoy };
     let exchanges = exchanges.iter().cloned().map(Ok);
-    replay(filter, topology, exchanges, &options, &mut |_| {}).unwrap()
+    replay(filter, topology, exchanges, &options, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 fn recording(variant: Emojivoto) -> Vec<Exchange> {
@@ -246,6 +247,20 @@ fn a_filter_that_refuses_its_configuration_stops_the_replay_before_it_begins() {
     topology.plugin["version"] = 99.into();
     let options = ReplayOptions { seed: 1, lifecycle: Lifecycle::Envoy };
     let exchanges = beginning(Emojivoto::B3).into_iter().map(Ok);
-    let error = replay(filter(), &topology, exchanges, &options, &mut |_| {}).unwrap_err();
+    let error =
+        replay(filter(), &topology, exchanges, &options, &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(matches!(&error, ReplayError::Start { proxy, .. } if proxy == "browser outbound"), "{error}");
+}
+
+#[test]
+fn a_break_ends_what_is_under_way_and_sends_no_more() {
+    let topology = Emojivoto::B3.topology().unwrap();
+    let exchanges: Vec<_> = JsonLines::new(Emojivoto::B3.recording()).collect();
+    let total = exchanges.len() as u64;
+    let options = ReplayOptions { seed: 1, lifecycle: Lifecycle::Envoy };
+    let stop = &mut |done| if done >= 100 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let capture = replay(filter(), &topology, exchanges, &options, stop).unwrap();
+    assert!((100..total).contains(&capture.stats.exchanges), "{} of {total}", capture.stats.exchanges);
+    assert_eq!(capture.stats.exchanges + capture.stats.not_sent, total);
+    assert_eq!(collect::span_count(&capture.spans), 6 * capture.stats.exchanges, "every span came out");
 }

@@ -63,6 +63,15 @@ fn commands_run() {
     }
 }
 
+#[test]
+fn the_recording_is_one() {
+    let readme = read();
+    let (_, rest) = readme.split_once("```json\n").unwrap();
+    let (line, _) = rest.split_once("```").unwrap();
+    let exchange: meshspan::traffic::Exchange = serde_json::from_str(line).unwrap();
+    exchange.check().unwrap();
+}
+
 fn succeed(output: Output, what: &str) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{what}: {}\n{stderr}", output.status);
