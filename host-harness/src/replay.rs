@@ -57,9 +57,10 @@ pub struct Capture {
 /// What happened in a replay.
 #[derive(Clone, Debug, Default)]
 pub struct ReplayStats {
-    /// Exchanges replayed.
+    /// Exchanges whose request was sent.
     pub exchanges: u64,
-    /// Exchanges left out, since a filter had answered the request that they were made for.
+    /// Exchanges left out: a filter had answered the request that they were made for, or the replay
+    /// was broken off.
     pub not_sent: u64,
     /// Passes of a request through a proxy.
     pub passes: u64,

@@ -149,10 +149,8 @@ impl<'a> Engine<'a> {
             self.go_on(passage, &mut flight, index, step);
         }
         if step == Step::Finish {
-            self.stats.exchanges += 1;
-            self.is_stopping |= progress(self.stats.exchanges).is_break();
-        }
-        if step == Step::Finish {
+            self.stats.exchanges += u64::from(flight.sent.is_some());
+            self.is_stopping |= progress(self.stats.exchanges + self.stats.not_sent).is_break();
             // Calls that outlive the request that they were made for need no more than this.
             flight = Flight { handling: flight.handling, ..Flight::default() };
         }
