@@ -22,6 +22,7 @@ pub mod harness;
 pub mod oteltap;
 pub mod process;
 pub mod rotel;
+pub mod rules;
 pub mod sidecar;
 pub mod spans;
 pub mod tools;

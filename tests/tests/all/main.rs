@@ -13,4 +13,5 @@ mod differential;
 mod envoy;
 mod filter;
 mod readme;
+mod rules;
 mod tidy;
