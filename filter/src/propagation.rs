@@ -106,6 +106,17 @@ impl Propagator {
         }
     }
 
+    /// Whether `format` is one that goes onward for `extraction`.
+    pub fn goes_onward(&self, format: Format, extraction: &Extraction) -> bool {
+        match &self.inject {
+            Inject::Formats(formats) => formats.contains(&format),
+            Inject::Same => {
+                let counted = extraction.context.as_ref().map(|context| context.format);
+                counted.or(self.extract.first().copied()) == Some(format)
+            }
+        }
+    }
+
     fn fate(
         &self,
         format: Format,
@@ -125,16 +136,6 @@ impl Propagator {
             LosingHeaders::Rewrite => Fate::Write,
             LosingHeaders::RemoveOtherTrace if may_stay(format, &carrier.read(), trace_id) => Fate::Leave,
             LosingHeaders::RemoveOtherTrace => Fate::Remove,
-        }
-    }
-
-    fn goes_onward(&self, format: Format, extraction: &Extraction) -> bool {
-        match &self.inject {
-            Inject::Formats(formats) => formats.contains(&format),
-            Inject::Same => {
-                let counted = extraction.context.as_ref().map(|context| context.format);
-                counted.or(self.extract.first().copied()) == Some(format)
-            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! `propagation`'s and `attributes`' affair, who is recorded the `sampler`'s.
 //! `traceparent: 00-T-A-01` → SERVER span S (child of A), CLIENT span C (child of S), onward `00-T-C-01`
 
+use std::mem::take;
 use std::time::Duration;
 
 use crate::attributes::address::HostPort;
@@ -10,12 +11,12 @@ use crate::attributes::key;
 use crate::attributes::outcome::Outcome;
 use crate::attributes::url::QueryPolicy;
 use crate::config::{Config, Direction};
-use crate::context::{IncomingDecision, SpanContext, TraceContext, TraceFlags};
+use crate::context::{Format, IncomingDecision, SpanContext, TraceFlags};
 use crate::headers::Headers;
 use crate::ids::IdGenerator;
 use crate::otlp;
 use crate::propagation::{Injector, Propagator};
-use crate::sampler::{Sampler, SamplingDecision};
+use crate::sampler::{Candidate, Sampler, SamplingDecision};
 use crate::span::{ActiveSpan, Parent, SpanKind};
 use crate::time::Timestamp;
 
@@ -77,26 +78,35 @@ impl Tracer {
         ids: &mut IdGenerator,
         out: &mut impl Injector,
     ) -> Start {
-        let extraction = self.propagator.extract(headers);
+        let mut extraction = self.propagator.extract(headers);
         let invalid = extraction.invalid;
-        let incoming = extraction.context.as_ref();
-        if incoming.is_none() && !self.start_traces {
+        if extraction.context.is_none() && !self.start_traces {
             return Start { pass: None, outcome: StartOutcome::Untraced, invalid };
         }
 
-        let mut identity = new_identity(incoming, ids);
-        let decision = incoming.map(|context| context.decision);
-        let sampled = self.sampler.decide(decision, identity.trace_id) == SamplingDecision::RecordAndSample;
-        identity.flags = TraceFlags::new(sampled, identity.flags.random());
-        let onward = SpanContext { span_id: ids.span_id(), ..identity.clone() };
-        self.propagator.inject(headers, &extraction, &onward, decision == Some(IncomingDecision::Debug), out);
+        let incoming = extraction.context.as_ref().map(|context| context.decision);
+        let parent = extraction.context.as_ref().and_then(|context| context.parent);
+        let trace_id = parent.map_or_else(|| ids.trace_id(), |parent| parent.trace_id);
+        let trace_state = extraction.context.as_mut().map(|context| take(&mut context.trace_state));
+        let sampling = self.sampler.decide(Candidate {
+            incoming,
+            trace_id,
+            trace_state: trace_state.unwrap_or_default(),
+            tells_threshold: self.propagator.goes_onward(Format::TraceContext, &extraction),
+        });
+        let sampled = sampling.decision == SamplingDecision::RecordAndSample;
+        let flags = TraceFlags::new(sampled, parent.is_none_or(|parent| parent.random));
+        let server_id = ids.span_id();
+        let onward =
+            SpanContext { trace_id, span_id: ids.span_id(), flags, trace_state: sampling.trace_state };
+        self.propagator.inject(headers, &extraction, &onward, incoming == Some(IncomingDecision::Debug), out);
         if !sampled {
             return Start { pass: None, outcome: StartOutcome::SampledOut, invalid };
         }
 
-        let remote = incoming.and_then(|context| context.parent);
-        let remote = remote.map(|parent| Parent { span_id: parent.span_id, is_remote: true });
-        let pass = self.begin(headers, now, identity, remote, onward);
+        let server = SpanContext { span_id: server_id, ..onward.clone() };
+        let remote = parent.map(|parent| Parent { span_id: parent.span_id, is_remote: true });
+        let pass = self.begin(headers, now, server, remote, onward);
         Start { pass: Some(pass), outcome: StartOutcome::Recording, invalid }
     }
 
@@ -125,18 +135,6 @@ impl Tracer {
             outcome: Outcome { is_grpc: request.is_grpc(), ..Outcome::default() },
             direction: self.direction,
         }
-    }
-}
-
-/// The identity of the SERVER span: in the caller's trace if it named one, else in a new one.
-fn new_identity(incoming: Option<&TraceContext>, ids: &mut IdGenerator) -> SpanContext {
-    let parent = incoming.and_then(|context| context.parent);
-    let trace_id = parent.map_or_else(|| ids.trace_id(), |parent| parent.trace_id);
-    SpanContext {
-        trace_id,
-        span_id: ids.span_id(),
-        flags: TraceFlags::new(false, parent.is_none_or(|parent| parent.random)),
-        trace_state: incoming.map(|context| context.trace_state.clone()).unwrap_or_default(),
     }
 }
 

@@ -124,7 +124,8 @@ pub enum RawLosingHeaders {
 #[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema), schemars(default))]
 pub struct RawSampling {
     /// Decides where the caller has not: for new traces and for B3 without a sampling state. What the
-    /// caller decided always holds.
+    /// caller decided always holds. Where W3C goes onward, a new trace that is recorded tells its
+    /// threshold: `ot=th:…` in `tracestate`, `th:0` where all are.
     pub default: RawRootDecision,
 }
 
@@ -145,7 +146,8 @@ pub enum RawRootDecision {
     Always,
     /// Do not record.
     Drop,
-    /// Record this share of traces, chosen by their ids, so that all proxies choose alike.
+    /// Record this share of traces, chosen by their ids as OpenTelemetry's consistent probability
+    /// sampling says, so that all proxies choose alike.
     Ratio(#[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1.0)))] f64),
 }
 

@@ -73,6 +73,11 @@ impl TraceState {
         Ok(join(std::iter::once(own).chain(others).take(MAX_MEMBERS).collect()))
     }
 
+    /// The list without `key`.
+    pub fn without(&self, key: &str) -> Self {
+        join(self.members().filter(|(name, _)| *name != key).collect())
+    }
+
     fn members(&self) -> impl Iterator<Item = (&str, &str)> {
         self.as_str().split(',').filter_map(|member| member.split_once('='))
     }

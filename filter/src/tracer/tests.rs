@@ -4,6 +4,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 use crate::ids::{SpanId, TraceId};
 
+mod probability;
 #[cfg(not(target_arch = "wasm32"))]
 mod spans;
 
@@ -83,7 +84,8 @@ fn rule_01_an_ingress_starts_the_trace() {
     assert_eq!(server.context.flags, TraceFlags::new(true, true), "rule 8: we drew a random id");
     let expected = format!("00-{}-{}-03", server.context.trace_id, client.context.span_id);
     assert_eq!(after.text("traceparent"), Some(expected));
-    assert_eq!(after.text("tracestate"), None, "it belonged to no trace");
+    assert_eq!(after.text("tracestate").as_deref(), Some("ot=th:0"), "the one before belonged to no trace");
+    assert_eq!(server.context.trace_state.as_str(), "ot=th:0");
 }
 
 #[test]

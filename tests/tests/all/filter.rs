@@ -248,10 +248,15 @@ fn rule_48_hostile_bytes_neither_trap_nor_change() {
 #[test]
 fn without_context_nothing_is_touched_unless_traces_may_start() {
     let mut sidecar = Sidecar::start(GRPC);
-    assert_eq!(sidecar.get(&[("x-request-id", b"1")]).len(), 5, "a sidecar adds nothing");
+    let untouched = sidecar.get(&[("x-request-id", b"1")]);
+    assert_eq!(untouched.len(), 5, "a sidecar adds nothing");
     let mut ingress = Sidecar::start(r#"{"start_traces":true}"#);
     let onward = ingress.get(&[("x-request-id", b"1")]);
-    assert_eq!(onward.len(), 6);
+    let mut added: Vec<_> = onward.iter().map(|(name, _)| name).collect();
+    added.retain(|name| untouched.first_of(name).is_none());
+    added.sort_unstable();
+    assert_eq!(added, [b"traceparent".as_slice(), b"tracestate"]);
+    assert_eq!(onward.first("tracestate"), Some(&b"ot=th:0"[..]), "rule 24: all are kept");
     assert!(onward.first("traceparent").unwrap().ends_with(b"-03"), "sampled, with a random trace id");
     ingress.pass(2 * SECOND);
     assert!(spans(&ingress.export())[0].parent_span_id.is_empty(), "the SERVER span is the root");
