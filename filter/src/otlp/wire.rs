@@ -8,11 +8,14 @@ const FIXED32: u32 = 5;
 
 /// Appends `value` in base 128, least significant group first.
 fn varint(out: &mut Vec<u8>, value: u64) {
-    out.extend(groups(value));
+    match u8::try_from(value) {
+        Ok(byte @ ..0x80) => out.push(byte),
+        _ => out.extend(groups(value)),
+    }
 }
 
 /// The 1 to 10 groups of seven bits of `value`.
-fn groups(value: u64) -> impl Iterator<Item = u8> {
+fn groups(value: u64) -> impl ExactSizeIterator<Item = u8> {
     let count = (u64::BITS - (value | 1).leading_zeros()).div_ceil(7);
     (0..count).map(move |i| {
         let more = if i + 1 < count { 0x80 } else { 0 };
@@ -57,10 +60,17 @@ pub(super) fn length(out: &mut Vec<u8>, field: u32, len: usize) {
 /// Appends the message that `body` writes.
 pub(super) fn message(out: &mut Vec<u8>, field: u32, body: impl FnOnce(&mut Vec<u8>)) {
     tag(out, field, LENGTH_DELIMITED);
-    let start = out.len();
+    let place = out.len();
+    out.push(0);
     body(out);
-    let len = (out.len() - start) as u64;
-    out.splice(start..start, groups(len));
+    let mut length = groups((out.len() - place - 1) as u64);
+    // Most messages are shorter than 128 bytes, so that nothing has to be moved for their length.
+    if let (Some(first), Some(byte)) = (out.get_mut(place), length.next()) {
+        *first = byte;
+    }
+    if length.len() > 0 {
+        out.splice(place + 1..place + 1, length);
+    }
 }
 
 /// One field of an encoded message.
