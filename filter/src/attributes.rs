@@ -5,6 +5,7 @@
 pub mod address;
 pub mod http;
 pub mod outcome;
+pub mod route;
 pub mod rpc;
 pub mod url;
 
@@ -89,6 +90,8 @@ pub mod key {
     pub const CLIENT_ADDRESS: &str = "client.address";
     /// The caller's port.
     pub const CLIENT_PORT: &str = "client.port";
+    /// The path's template, on SERVER spans.
+    pub const HTTP_ROUTE: &str = "http.route";
     /// One of the known methods, or `_OTHER`.
     pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
     /// The method as it was, if it is not known.
@@ -122,6 +125,8 @@ pub mod key {
     pub const URL_PATH: &str = "url.path";
     /// The query, without `?` and secrets.
     pub const URL_QUERY: &str = "url.query";
+    /// The path's template, on CLIENT spans.
+    pub const URL_TEMPLATE: &str = "url.template";
     /// `http` or `https`.
     pub const URL_SCHEME: &str = "url.scheme";
     /// The `user-agent` header.

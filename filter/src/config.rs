@@ -12,6 +12,7 @@ mod schema;
 use std::fmt;
 use std::time::Duration;
 
+use crate::attributes::route::PathTemplate;
 use crate::attributes::url::QueryPolicy;
 use crate::batch::BatchLimits;
 use crate::propagation::Propagator;
@@ -41,6 +42,8 @@ pub struct Config {
     pub sampler: Sampler,
     /// What becomes of a URL's query.
     pub query: QueryPolicy,
+    /// Paths that name spans; the first that fits counts.
+    pub path_templates: Vec<PathTemplate>,
     /// Where spans go.
     pub export: ExportConfig,
 }

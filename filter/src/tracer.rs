@@ -9,6 +9,7 @@ use crate::attributes::address::HostPort;
 use crate::attributes::http::{Request, protocol_version};
 use crate::attributes::key;
 use crate::attributes::outcome::Outcome;
+use crate::attributes::route::PathTemplate;
 use crate::attributes::url::QueryPolicy;
 use crate::config::{Config, Direction};
 use crate::context::{Format, IncomingDecision, SpanContext, TraceFlags};
@@ -27,6 +28,7 @@ pub struct Tracer {
     sampler: Sampler,
     start_traces: bool,
     query: QueryPolicy,
+    path_templates: Vec<PathTemplate>,
     direction: Option<Direction>,
 }
 
@@ -60,6 +62,7 @@ impl Tracer {
             sampler: config.sampler,
             start_traces: config.start_traces,
             query: config.query,
+            path_templates: config.path_templates.clone(),
             direction: config.direction,
         }
     }
@@ -118,7 +121,7 @@ impl Tracer {
         remote: Option<Parent>,
         client: SpanContext,
     ) -> Pass {
-        let request = Request::read(headers);
+        let request = Request::read(headers, &self.path_templates);
         let name = request.span_name();
         let local = Parent { span_id: server.span_id, is_remote: false };
         let span = |context, parent, kind, attributes| ActiveSpan {

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use crate::attributes::address::{HostPort, forwarded};
+use crate::attributes::route::PathTemplate;
 use crate::attributes::url::{self, QueryPolicy, Target};
 use crate::attributes::{Attributes, Value, key, rpc};
 use crate::headers::Headers;
@@ -20,20 +21,25 @@ pub struct Request<'a> {
     authority: &'a [u8],
     target: Target<'a>,
     rpc: Option<rpc::Method<'a>>,
+    route: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
-    /// Reads `headers`; whatever is missing is empty.
-    pub fn read(headers: &'a Headers<'a>) -> Self {
+    /// Reads `headers`; whatever is missing is empty. The first of `templates` that fits the path is
+    /// its route; a gRPC call has none.
+    pub fn read(headers: &'a Headers<'a>, templates: &'a [PathTemplate]) -> Self {
         let target = Target::parse(headers.first(":path").unwrap_or_default());
         let authority =
             target.authority.or_else(|| headers.first(":authority")).or_else(|| headers.first("host"));
+        let rpc = rpc::is_grpc(headers).then(|| rpc::Method::parse(target.path));
+        let route = templates.iter().find(|template| rpc.is_none() && template.matches(target.path));
         Self {
             headers,
             method: headers.first(":method").unwrap_or_default(),
             authority: authority.unwrap_or_default(),
             target,
-            rpc: rpc::is_grpc(headers).then(|| rpc::Method::parse(target.path)),
+            rpc,
+            route: route.map(PathTemplate::as_str),
         }
     }
 
@@ -42,12 +48,16 @@ impl<'a> Request<'a> {
         self.rpc.is_some()
     }
 
-    /// A name of low cardinality for both spans: gRPC's method, else HTTP's; never the path.
+    /// A name of low cardinality for both spans: gRPC's method, else HTTP's with the route if there
+    /// is one; never the path.
     pub fn span_name(&self) -> Cow<'static, str> {
-        match (&self.rpc, known_method(self.method)) {
-            (Some(method), _) => method.span_name(),
-            (None, Some(method)) => Cow::Borrowed(method),
-            (None, None) => Cow::Borrowed("HTTP"),
+        if let Some(method) = &self.rpc {
+            return method.span_name();
+        }
+        let method = known_method(self.method).unwrap_or("HTTP");
+        match self.route {
+            Some(route) => Cow::Owned(format!("{method} {route}")),
+            None => Cow::Borrowed(method),
         }
     }
 
@@ -59,6 +69,7 @@ impl<'a> Request<'a> {
         self.set_server(&mut attributes, original_host, &scheme);
         attributes.set(key::URL_SCHEME, scheme.into_owned());
         attributes.set(key::URL_PATH, Value::lossy(self.target.path));
+        attributes.set_some(key::HTTP_ROUTE, self.route.map(str::to_owned));
         let query = self.target.query.and_then(|query| policy.apply(query));
         attributes.set_some(key::URL_QUERY, query.map(|query| Value::lossy(&query)));
         if let Some(client) = forwarded(self.headers, "for", "x-forwarded-for").and_then(HostPort::parse) {
@@ -75,6 +86,7 @@ impl<'a> Request<'a> {
         self.set_server(&mut attributes, None, &scheme);
         let url = url::full(&scheme, self.authority, self.target, policy);
         attributes.set(key::URL_FULL, Value::lossy(&url));
+        attributes.set_some(key::URL_TEMPLATE, self.route.map(str::to_owned));
         attributes
     }
 
@@ -147,7 +159,7 @@ mod tests {
 
     fn with_request<T>(pairs: &[(&str, &[u8])], read: impl FnOnce(&Request<'_>) -> T) -> T {
         let headers = Headers::new(pairs.iter().map(|(name, value)| (name.as_bytes(), *value)).collect());
-        read(&Request::read(&headers))
+        read(&Request::read(&headers, &[]))
     }
 
     fn list(attributes: &Attributes) -> Vec<(&'static str, String)> {
@@ -229,6 +241,42 @@ mod tests {
                     );
                 }
             });
+        }
+    }
+
+    #[test]
+    fn rule_28_the_first_template_that_fits_is_the_route() {
+        let templates = ["/api/vote", "/api/{any}", "/emojivoto.v1.VotingService/{method}"]
+            .map(|text| PathTemplate::parse(text).unwrap());
+        let cases: [(&[u8], &str, &str, Option<&str>, &str); 4] = [
+            (
+                b"/api/vote?choice=1",
+                "text/plain",
+                "GET /api/vote",
+                Some("/api/vote"),
+                "the query does not count",
+            ),
+            (b"/api/list", "text/plain", "GET /api/{any}", Some("/api/{any}"), "a later one"),
+            (b"/other", "text/plain", "GET", None, "none fits"),
+            (
+                b"/emojivoto.v1.VotingService/VoteJoy",
+                "application/grpc",
+                "emojivoto.v1.VotingService/VoteJoy",
+                None,
+                "gRPC has its methods",
+            ),
+        ];
+        for (path, content_type, name, route, reason) in cases {
+            let pairs: [(&[u8], &[u8]); 3] =
+                [(b":method", b"GET"), (b":path", path), (b"content-type", content_type.as_bytes())];
+            let headers = Headers::new(pairs.to_vec());
+            let request = Request::read(&headers, &templates);
+            assert_eq!(request.span_name(), name, "{reason}");
+            let route = route.map(|route| Value::from(route.to_owned()));
+            let server = request.server_attributes(QueryPolicy::Redact);
+            assert_eq!(server.find(key::HTTP_ROUTE), route.as_ref(), "{reason}");
+            let client = request.client_attributes(QueryPolicy::Redact);
+            assert_eq!(client.find(key::URL_TEMPLATE), route.as_ref(), "{reason}");
         }
     }
 

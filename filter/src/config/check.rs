@@ -11,6 +11,7 @@ use super::raw::{
     RawRootDecision,
 };
 use super::{Config, ConfigError, Direction, ExportConfig, ExportProtocol, Warning};
+use crate::attributes::route::PathTemplate;
 use crate::attributes::url::QueryPolicy;
 use crate::context::Format;
 use crate::otlp;
@@ -63,8 +64,20 @@ pub(super) fn check(raw: RawConfig, warnings: &mut Vec<Warning>) -> Result<Confi
             RawQuery::Keep => QueryPolicy::Keep,
             RawQuery::Drop => QueryPolicy::Drop,
         },
+        path_templates: path_templates(&raw.spans.path_templates)?,
         export: export(raw.export, warnings)?,
     })
+}
+
+fn path_templates(raw: &[String]) -> Result<Vec<PathTemplate>, ConfigError> {
+    let parse = |(i, text): (usize, &String)| {
+        PathTemplate::parse(text).map_err(|error| {
+            let path = format!("spans.path_templates[{i}]");
+            let allowed = format!("a path such as \"/users/{{id}}\"; it {error}");
+            refuse(&path, &Value::from(text.as_str()), &allowed)
+        })
+    };
+    raw.iter().enumerate().map(parse).collect()
 }
 
 fn propagator(raw: &RawPropagation) -> Result<Propagator, ConfigError> {

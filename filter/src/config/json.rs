@@ -46,7 +46,13 @@ pub(super) fn apply(
     root.section("sampling", |section| sampling(section, &mut raw.sampling.default))?;
     root.section("spans", |section| {
         let policies = [("redact", RawQuery::Redact), ("keep", RawQuery::Keep), ("drop", RawQuery::Drop)];
-        section.choice("query", &policies, &mut raw.spans.query)
+        section.choice("query", &policies, &mut raw.spans.query)?;
+        if let Some(templates) = section.take("path_templates") {
+            let path = section.name("path_templates");
+            raw.spans.path_templates =
+                strings(&path, templates, ["path templates", "a path such as /users/{id}"])?;
+        }
+        Ok(())
     })?;
     root.section("export", |section| export(section, &mut raw.export))?;
     root.finish();
@@ -67,11 +73,11 @@ fn parse(json: &[u8]) -> Result<Value, ConfigError> {
 
 fn propagation(section: &mut Section<'_, '_>, raw: &mut RawPropagation) -> Result<(), ConfigError> {
     if let Some(formats) = section.take("extract") {
-        raw.extract = strings(&section.name("extract"), formats)?;
+        raw.extract = strings(&section.name("extract"), formats, FORMATS)?;
     }
     match section.take("inject") {
         Some(Value::String(same)) => raw.inject = RawInject::Same(same),
-        Some(formats) => raw.inject = RawInject::Formats(strings(&section.name("inject"), formats)?),
+        Some(formats) => raw.inject = RawInject::Formats(strings(&section.name("inject"), formats, FORMATS)?),
         None => {}
     }
     let policies = [
@@ -82,13 +88,16 @@ fn propagation(section: &mut Section<'_, '_>, raw: &mut RawPropagation) -> Resul
     section.choice("losing_headers", &policies, &mut raw.losing_headers)
 }
 
-fn strings(path: &str, value: Value) -> Result<Vec<String>, ConfigError> {
+const FORMATS: [&str; 2] = ["formats", "the name of a format"];
+
+/// Reads a list of what is called `[all, one]`.
+fn strings(path: &str, value: Value, [all, one]: [&str; 2]) -> Result<Vec<String>, ConfigError> {
     let Value::Array(values) = value else {
-        return Err(refuse(path, &value, "a list of formats"));
+        return Err(refuse(path, &value, &format!("a list of {all}")));
     };
     let text = |(i, value)| match value {
         Value::String(text) => Ok(text),
-        other => Err(refuse(&format!("{path}[{i}]"), &other, "the name of a format")),
+        other => Err(refuse(&format!("{path}[{i}]"), &other, one)),
     };
     values.into_iter().enumerate().map(text).collect()
 }

@@ -42,7 +42,7 @@ impl Default for RawConfig {
             direction: RawDirection::Auto,
             propagation: RawPropagation::default(),
             sampling: RawSampling { default: RawRootDecision::Parent },
-            spans: RawSpans { query: RawQuery::Redact },
+            spans: RawSpans { query: RawQuery::Redact, path_templates: Vec::new() },
             export: RawExport::default(),
         }
     }
@@ -157,6 +157,9 @@ pub enum RawRootDecision {
 pub struct RawSpans {
     /// What becomes of the query in `url.query` and `url.full`.
     pub query: RawQuery,
+    /// Paths with variable segments, such as `/users/{id}`: the first that fits names the spans,
+    /// `GET /users/{id}`, and is `http.route` and `url.template`. Without one the name is the method.
+    pub path_templates: Vec<String>,
 }
 
 impl Default for RawSpans {

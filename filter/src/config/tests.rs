@@ -63,7 +63,7 @@ fn every_key_has_its_effect() {
         "version": 1, "start_traces": true, "direction": "outbound",
         "service": {"name": "web", "namespace": "emojivoto"}, "resource": {"k8s.pod.name": "web-1"},
         "propagation": {"extract": ["b3", "tracecontext", "b3"], "inject": ["b3multi"], "losing_headers": "leave"},
-        "sampling": {"default": {"ratio": 0.25}}, "spans": {"query": "drop"},
+        "sampling": {"default": {"ratio": 0.25}}, "spans": {"query": "drop", "path_templates": ["/users/{id}"]},
         "export": {"cluster": "c", "protocol": "http", "path": "/p", "authority": "a", "headers": {"X-Token": "t"},
                    "timeout_ms": 1, "max_batch_spans": 2, "max_delay_ms": 30, "max_queue_spans": 4,
                    "max_queue_bytes": 5000, "max_attempts": 6}
@@ -77,6 +77,8 @@ fn every_key_has_its_effect() {
     assert_eq!(config.propagator.losing_headers, LosingHeaders::Leave);
     assert_eq!(config.sampler.root, RootDecision::Ratio(Threshold::from_ratio(0.25)));
     assert_eq!(config.query, QueryPolicy::Drop);
+    let templates: Vec<_> = config.path_templates.iter().map(PathTemplate::as_str).collect();
+    assert_eq!(templates, ["/users/{id}"]);
     let export = ExportConfig {
         cluster: "c".to_owned(),
         protocol: ExportProtocol::Http,
@@ -127,6 +129,14 @@ fn values_that_cannot_be_are_refused_with_key_value_and_range() {
         (
             r#"{"propagation": {"extract": ["tracecontext", "b4"]}}"#,
             r#"propagation.extract[1] is "b4", expected one of "tracecontext", "grpc-trace-bin", "b3", "b3multi""#,
+        ),
+        (
+            r#"{"spans": {"path_templates": ["/a", "/users/{id"]}}"#,
+            r#"spans.path_templates[1] is "/users/{id", expected a path such as "/users/{id}"; it has a brace that is not around a whole segment such as {id}"#,
+        ),
+        (
+            r#"{"spans": {"path_templates": ["/a", 1]}}"#,
+            "spans.path_templates[1] is 1, expected a path such as /users/{id}",
         ),
         (
             r#"{"propagation": {"extract": "b3"}}"#,
@@ -231,7 +241,10 @@ fn unknown_keys_are_warnings_with_the_nearest_known_one() {
             r#"{"sampling": {"default": {"ratio": 1, "ration": 1}}}"#,
             "unknown key sampling.default.ration is ignored, did you mean sampling.default.ratio?",
         ),
-        (r#"{"spans": {"names": "linkerd"}}"#, "unknown key spans.names is ignored, known here: query"),
+        (
+            r#"{"spans": {"names": "linkerd"}}"#,
+            "unknown key spans.names is ignored, known here: query, path_templates",
+        ),
     ];
     for (json, expected) in cases {
         let (_, warnings) = parse(json).unwrap();
