@@ -248,18 +248,18 @@ mod tests {
     fn rule_28_the_first_template_that_fits_is_the_route() {
         let templates = ["/api/vote", "/api/{any}", "/emojivoto.v1.VotingService/{method}"]
             .map(|text| PathTemplate::parse(text).unwrap());
-        let cases: [(&[u8], &str, &str, Option<&str>, &str); 4] = [
+        let cases = [
             (
-                b"/api/vote?choice=1",
+                "/api/vote?choice=1",
                 "text/plain",
                 "GET /api/vote",
                 Some("/api/vote"),
                 "the query does not count",
             ),
-            (b"/api/list", "text/plain", "GET /api/{any}", Some("/api/{any}"), "a later one"),
-            (b"/other", "text/plain", "GET", None, "none fits"),
+            ("/api/list", "text/plain", "GET /api/{any}", Some("/api/{any}"), "a later one"),
+            ("/other", "text/plain", "GET", None, "none fits"),
             (
-                b"/emojivoto.v1.VotingService/VoteJoy",
+                "/emojivoto.v1.VotingService/VoteJoy",
                 "application/grpc",
                 "emojivoto.v1.VotingService/VoteJoy",
                 None,
@@ -267,9 +267,9 @@ mod tests {
             ),
         ];
         for (path, content_type, name, route, reason) in cases {
-            let pairs: [(&[u8], &[u8]); 3] =
-                [(b":method", b"GET"), (b":path", path), (b"content-type", content_type.as_bytes())];
-            let headers = Headers::new(pairs.to_vec());
+            let pairs = [(":method", "GET"), (":path", path), ("content-type", content_type)];
+            let headers =
+                Headers::new(pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect());
             let request = Request::read(&headers, &templates);
             assert_eq!(request.span_name(), name, "{reason}");
             let route = route.map(|route| Value::from(route.to_owned()));
