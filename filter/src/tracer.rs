@@ -184,6 +184,16 @@ impl Pass {
         self.direction
     }
 
+    /// Whether the response's head has given a status, so that the proxy's own idea of it is not needed.
+    pub const fn has_status(&self) -> bool {
+        self.outcome.http_status.is_some()
+    }
+
+    /// Whether the response's trailers say anything: gRPC's status.
+    pub const fn wants_trailers(&self) -> bool {
+        self.outcome.is_grpc
+    }
+
     /// Takes in the response's head.
     pub fn record_response(&mut self, headers: &Headers<'_>) {
         self.outcome.record_head(headers);

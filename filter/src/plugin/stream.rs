@@ -66,7 +66,7 @@ impl Stream {
 
     /// Notes gRPC's status.
     pub(super) fn response_trailers(&mut self) {
-        let Some(pass) = &mut self.pass else { return };
+        let Some(pass) = self.pass.as_mut().filter(|pass| pass.wants_trailers()) else { return };
         if let Ok(map) = host::map(Map::ResponseTrailers) {
             pass.record_trailers(&Headers::decode(&map));
         }
@@ -80,13 +80,14 @@ impl Stream {
         let known = |path| if detail == Detail::Properties { property(path) } else { None };
         let (source, upstream) = (known("source\0address"), known("upstream\0address"));
         let (protocol, code_details) = (known("request\0protocol"), known("response\0code_details"));
+        let code = if pass.has_status() { None } else { known("response\0code").and_then(integer) };
         let end = StreamEnd {
             now,
             direction: pass.direction().or_else(direction),
             request_time: known("request\0time").and_then(timestamp),
             request_duration: known("request\0duration").and_then(duration),
             backend_latency: known("response\0backend_latency").and_then(duration),
-            response_code: known("response\0code").and_then(integer).and_then(|code| code.try_into().ok()),
+            response_code: code.and_then(|code| code.try_into().ok()),
             code_details: code_details.as_deref(),
             source_address: source.as_deref(),
             upstream_address: upstream.as_deref(),
