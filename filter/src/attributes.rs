@@ -11,72 +11,115 @@ pub mod url;
 
 use std::borrow::Cow;
 
+use crate::otlp;
+
 /// The version of the semantic conventions that every key here follows.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
 
 /// An attribute's value. Always valid UTF-8, as OTLP's strings must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+pub enum Value<'a> {
     /// Text.
-    Str(Cow<'static, str>),
+    Str(Cow<'a, str>),
     /// A whole number.
     Int(i64),
+    /// Several texts.
+    List(Vec<Cow<'a, str>>),
 }
 
-impl Value {
+impl<'a> Value<'a> {
     /// Text from a header or a property; bytes that are not UTF-8 become U+FFFD.
-    pub fn lossy(bytes: &[u8]) -> Self {
-        Self::Str(Cow::Owned(String::from_utf8_lossy(bytes).into_owned()))
+    pub fn lossy(bytes: &'a [u8]) -> Self {
+        Self::Str(String::from_utf8_lossy(bytes))
     }
 }
 
-impl From<&'static str> for Value {
-    fn from(text: &'static str) -> Self {
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
         Self::Str(Cow::Borrowed(text))
     }
 }
 
-impl From<String> for Value {
+impl From<String> for Value<'_> {
     fn from(text: String) -> Self {
         Self::Str(Cow::Owned(text))
     }
 }
 
-impl From<u16> for Value {
+impl From<u16> for Value<'_> {
     fn from(number: u16) -> Self {
         Self::Int(i64::from(number))
     }
 }
 
-/// A span's attributes, in the order in which they were first set; keys are unique.
+/// A span's attributes in the order in which they were set, as OTLP has them in a span: what is noted
+/// while a request lasts is one buffer, which goes into the span as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attributes(Vec<(&'static str, Value)>);
+pub struct Attributes(Vec<u8>);
 
 impl Attributes {
-    /// Gives `key` the value `value`, in place of any that it has.
-    pub fn set(&mut self, key: &'static str, value: impl Into<Value>) {
-        let value = value.into();
-        match self.0.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((key, value)),
-        }
+    /// No attributes.
+    pub const fn new() -> Self {
+        Self(Vec::new())
     }
 
-    /// Gives `key` a value if there is one.
-    pub fn set_some(&mut self, key: &'static str, value: Option<impl Into<Value>>) {
+    /// No attributes, with room for `bytes` of them.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
+    /// Gives `key`, which has no value yet, the value `value`.
+    pub fn set<'v>(&mut self, key: &str, value: impl Into<Value<'v>>) {
+        debug_assert!(!self.has(key), "{key} is set twice");
+        otlp::encode_attribute(&mut self.0, otlp::SPAN_ATTRIBUTE, key, &value.into());
+    }
+
+    /// Gives `key`, which has no value yet, a value if there is one.
+    pub fn set_some<'v>(&mut self, key: &str, value: Option<impl Into<Value<'v>>>) {
         if let Some(value) = value {
             self.set(key, value);
         }
     }
 
+    /// Gives `key`, which has no value yet, the text of `parts` together; bytes that are not UTF-8
+    /// become U+FFFD.
+    pub fn set_joined(&mut self, key: &str, parts: &[&[u8]]) {
+        debug_assert!(!self.has(key), "{key} is set twice");
+        if parts.iter().all(|part| std::str::from_utf8(part).is_ok()) {
+            otlp::encode_text_attribute(&mut self.0, otlp::SPAN_ATTRIBUTE, key, parts);
+        } else {
+            self.set(key, Value::lossy(&parts.concat()));
+        }
+    }
+
+    /// Gives `key` the value `value` unless it has one, and says whether it had none: for keys that are
+    /// not known beforehand.
+    pub fn set_new<'v>(&mut self, key: &str, value: impl Into<Value<'v>>) -> bool {
+        let is_new = !self.has(key);
+        if is_new {
+            self.set(key, value);
+        }
+        is_new
+    }
+
+    /// Whether `key` has a value.
+    pub fn has(&self, key: &str) -> bool {
+        otlp::attribute_keys(&self.0).any(|known| known == key.as_bytes())
+    }
+
     /// The value of `key`.
-    pub fn find(&self, key: &str) -> Option<&Value> {
+    pub fn find(&self, key: &str) -> Option<Value<'_>> {
         self.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
     }
 
     /// All pairs.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
-        self.0.iter().map(|(key, value)| (*key, value))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
+        otlp::decode_attributes(&self.0)
+    }
+
+    /// `Span.attributes` fields, one after another.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -131,4 +174,31 @@ pub mod key {
     pub const URL_SCHEME: &str = "url.scheme";
     /// The `user-agent` header.
     pub const USER_AGENT_ORIGINAL: &str = "user_agent.original";
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn rule_46_keys_are_unique_and_values_are_read_as_they_were_set() {
+        let mut attributes = Attributes::default();
+        let list = Value::List(vec!["a".into(), "".into()]);
+        let values = [Value::from("x".repeat(300)), Value::Int(-1), list, Value::lossy(b"\xff")];
+        for (key, value) in ["text", "number", "list", "bytes"].into_iter().zip(&values) {
+            attributes.set(key, value.clone());
+            assert!(!attributes.set_new(key, "another"), "{key} has its value");
+        }
+        assert!(attributes.set_new("new", "one"));
+        attributes.set_joined("parts", &[b"a", b"", b"b"]);
+        attributes.set_joined("cut", &[b"\xc3", b"\xa4", b"\xff"]);
+        let expected = ["text", "number", "list", "bytes", "new", "parts", "cut"].into_iter().zip(
+            values.into_iter().chain([Value::from("one"), Value::from("ab"), Value::from("\u{e4}\u{fffd}")]),
+        );
+        assert!(attributes.iter().eq(expected), "{:?}", attributes.iter().collect::<Vec<_>>());
+        assert_eq!(attributes.find("absent"), None);
+    }
 }

@@ -25,7 +25,7 @@ pub struct BatchLimits {
 }
 
 /// Spans that go out together.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// Encoded spans, one after another, as [`crate::otlp::encode_span`] writes them.
     pub spans: Vec<u8>,
@@ -33,87 +33,90 @@ pub struct Batch {
     pub count: u32,
 }
 
-#[derive(Debug)]
-struct Queued {
-    since: Timestamp,
-    span: Vec<u8>,
-}
-
-/// Encoded spans that wait to be exported, oldest first.
+/// Encoded spans that wait to be exported, oldest first: those that are whole batches, then those of
+/// the batch that is being filled, into which spans are written as they end.
 #[derive(Debug)]
 pub struct BatchQueue {
     limits: BatchLimits,
-    spans: VecDeque<Queued>,
+    full: VecDeque<Batch>,
+    open: Batch,
+    /// When the first span of `open` came.
+    since: Timestamp,
+    spans: usize,
     bytes: usize,
-    dropped: u64,
 }
 
 impl BatchQueue {
     /// An empty queue.
     pub fn new(limits: BatchLimits) -> Self {
-        Self { limits, spans: VecDeque::new(), bytes: 0, dropped: 0 }
+        let (full, open) = (VecDeque::new(), Batch::default());
+        Self { limits, full, open, since: Timestamp::default(), spans: 0, bytes: 0 }
     }
 
-    /// Takes `span` in at `now`; if the queue is full, or the span too large for any batch, drops
-    /// and counts it, and returns false.
-    pub fn push(&mut self, now: Timestamp, span: Vec<u8>) -> bool {
-        let fits = self.spans.len() < self.limits.max_queue_spans
-            && self.bytes.saturating_add(span.len()) <= self.limits.max_queue_bytes
-            && span.len() <= MAX_BATCH_BYTES;
-        if fits {
-            self.bytes += span.len();
-            self.spans.push_back(Queued { since: now, span });
-        } else {
-            self.dropped += 1;
+    /// Takes the span in that `encode` appends, at `now`; if the queue is full, or the span too large
+    /// for any batch, leaves it out and returns false.
+    pub fn push(&mut self, now: Timestamp, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
+        if self.spans >= self.limits.max_queue_spans {
+            return false;
         }
-        fits
+        let before = self.open.spans.len();
+        encode(&mut self.open.spans);
+        let size = self.open.spans.len().saturating_sub(before);
+        let bytes = self.bytes.saturating_add(size);
+        if bytes > self.limits.max_queue_bytes || size > MAX_BATCH_BYTES {
+            self.open.spans.truncate(before);
+            return false;
+        }
+        if self.open.spans.len() > MAX_BATCH_BYTES {
+            let span = self.open.spans.split_off(before);
+            self.seal();
+            self.open.spans = span;
+        }
+        if self.open.count == 0 {
+            self.since = now;
+        }
+        self.open.count += 1;
+        self.spans += 1;
+        self.bytes = bytes;
+        if self.open.count as usize >= self.limits.max_batch_spans || self.open.spans.len() >= MAX_BATCH_BYTES
+        {
+            self.seal();
+        }
+        true
+    }
+
+    fn seal(&mut self) {
+        self.full.push_back(std::mem::take(&mut self.open));
     }
 
     /// The oldest spans, if a batch of them is due at `now`: because there are enough for a whole
     /// batch, or because the oldest has waited long enough. Call it again until it gives none.
     pub fn take_due(&mut self, now: Timestamp) -> Option<Batch> {
-        let oldest = self.spans.front()?;
-        let due = self.spans.len() >= self.limits.max_batch_spans
-            || self.bytes >= MAX_BATCH_BYTES
-            || now.since(oldest.since) >= self.limits.max_delay;
+        let due = !self.full.is_empty() || now.since(self.since) >= self.limits.max_delay;
         if due { self.take() } else { None }
     }
 
     /// The oldest spans whether due or not, for shutdown. Call it again until it gives none.
     pub fn take(&mut self) -> Option<Batch> {
-        let mut batch = Batch { spans: Vec::new(), count: 0 };
-        while let Some(next) = self.spans.front() {
-            let room = (batch.count as usize) < self.limits.max_batch_spans
-                && batch.spans.len() + next.span.len() <= MAX_BATCH_BYTES;
-            if !room {
-                break;
-            }
-            let Some(next) = self.spans.pop_front() else { break };
-            self.bytes = self.bytes.saturating_sub(next.span.len());
-            batch.spans.extend_from_slice(&next.span);
-            batch.count += 1;
-        }
+        let batch = self.full.pop_front().unwrap_or_else(|| std::mem::take(&mut self.open));
+        self.spans = self.spans.saturating_sub(batch.count as usize);
+        self.bytes = self.bytes.saturating_sub(batch.spans.len());
         (batch.count > 0).then_some(batch)
     }
 
     /// Spans that wait.
     pub fn len(&self) -> usize {
-        self.spans.len()
+        self.spans
     }
 
     /// Whether no span waits.
     pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
+        self.spans == 0
     }
 
     /// Bytes of spans that wait.
     pub fn bytes(&self) -> usize {
         self.bytes
-    }
-
-    /// Spans that this queue had no room for, ever.
-    pub fn dropped(&self) -> u64 {
-        self.dropped
     }
 }
 
@@ -135,6 +138,10 @@ mod tests {
         Timestamp::default().plus(Duration::from_millis(millis))
     }
 
+    fn push(queue: &mut BatchQueue, now: Timestamp, span: &[u8]) -> bool {
+        queue.push(now, |out| out.extend_from_slice(span))
+    }
+
     fn batch(spans: &[u8]) -> Option<Batch> {
         Some(Batch { spans: spans.to_vec(), count: spans.len() as u32 })
     }
@@ -143,12 +150,12 @@ mod tests {
     fn rule_45_a_batch_is_due_when_full_or_old() {
         let mut queue = BatchQueue::new(LIMITS);
         assert_eq!(queue.take_due(at(5000)), None, "nothing waits");
-        queue.push(at(0), vec![1]);
-        queue.push(at(900), vec![2]);
+        push(&mut queue, at(0), &[1]);
+        push(&mut queue, at(900), &[2]);
         assert_eq!(queue.take_due(at(999)), None, "neither full nor old");
         assert_eq!(queue.take_due(at(1000)), batch(&[1, 2]), "the oldest has waited for a second");
         for span in 3..=6 {
-            queue.push(at(2000), vec![span]);
+            push(&mut queue, at(2000), &[span]);
         }
         assert_eq!(queue.take_due(at(2000)), batch(&[3, 4, 5]), "three are a whole batch");
         assert_eq!(queue.take_due(at(2000)), None, "one more is neither full nor old");
@@ -159,25 +166,32 @@ mod tests {
     #[test]
     fn rule_45_a_clock_that_goes_back_makes_nothing_due() {
         let mut queue = BatchQueue::new(LIMITS);
-        queue.push(at(5000), vec![1]);
+        push(&mut queue, at(5000), &[1]);
         assert_eq!(queue.take_due(at(0)), None);
         assert_eq!(queue.take_due(at(6000)), batch(&[1]));
     }
 
     #[test]
-    fn rule_45_a_full_queue_drops_and_counts() {
+    fn rule_45_a_full_queue_drops() {
         let mut queue = BatchQueue::new(LIMITS);
-        let taken = (0..7).filter(|span| queue.push(at(0), vec![*span])).count();
-        assert_eq!((taken, queue.len(), queue.dropped()), (5, 5, 2), "by number");
+        let taken = (0..7).filter(|span| push(&mut queue, at(0), &[*span])).count();
+        assert_eq!((taken, queue.len()), (5, 5), "by number");
+        let kept = [queue.take(), queue.take(), queue.take()];
+        assert_eq!(kept, [batch(&[0, 1, 2]), batch(&[3, 4]), None], "what was there stays");
 
         let mut queue = BatchQueue::new(LIMITS);
         let sizes = [(20, true), (20, true), (11, false), (10, true), (1, false)];
         for (size, fits) in sizes {
-            assert_eq!(queue.push(at(0), vec![0; size]), fits, "{size} bytes on top of {}", queue.bytes());
+            assert_eq!(
+                push(&mut queue, at(0), &vec![0; size]),
+                fits,
+                "{size} bytes on top of {}",
+                queue.bytes()
+            );
         }
-        assert_eq!((queue.bytes(), queue.dropped()), (50, 2), "by size");
+        assert_eq!((queue.bytes(), queue.len()), (50, 3), "by size");
         queue.take();
-        assert!(queue.push(at(0), vec![0; 50]), "there is room again");
+        assert!(push(&mut queue, at(0), &[0; 50]), "there is room again");
     }
 
     #[test]
@@ -185,10 +199,10 @@ mod tests {
         let limits =
             BatchLimits { max_batch_spans: 100, max_queue_spans: 100, max_queue_bytes: 1 << 30, ..LIMITS };
         let mut queue = BatchQueue::new(limits);
-        assert!(!queue.push(at(0), vec![0; MAX_BATCH_BYTES + 1]), "fits no message");
-        assert_eq!(queue.dropped(), 1);
+        assert!(!push(&mut queue, at(0), &vec![0; MAX_BATCH_BYTES + 1]), "fits no message");
+        assert!(queue.is_empty());
         for _ in 0..3 {
-            assert!(queue.push(at(0), vec![0; MAX_BATCH_BYTES / 2]));
+            assert!(push(&mut queue, at(0), &vec![0; MAX_BATCH_BYTES / 2]));
         }
         let first = queue.take_due(at(0)).unwrap();
         assert_eq!((first.count, first.spans.len()), (2, MAX_BATCH_BYTES / 2 * 2), "due for its size");

@@ -1,37 +1,35 @@
-//! A request's or response's headers as the proxy has them: ordered pairs of bytes.
-//! Knows nothing of what they mean. Values need not be UTF-8, names need not be lower case.
+//! A request's or response's headers as the proxy has them: ordered pairs of bytes, read where the
+//! host wrote them. Knows nothing of what they mean. Values need not be UTF-8, names need not be
+//! lower case.
 
 /// Borrowed header pairs, in the proxy's order, duplicates kept.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Headers<'a> {
-    pairs: Vec<(&'a [u8], &'a [u8])>,
+    /// The lengths of each pair, eight bytes a pair.
+    lengths: &'a [u8],
+    /// `name\0value\0` of each pair.
+    text: &'a [u8],
 }
 
 impl<'a> Headers<'a> {
-    /// Headers from pairs of name and value.
-    pub fn new(pairs: Vec<(&'a [u8], &'a [u8])>) -> Self {
-        Self { pairs }
-    }
-
     /// Reads proxy-wasm's serialized map: `u32` count, `(u32, u32)` lengths, then `name\0value\0`,
     /// all little-endian (ABI 0.2.1, "Serialization of maps"). Stops at the first entry that does
     /// not fit the buffer, so that malformed bytes give fewer headers, never a failure.
     pub fn decode(map: &'a [u8]) -> Self {
-        let count = map.get(..4).map_or(0, read_u32);
-        let mut pairs = Vec::with_capacity(count.min(map.len() / 8));
-        let mut text = map.get(4 + 8 * count.min(map.len())..).unwrap_or_default();
-        for lengths in map.get(4..).unwrap_or_default().chunks_exact(8).take(count) {
-            let (name_len, value_len) = lengths.split_at(4);
-            let Some((name, rest)) = take(text, read_u32(name_len)) else { break };
-            let Some((value, rest)) = take(rest, read_u32(value_len)) else { break };
-            pairs.push((name, value));
-            text = rest;
-        }
-        Self { pairs }
+        let (count, rest) = map.split_at_checked(4).unwrap_or_default();
+        let lengths = read_u32(count).checked_mul(8).and_then(|size| rest.split_at_checked(size));
+        let (lengths, text) = lengths.unwrap_or_default();
+        Self { lengths, text }
+    }
+
+    /// Headers from pairs of name and value, which stay for the rest of the test.
+    #[cfg(test)]
+    pub(crate) fn new(pairs: Vec<(&[u8], &[u8])>) -> Self {
+        Self::decode(encode(&pairs).leak())
     }
 
     /// Every value of `name` (lower case), in order. Names compare without regard to ASCII case.
-    pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
@@ -40,14 +38,30 @@ impl<'a> Headers<'a> {
         self.all(name).next()
     }
 
-    /// How many values `name` has.
-    pub fn count(&self, name: &str) -> usize {
-        self.all(name).count()
-    }
-
     /// All pairs in the proxy's order.
-    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        self.pairs.iter().copied()
+    pub fn iter(&self) -> Pairs<'a> {
+        Pairs { lengths: self.lengths, text: self.text }
+    }
+}
+
+/// Goes through [`Headers`].
+#[derive(Clone, Debug)]
+pub struct Pairs<'a> {
+    lengths: &'a [u8],
+    text: &'a [u8],
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name_len, rest) = self.lengths.split_at_checked(4)?;
+        let (value_len, rest) = rest.split_at_checked(4)?;
+        let (name, text) = take(self.text, read_u32(name_len))?;
+        let (value, text) = take(text, read_u32(value_len))?;
+        (self.lengths, self.text) = (rest, text);
+        Some((name, value))
     }
 }
 

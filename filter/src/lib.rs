@@ -12,6 +12,7 @@ pub mod attributes;
 pub mod batch;
 pub mod config;
 pub mod context;
+pub mod contexts;
 pub mod headers;
 pub mod ids;
 pub mod otlp;

@@ -16,9 +16,9 @@ use crate::ids::TraceId;
 
 /// Where propagation writes. The plugin writes to the proxy's map, tests to a list.
 pub trait Injector {
-    /// Makes `value` the only value of `name` (lower case).
-    fn set(&mut self, name: &str, value: &[u8]);
-    /// Removes every value of `name` (lower case).
+    /// Makes `value` the only value of `name` (lower case), which may be there several times already.
+    fn set(&mut self, name: &str, value: &[u8], is_repeated: bool);
+    /// Removes every value of `name` (lower case), which is there.
     fn remove(&mut self, name: &str);
 }
 
@@ -50,11 +50,13 @@ pub enum LosingHeaders {
 
 /// What the headers said.
 #[derive(Clone, Debug, Default)]
-pub struct Extraction {
+pub struct Extraction<'a> {
     /// The context that counts, if any.
     pub context: Option<TraceContext>,
     /// How many formats were there and invalid (metric `meshspan_context_invalid`).
     pub invalid: u32,
+    /// The headers themselves.
+    found: Found<'a>,
 }
 
 /// Reads and writes trace context by a fixed policy.
@@ -70,11 +72,10 @@ pub struct Propagator {
 
 impl Propagator {
     /// Reads the context that counts: that of the first format in `extract` that is there and valid.
-    pub fn extract(&self, headers: &Headers<'_>) -> Extraction {
-        let found = Found::new(headers);
-        let mut extraction = Extraction::default();
+    pub fn extract<'a>(&self, headers: &Headers<'a>) -> Extraction<'a> {
+        let mut extraction = Extraction { found: Found::new(headers), ..Extraction::default() };
         for format in &self.extract {
-            match found.carrier(*format).read() {
+            match extraction.found.carrier(*format).read() {
                 Reading::Absent => {}
                 Reading::Invalid => extraction.invalid += 1,
                 Reading::Valid(context) => {
@@ -85,19 +86,17 @@ impl Propagator {
         extraction
     }
 
-    /// Writes `span` as the parent of whatever comes next; `debug` keeps B3's `d`.
-    /// `headers` are those that `extraction` was read from; only what differs from them is written.
+    /// Writes `span` as the parent of whatever comes next; `debug` keeps B3's `d`. Only what differs
+    /// from the headers that `extraction` was read from is written.
     pub fn inject(
         &self,
-        headers: &Headers<'_>,
-        extraction: &Extraction,
+        extraction: &Extraction<'_>,
         span: &SpanContext,
         debug: bool,
         out: &mut impl Injector,
     ) {
-        let found = Found::new(headers);
         for format in FORMATS {
-            let carrier = found.carrier(format);
+            let carrier = extraction.found.carrier(format);
             match self.fate(format, extraction, carrier, span.trace_id) {
                 Fate::Write => carrier.write(span, debug, out),
                 Fate::Remove => carrier.remove(out),
@@ -107,7 +106,7 @@ impl Propagator {
     }
 
     /// Whether `format` is one that goes onward for `extraction`.
-    pub fn goes_onward(&self, format: Format, extraction: &Extraction) -> bool {
+    pub fn goes_onward(&self, format: Format, extraction: &Extraction<'_>) -> bool {
         match &self.inject {
             Inject::Formats(formats) => formats.contains(&format),
             Inject::Same => {
@@ -120,7 +119,7 @@ impl Propagator {
     fn fate(
         &self,
         format: Format,
-        extraction: &Extraction,
+        extraction: &Extraction<'_>,
         carrier: &dyn Carrier<'_>,
         trace_id: TraceId,
     ) -> Fate {
@@ -178,7 +177,7 @@ trait Carrier<'a> {
 }
 
 /// Every format's headers, collected in one pass.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Found<'a> {
     w3c: w3c::Carried<'a>,
     grpc_bin: grpc_bin::Carried<'a>,
@@ -189,7 +188,7 @@ struct Found<'a> {
 impl<'a> Found<'a> {
     fn new(headers: &Headers<'a>) -> Self {
         let mut found = Self::default();
-        for (name, value) in headers.iter() {
+        for (name, value) in headers.iter().filter(|(name, _)| is_likely(name)) {
             found.w3c.offer(name, value);
             found.grpc_bin.offer(name, value);
             found.b3.offer(name, value);
@@ -208,8 +207,18 @@ impl<'a> Found<'a> {
     }
 }
 
+/// Whether `name` may be one of any format's, by its length and first letter: most are not, and need
+/// not be compared with each of them.
+fn is_likely(name: &[u8]) -> bool {
+    let letter = name.first().map(u8::to_ascii_lowercase);
+    matches!(
+        (name.len(), letter),
+        (2, Some(b'b')) | (10 | 11, Some(b't')) | (14, Some(b'g')) | (10 | 11 | 12 | 17, Some(b'x'))
+    )
+}
+
 /// The values of one header name.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Values<'a> {
     first: Option<&'a [u8]>,
     repeated: bool,
@@ -240,7 +249,7 @@ impl<'a> Values<'a> {
     /// Sets `name` unless it has just this value already.
     fn set(&self, name: &str, value: &[u8], out: &mut dyn Injector) {
         if self.repeated || self.first != Some(value) {
-            out.set(name, value);
+            out.set(name, value, self.repeated);
         }
     }
 

@@ -1,12 +1,10 @@
-//! A span while it lasts ([`ActiveSpan`]) and once it has ended ([`FinishedSpan`]).
+//! A span that has ended, as its parts lie where they were noted, ready to be encoded.
 //! What its attributes are called is `attributes`' affair, how it is spelt on the wire `otlp`'s.
 //! Spec: <https://opentelemetry.io/docs/specs/otel/trace/api/#span>
 
-use std::borrow::Cow;
-
 use crate::attributes::Attributes;
-use crate::context::SpanContext;
-use crate::ids::SpanId;
+use crate::context::{TraceFlags, TraceState};
+use crate::ids::{SpanId, TraceId};
 use crate::time::Timestamp;
 
 /// What a span stands for. The numbers are OTLP's `Span.SpanKind`.
@@ -37,38 +35,29 @@ pub struct Parent {
     pub is_remote: bool,
 }
 
-/// A span that has begun.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActiveSpan {
-    /// Its identity.
-    pub context: SpanContext,
+/// A span that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FinishedSpan<'a> {
+    /// The trace that it belongs to.
+    pub trace_id: TraceId,
+    /// Its id.
+    pub span_id: SpanId,
+    /// Sampled and random bits.
+    pub flags: TraceFlags,
+    /// Vendors' state.
+    pub trace_state: &'a TraceState,
     /// Its parent; none for the root of a trace.
     pub parent: Option<Parent>,
     /// Its role.
     pub kind: SpanKind,
     /// Its name, of low cardinality.
-    pub name: Cow<'static, str>,
+    pub name: &'a str,
     /// When it began.
     pub start: Timestamp,
-    /// What is known of it so far.
-    pub attributes: Attributes,
-}
-
-impl ActiveSpan {
-    /// Ends the span at `end`, or at its start if `end` is earlier (rule of OTLP: end ≥ start).
-    pub fn end(self, end: Timestamp, status: Status) -> FinishedSpan {
-        let end = end.max(self.start);
-        FinishedSpan { span: self, end, status }
-    }
-}
-
-/// A span that has ended, ready to be encoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FinishedSpan {
-    /// All that was known before it ended.
-    pub span: ActiveSpan,
-    /// When it ended, never before its start.
+    /// When it ended; an end before the start counts as one at the start.
     pub end: Timestamp,
+    /// What is known of it.
+    pub attributes: &'a Attributes,
     /// How it ended.
     pub status: Status,
 }

@@ -2,23 +2,23 @@
 //! `propagation`'s and `attributes`' affair, who is recorded the `sampler`'s.
 //! `traceparent: 00-T-A-01` → SERVER span S (child of A), CLIENT span C (child of S), onward `00-T-C-01`
 
+use std::borrow::Cow;
 use std::mem::take;
 use std::time::Duration;
 
 use crate::attributes::address::HostPort;
 use crate::attributes::http::{Request, protocol_version};
-use crate::attributes::key;
 use crate::attributes::outcome::Outcome;
 use crate::attributes::route::PathTemplate;
 use crate::attributes::url::QueryPolicy;
+use crate::attributes::{Attributes, key};
 use crate::config::{Config, Direction};
 use crate::context::{Format, IncomingDecision, SpanContext, TraceFlags};
 use crate::headers::Headers;
-use crate::ids::IdGenerator;
-use crate::otlp;
+use crate::ids::{IdGenerator, SpanId};
 use crate::propagation::{Injector, Propagator};
 use crate::sampler::{Candidate, Sampler, SamplingDecision};
-use crate::span::{ActiveSpan, Parent, SpanKind};
+use crate::span::{FinishedSpan, Parent, SpanKind, Status};
 use crate::time::Timestamp;
 
 /// Starts spans by a fixed configuration.
@@ -72,12 +72,12 @@ impl Tracer {
         self.direction
     }
 
-    /// Decides about a request that arrived at `now`, begins its spans and writes the context of
-    /// the CLIENT span onward. Without any context and with `start_traces` off, writes nothing.
+    /// Decides about a request, begins its spans at what `clock` shows and writes the context of the
+    /// CLIENT span onward. Without any context and with `start_traces` off, writes nothing.
     pub fn start(
         &self,
         headers: &Headers<'_>,
-        now: Timestamp,
+        clock: impl FnOnce() -> Timestamp,
         ids: &mut IdGenerator,
         out: &mut impl Injector,
     ) -> Start {
@@ -102,50 +102,50 @@ impl Tracer {
         let server_id = ids.span_id();
         let onward =
             SpanContext { trace_id, span_id: ids.span_id(), flags, trace_state: sampling.trace_state };
-        self.propagator.inject(headers, &extraction, &onward, incoming == Some(IncomingDecision::Debug), out);
+        self.propagator.inject(&extraction, &onward, incoming == Some(IncomingDecision::Debug), out);
         if !sampled {
             return Start { pass: None, outcome: StartOutcome::SampledOut, invalid };
         }
 
-        let server = SpanContext { span_id: server_id, ..onward.clone() };
-        let remote = parent.map(|parent| Parent { span_id: parent.span_id, is_remote: true });
-        let pass = self.begin(headers, now, server, remote, onward);
+        let identity = Identity { parent: parent.map(|parent| parent.span_id), server_id, onward };
+        let pass = self.begin(headers, clock(), identity);
         Start { pass: Some(pass), outcome: StartOutcome::Recording, invalid }
     }
 
-    fn begin(
-        &self,
-        headers: &Headers<'_>,
-        now: Timestamp,
-        server: SpanContext,
-        remote: Option<Parent>,
-        client: SpanContext,
-    ) -> Pass {
+    fn begin(&self, headers: &Headers<'_>, now: Timestamp, identity: Identity) -> Pass {
         let request = Request::read(headers, &self.path_templates);
-        let name = request.span_name();
-        let local = Parent { span_id: server.span_id, is_remote: false };
-        let span = |context, parent, kind, attributes| ActiveSpan {
-            context,
-            parent,
-            kind,
-            name: name.clone(),
-            start: now,
-            attributes,
-        };
         Pass {
-            server: span(server, remote, SpanKind::Server, request.server_attributes(self.query)),
-            client: span(client, Some(local), SpanKind::Client, request.client_attributes(self.query)),
+            identity,
+            name: request.span_name(),
+            onward: now,
+            server: request.server_attributes(self.query),
+            client: request.client_attributes(self.query),
             outcome: Outcome { is_grpc: request.is_grpc(), ..Outcome::default() },
             direction: self.direction,
         }
     }
 }
 
+/// Which spans these are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Identity {
+    /// The caller's span, if there is a caller.
+    parent: Option<SpanId>,
+    /// The SERVER span's id.
+    server_id: SpanId,
+    /// The CLIENT span, as the next hop knows it.
+    onward: SpanContext,
+}
+
 /// One recorded request on its way through the proxy: its SERVER span and its CLIENT span.
 #[derive(Debug)]
 pub struct Pass {
-    server: ActiveSpan,
-    client: ActiveSpan,
+    identity: Identity,
+    name: Cow<'static, str>,
+    /// When the request's head went onward.
+    onward: Timestamp,
+    server: Attributes,
+    client: Attributes,
     outcome: Outcome,
     direction: Option<Direction>,
 }
@@ -190,43 +190,44 @@ impl Pass {
     }
 
     /// Whether the response's trailers say anything: gRPC's status.
-    pub const fn wants_trailers(&self) -> bool {
+    pub const fn is_grpc(&self) -> bool {
         self.outcome.is_grpc
     }
 
-    /// Takes in the response's head.
-    pub fn record_response(&mut self, headers: &Headers<'_>) {
-        self.outcome.record_head(headers);
+    /// Whether the proxy's reason for the end says anything that the statuses do not.
+    pub const fn wants_details(&self) -> bool {
+        self.outcome.wants_details()
     }
 
-    /// Takes in the response's trailers.
-    pub fn record_trailers(&mut self, trailers: &Headers<'_>) {
-        self.outcome.record_trailers(trailers);
+    /// Takes in `:status` and `grpc-status` of the response's head.
+    pub fn record_response(&mut self, status: Option<&[u8]>, grpc_status: Option<&[u8]>) {
+        self.outcome.record_head(status, grpc_status);
     }
 
-    /// Ends both spans and encodes them: the SERVER span, then the CLIENT span, each as
-    /// [`otlp::encode_span`] writes it.
-    pub fn end(mut self, end: &StreamEnd<'_>) -> [Vec<u8>; 2] {
-        self.outcome.conclude(end.response_code, end.code_details);
+    /// Takes in `grpc-status` of the response's trailers.
+    pub fn record_trailers(&mut self, grpc_status: Option<&[u8]>) {
+        self.outcome.record_trailers(grpc_status);
+    }
+
+    /// Ends both spans.
+    pub fn end(mut self, end: &StreamEnd<'_>) -> FinishedPass {
         self.record_connection(end);
         let direction = self.direction.or(end.direction).map(Direction::as_str);
-        let times = Times::new(self.server.start, end);
-        self.server.start = times.server_start;
-        self.client.start = times.client_start;
-        [self.server, self.client].map(|mut span| {
-            span.attributes.set_some(key::DIRECTION, direction);
-            let status = self.outcome.record(span.kind, &mut span.attributes);
-            let mut encoded = Vec::with_capacity(768);
-            otlp::encode_span(&span.end(times.end, status), &mut encoded);
-            encoded
-        })
+        let conclusion = self.outcome.conclude(end.response_code, end.code_details);
+        let complete = |kind, attributes: &mut Attributes| {
+            attributes.set_some(key::DIRECTION, direction);
+            conclusion.record(kind, attributes)
+        };
+        let statuses =
+            [complete(SpanKind::Server, &mut self.server), complete(SpanKind::Client, &mut self.client)];
+        FinishedPass { times: Times::new(self.onward, end), statuses, pass: self }
     }
 
     fn record_connection(&mut self, end: &StreamEnd<'_>) {
-        let server = &mut self.server.attributes;
+        let server = &mut self.server;
         if let Some(source) = end.source_address.and_then(HostPort::parse) {
             source.record(server, key::NETWORK_PEER_ADDRESS, key::NETWORK_PEER_PORT);
-            if server.find(key::CLIENT_ADDRESS).is_none() {
+            if !server.has(key::CLIENT_ADDRESS) {
                 source.record(server, key::CLIENT_ADDRESS, key::CLIENT_PORT);
             }
         }
@@ -234,13 +235,52 @@ impl Pass {
             server.set(key::NETWORK_PROTOCOL_NAME, "http");
             server.set(key::NETWORK_PROTOCOL_VERSION, version);
         }
-        let client = &mut self.client.attributes;
+        let client = &mut self.client;
         if let Some(upstream) = end.upstream_address.and_then(HostPort::parse) {
             upstream.record(client, key::NETWORK_PEER_ADDRESS, key::NETWORK_PEER_PORT);
-            if client.find(key::SERVER_ADDRESS).is_none() {
+            if !client.has(key::SERVER_ADDRESS) {
                 upstream.record(client, key::SERVER_ADDRESS, key::SERVER_PORT);
             }
         }
+    }
+}
+
+/// A request that is over.
+#[derive(Debug)]
+pub struct FinishedPass {
+    pass: Pass,
+    times: Times,
+    statuses: [Status; 2],
+}
+
+impl FinishedPass {
+    /// The SERVER span, then the CLIENT span.
+    pub fn spans(&self) -> [FinishedSpan<'_>; 2] {
+        let Self { pass, times, statuses: [server_status, client_status] } = self;
+        let Identity { parent, server_id, onward } = &pass.identity;
+        let client = FinishedSpan {
+            trace_id: onward.trace_id,
+            span_id: onward.span_id,
+            flags: onward.flags,
+            trace_state: &onward.trace_state,
+            parent: Some(Parent { span_id: *server_id, is_remote: false }),
+            kind: SpanKind::Client,
+            name: &pass.name,
+            start: times.client_start,
+            end: times.end,
+            attributes: &pass.client,
+            status: *client_status,
+        };
+        let server = FinishedSpan {
+            span_id: *server_id,
+            parent: parent.map(|span_id| Parent { span_id, is_remote: true }),
+            kind: SpanKind::Server,
+            start: times.server_start,
+            attributes: &pass.server,
+            status: *server_status,
+            ..client
+        };
+        [server, client]
     }
 }
 

@@ -2,7 +2,6 @@
 //! Spec: RFC 3986 §3.2, RFC 7239.
 
 use crate::attributes::{Attributes, Value};
-use crate::headers::Headers;
 
 /// A host, without the brackets of an IPv6 address, and its port if one is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +27,7 @@ impl<'a> HostPort<'a> {
     }
 
     /// Writes host and port as two attributes.
-    pub fn record(self, attributes: &mut Attributes, address: &'static str, port: &'static str) {
+    pub fn record(self, attributes: &mut Attributes, address: &str, port: &str) {
         attributes.set(address, Value::lossy(self.host));
         attributes.set_some(port, self.port);
     }
@@ -45,17 +44,22 @@ pub fn split_userinfo(authority: &[u8]) -> (Option<&[u8]>, &[u8]) {
     }
 }
 
-/// The first value that the proxies on the way noted of the original request: in `Forwarded` as
-/// `parameter`, else in `header`. Empty values and RFC 7239's `unknown` count as absent.
-pub fn forwarded<'a>(headers: &Headers<'a>, parameter: &str, header: &str) -> Option<&'a [u8]> {
-    let forwarded = headers.first("forwarded").and_then(|value| {
+/// The first value that the proxies on the way noted of the original request: in the header
+/// `forwarded` as `parameter`, else in `header`, its older sibling. Empty values and RFC 7239's
+/// `unknown` count as absent.
+pub fn original<'a>(
+    forwarded: Option<&'a [u8]>,
+    parameter: &str,
+    header: Option<&'a [u8]>,
+) -> Option<&'a [u8]> {
+    let noted = forwarded.and_then(|value| {
         list_head(value).split(|byte| *byte == b';').find_map(|pair| {
             let (name, value) = split_once(pair, b'=')?;
             name.trim_ascii().eq_ignore_ascii_case(parameter.as_bytes()).then(|| unquote(value.trim_ascii()))
         })
     });
-    forwarded
-        .or_else(|| headers.first(header).map(list_head))
+    noted
+        .or_else(|| header.map(list_head))
         .filter(|value| !value.is_empty() && !value.eq_ignore_ascii_case(b"unknown"))
 }
 
@@ -131,12 +135,11 @@ mod tests {
             (&[("forwarded", ";;=,")], None, "malformed"),
         ];
         for (pairs, expected, reason) in cases {
-            let headers = Headers::new(pairs.iter().map(|(k, v)| (k.as_bytes(), v.as_bytes())).collect());
-            assert_eq!(
-                forwarded(&headers, "host", "x-forwarded-host"),
-                expected.map(str::as_bytes),
-                "{reason}"
+            let headers = crate::headers::Headers::new(
+                pairs.iter().map(|(k, v)| (k.as_bytes(), v.as_bytes())).collect(),
             );
+            let found = original(headers.first("forwarded"), "host", headers.first("x-forwarded-host"));
+            assert_eq!(found, expected.map(str::as_bytes), "{reason}");
         }
     }
 }

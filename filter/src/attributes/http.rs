@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::attributes::address::{HostPort, forwarded};
+use crate::attributes::address::{HostPort, original};
 use crate::attributes::route::PathTemplate;
 use crate::attributes::url::{self, QueryPolicy, Target};
 use crate::attributes::{Attributes, Value, key, rpc};
@@ -13,10 +13,67 @@ use crate::headers::Headers;
 const KNOWN_METHODS: [&str; 10] =
     ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"];
 
+/// Bytes of attributes that most SERVER spans have room in.
+const SERVER_ROOM: usize = 576;
+/// Bytes of attributes that most CLIENT spans have room in.
+const CLIENT_ROOM: usize = 448;
+
+/// The first value of each header that attributes come from.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known<'a> {
+    authority: Option<&'a [u8]>,
+    content_type: Option<&'a [u8]>,
+    forwarded: Option<&'a [u8]>,
+    host: Option<&'a [u8]>,
+    method: Option<&'a [u8]>,
+    path: Option<&'a [u8]>,
+    scheme: Option<&'a [u8]>,
+    user_agent: Option<&'a [u8]>,
+    x_forwarded_for: Option<&'a [u8]>,
+    x_forwarded_host: Option<&'a [u8]>,
+    x_forwarded_proto: Option<&'a [u8]>,
+}
+
+impl<'a> Known<'a> {
+    fn read(headers: &Headers<'a>) -> Self {
+        let mut known = Self::default();
+        for (name, value) in headers.iter() {
+            if let Some(slot) = known.slot(name) {
+                slot.get_or_insert(value);
+            }
+        }
+        known
+    }
+
+    /// Where the value of `name`, in any case, is kept: at most two names are as long as any.
+    fn slot(&mut self, name: &[u8]) -> Option<&mut Option<&'a [u8]>> {
+        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+        match name.len() {
+            4 if is("host") => Some(&mut self.host),
+            5 if is(":path") => Some(&mut self.path),
+            7 if is(":method") => Some(&mut self.method),
+            7 if is(":scheme") => Some(&mut self.scheme),
+            9 if is("forwarded") => Some(&mut self.forwarded),
+            10 if is(":authority") => Some(&mut self.authority),
+            10 if is("user-agent") => Some(&mut self.user_agent),
+            12 if is("content-type") => Some(&mut self.content_type),
+            15 if is("x-forwarded-for") => Some(&mut self.x_forwarded_for),
+            16 if is("x-forwarded-host") => Some(&mut self.x_forwarded_host),
+            17 if is("x-forwarded-proto") => Some(&mut self.x_forwarded_proto),
+            _ => None,
+        }
+    }
+
+    /// The scheme that the client used, as the first proxy noted it.
+    fn original_scheme(&self) -> Option<&'a [u8]> {
+        original(self.forwarded, "proto", self.x_forwarded_proto)
+    }
+}
+
 /// What a request's headers say, read once for both spans.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    headers: &'a Headers<'a>,
+    known: Known<'a>,
     method: &'a [u8],
     authority: &'a [u8],
     target: Target<'a>,
@@ -27,15 +84,16 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// Reads `headers`; whatever is missing is empty. The first of `templates` that fits the path is
     /// its route; a gRPC call has none.
-    pub fn read(headers: &'a Headers<'a>, templates: &'a [PathTemplate]) -> Self {
-        let target = Target::parse(headers.first(":path").unwrap_or_default());
-        let authority =
-            target.authority.or_else(|| headers.first(":authority")).or_else(|| headers.first("host"));
-        let rpc = rpc::is_grpc(headers).then(|| rpc::Method::parse(target.path));
+    pub fn read(headers: &Headers<'a>, templates: &'a [PathTemplate]) -> Self {
+        let known = Known::read(headers);
+        let target = Target::parse(known.path.unwrap_or_default());
+        let authority = target.authority.or(known.authority).or(known.host);
+        let is_grpc = known.content_type.is_some_and(rpc::is_grpc);
+        let rpc = is_grpc.then(|| rpc::Method::parse(target.path));
         let route = templates.iter().find(|template| rpc.is_none() && template.matches(target.path));
         Self {
-            headers,
-            method: headers.first(":method").unwrap_or_default(),
+            known,
+            method: known.method.unwrap_or_default(),
             authority: authority.unwrap_or_default(),
             target,
             rpc,
@@ -63,35 +121,36 @@ impl<'a> Request<'a> {
 
     /// The attributes of the SERVER span, as far as the request gives them.
     pub fn server_attributes(&self, policy: QueryPolicy) -> Attributes {
-        let mut attributes = self.common_attributes();
-        let scheme = self.scheme(["x-forwarded-proto", ":scheme"]);
-        let original_host = forwarded(self.headers, "host", "x-forwarded-host").and_then(HostPort::parse);
-        self.set_server(&mut attributes, original_host, &scheme);
-        attributes.set(key::URL_SCHEME, scheme.into_owned());
+        let mut attributes = self.common_attributes(SERVER_ROOM);
+        let scheme = scheme([self.known.original_scheme(), self.known.scheme]);
+        let original_host = original(self.known.forwarded, "host", self.known.x_forwarded_host);
+        self.set_server(&mut attributes, original_host.and_then(HostPort::parse), &scheme);
+        attributes.set(key::URL_SCHEME, &*scheme);
         attributes.set(key::URL_PATH, Value::lossy(self.target.path));
-        attributes.set_some(key::HTTP_ROUTE, self.route.map(str::to_owned));
+        attributes.set_some(key::HTTP_ROUTE, self.route);
         let query = self.target.query.and_then(|query| policy.apply(query));
-        attributes.set_some(key::URL_QUERY, query.map(|query| Value::lossy(&query)));
-        if let Some(client) = forwarded(self.headers, "for", "x-forwarded-for").and_then(HostPort::parse) {
+        attributes.set_some(key::URL_QUERY, query.as_deref().map(Value::lossy));
+        let client = original(self.known.forwarded, "for", self.known.x_forwarded_for);
+        if let Some(client) = client.and_then(HostPort::parse) {
             client.record(&mut attributes, key::CLIENT_ADDRESS, key::CLIENT_PORT);
         }
-        attributes.set_some(key::USER_AGENT_ORIGINAL, self.headers.first("user-agent").map(Value::lossy));
+        attributes.set_some(key::USER_AGENT_ORIGINAL, self.known.user_agent.map(Value::lossy));
         attributes
     }
 
     /// The attributes of the CLIENT span, as far as the request gives them.
     pub fn client_attributes(&self, policy: QueryPolicy) -> Attributes {
-        let mut attributes = self.common_attributes();
-        let scheme = self.scheme([":scheme", "x-forwarded-proto"]);
+        let mut attributes = self.common_attributes(CLIENT_ROOM);
+        let scheme = scheme([self.known.scheme, self.known.original_scheme()]);
         self.set_server(&mut attributes, None, &scheme);
-        let url = url::full(&scheme, self.authority, self.target, policy);
-        attributes.set(key::URL_FULL, Value::lossy(&url));
-        attributes.set_some(key::URL_TEMPLATE, self.route.map(str::to_owned));
+        let origin = (&*scheme, self.authority);
+        url::record_full(&mut attributes, key::URL_FULL, origin, self.target, policy);
+        attributes.set_some(key::URL_TEMPLATE, self.route);
         attributes
     }
 
-    fn common_attributes(&self) -> Attributes {
-        let mut attributes = Attributes::default();
+    fn common_attributes(&self, room: usize) -> Attributes {
+        let mut attributes = Attributes::with_capacity(room);
         if let Some(method) = &self.rpc {
             method.record(&mut attributes);
         }
@@ -117,21 +176,16 @@ impl<'a> Request<'a> {
         let host = HostPort { port: host.port.or(default_port), ..host };
         host.record(attributes, key::SERVER_ADDRESS, key::SERVER_PORT);
     }
+}
 
-    /// The scheme that the first of `headers` names, in lower case; `http` if none does.
-    fn scheme(&self, headers: [&str; 2]) -> Cow<'static, str> {
-        let named = headers.into_iter().find_map(|name| {
-            let value = match name {
-                "x-forwarded-proto" => forwarded(self.headers, "proto", name),
-                _ => self.headers.first(name),
-            };
-            value.filter(|scheme| url::is_scheme(scheme))
-        });
-        match named {
-            Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => Cow::Borrowed("https"),
-            Some(scheme) => Cow::Owned(String::from_utf8_lossy(scheme).to_ascii_lowercase()),
-            None => Cow::Borrowed("http"),
+/// The first of `named` that is a scheme, in lower case; `http` if none is.
+fn scheme(named: [Option<&[u8]>; 2]) -> Cow<'static, str> {
+    match named.into_iter().flatten().find(|scheme| url::is_scheme(scheme)) {
+        Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => Cow::Borrowed("https"),
+        Some(scheme) if !scheme.eq_ignore_ascii_case(b"http") => {
+            Cow::Owned(String::from_utf8_lossy(scheme).to_ascii_lowercase())
         }
+        _ => Cow::Borrowed("http"),
     }
 }
 
@@ -162,12 +216,13 @@ mod tests {
         read(&Request::read(&headers, &[]))
     }
 
-    fn list(attributes: &Attributes) -> Vec<(&'static str, String)> {
+    fn list(attributes: &Attributes) -> Vec<(&str, String)> {
         let mut pairs: Vec<_> = attributes
             .iter()
             .map(|(key, value)| match value {
                 Value::Str(text) => (key, text.to_string()),
                 Value::Int(number) => (key, format!("#{number}")),
+                Value::List(texts) => (key, texts.join(",")),
             })
             .collect();
         pairs.sort_unstable();
@@ -234,11 +289,8 @@ mod tests {
                     request.client_attributes(QueryPolicy::Keep),
                 ] {
                     let text = |text: &str| Value::from(text.to_owned());
-                    assert_eq!(attributes.find(key::HTTP_REQUEST_METHOD), Some(&text(recorded)), "{reason}");
-                    assert_eq!(
-                        attributes.find(key::HTTP_REQUEST_METHOD_ORIGINAL),
-                        original.map(text).as_ref()
-                    );
+                    assert_eq!(attributes.find(key::HTTP_REQUEST_METHOD), Some(text(recorded)), "{reason}");
+                    assert_eq!(attributes.find(key::HTTP_REQUEST_METHOD_ORIGINAL), original.map(text));
                 }
             });
         }
@@ -274,9 +326,9 @@ mod tests {
             assert_eq!(request.span_name(), name, "{reason}");
             let route = route.map(|route| Value::from(route.to_owned()));
             let server = request.server_attributes(QueryPolicy::Redact);
-            assert_eq!(server.find(key::HTTP_ROUTE), route.as_ref(), "{reason}");
+            assert_eq!(server.find(key::HTTP_ROUTE), route, "{reason}");
             let client = request.client_attributes(QueryPolicy::Redact);
-            assert_eq!(client.find(key::URL_TEMPLATE), route.as_ref(), "{reason}");
+            assert_eq!(client.find(key::URL_TEMPLATE), route, "{reason}");
         }
     }
 
@@ -291,13 +343,13 @@ mod tests {
         ];
         with_request(&forwarded, |request| {
             let server = request.server_attributes(QueryPolicy::Keep);
-            assert_eq!(server.find(key::SERVER_ADDRESS), Some(&Value::lossy(b"shop.example")));
-            assert_eq!(server.find(key::SERVER_PORT), Some(&Value::Int(443)), "the scheme's port");
-            assert_eq!(server.find(key::URL_SCHEME), Some(&Value::from("https")));
+            assert_eq!(server.find(key::SERVER_ADDRESS), Some(Value::lossy(b"shop.example")));
+            assert_eq!(server.find(key::SERVER_PORT), Some(Value::Int(443)), "the scheme's port");
+            assert_eq!(server.find(key::URL_SCHEME), Some(Value::from("https")));
             let client = request.client_attributes(QueryPolicy::Keep);
-            assert_eq!(client.find(key::SERVER_ADDRESS), Some(&Value::lossy(b"10.0.0.9")), "what is called");
-            assert_eq!(client.find(key::SERVER_PORT), Some(&Value::Int(8080)));
-            assert_eq!(client.find(key::URL_FULL), Some(&Value::lossy(b"http://10.0.0.9:8080")));
+            assert_eq!(client.find(key::SERVER_ADDRESS), Some(Value::lossy(b"10.0.0.9")), "what is called");
+            assert_eq!(client.find(key::SERVER_PORT), Some(Value::Int(8080)));
+            assert_eq!(client.find(key::URL_FULL), Some(Value::lossy(b"http://10.0.0.9:8080")));
         });
     }
 
@@ -321,13 +373,13 @@ mod tests {
         ];
         with_request(&odd, |request| {
             let server = request.server_attributes(QueryPolicy::Redact);
-            assert_eq!(server.find(key::URL_PATH), Some(&Value::from("/\u{fffd}")));
-            assert_eq!(server.find(key::URL_QUERY), Some(&Value::from("\u{fffd}")));
-            assert_eq!(server.find(key::SERVER_ADDRESS), Some(&Value::from("h\u{fffd}")), "HTTP/1.1's host");
+            assert_eq!(server.find(key::URL_PATH), Some(Value::from("/\u{fffd}")));
+            assert_eq!(server.find(key::URL_QUERY), Some(Value::from("\u{fffd}")));
+            assert_eq!(server.find(key::SERVER_ADDRESS), Some(Value::from("h\u{fffd}")), "HTTP/1.1's host");
             assert_eq!(server.find(key::SERVER_PORT), None, "no port is known for ws");
             assert_eq!(
                 server.find(key::URL_SCHEME),
-                Some(&Value::from("ws")),
+                Some(Value::from("ws")),
                 "no scheme in x-forwarded-proto"
             );
         });

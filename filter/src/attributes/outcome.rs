@@ -1,11 +1,8 @@
 //! How a request ended, as status and `error.type` of its two spans.
 //! Spec: <https://github.com/open-telemetry/semantic-conventions/blob/v1.44.0/docs/http/http-spans.md#status>
 
-use std::borrow::Cow;
-
 use crate::attributes::rpc::StatusCode;
-use crate::attributes::{Attributes, key};
-use crate::headers::Headers;
+use crate::attributes::{Attributes, Value, key};
 use crate::span::{SpanKind, Status};
 
 /// Beginnings of the proxy's reasons why a response that had begun did not come to its end. A
@@ -20,8 +17,8 @@ const BROKEN_OFF: [&str; 4] = [
 /// `error.type` where nothing came back and the proxy gives no reason.
 const NO_RESPONSE: &str = "no_response";
 
-/// What came back for one request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What has come back for one request so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Whether the request was a gRPC call.
     pub is_grpc: bool,
@@ -29,69 +26,90 @@ pub struct Outcome {
     pub http_status: Option<u16>,
     /// gRPC's status.
     pub grpc_status: Option<StatusCode>,
-    /// Why the proxy says that it ended so, of low cardinality.
-    pub details: Option<String>,
 }
 
 impl Outcome {
-    /// Takes in a response's head; gRPC's status is in it if there are no trailers.
-    pub fn record_head(&mut self, headers: &Headers<'_>) {
-        self.http_status = headers.first(":status").and_then(parse_status);
-        self.record_trailers(headers);
+    /// Takes in `:status` of a response's head, and `grpc-status`, which is in it if there are no
+    /// trailers.
+    pub fn record_head(&mut self, status: Option<&[u8]>, grpc_status: Option<&[u8]>) {
+        self.http_status = status.and_then(parse_status);
+        self.record_trailers(grpc_status);
     }
 
-    /// Takes in a response's trailers.
-    pub fn record_trailers(&mut self, trailers: &Headers<'_>) {
+    /// Takes in `grpc-status` of a response's trailers.
+    pub fn record_trailers(&mut self, grpc_status: Option<&[u8]>) {
         if self.is_grpc {
-            self.grpc_status = StatusCode::read(trailers).or(self.grpc_status);
+            self.grpc_status = grpc_status.map(StatusCode::parse).or(self.grpc_status);
         }
     }
 
-    /// Takes in what the proxy knows at the end: its own status `code`, which counts if no head was
+    /// Whether it depends on the proxy's details whether a span failed, and why.
+    pub const fn wants_details(&self) -> bool {
+        self.grpc_status.is_none() && !matches!(self.http_status, Some(500..))
+    }
+
+    /// The end, with what the proxy knows at it: its own status `code`, which counts if no head was
     /// seen, and its `details`, such as `upstream_reset_before_response_started{connection_termination}`.
-    pub fn conclude(&mut self, code: Option<u16>, details: Option<&[u8]>) {
-        self.http_status = self.http_status.or(code.filter(|code| is_status(*code)));
-        self.details = details.and_then(low_cardinality);
+    pub fn conclude(self, code: Option<u16>, details: Option<&[u8]>) -> Conclusion<'_> {
+        let mut outcome = self;
+        outcome.http_status = self.http_status.or(code.filter(|code| is_status(*code)));
         if self.is_grpc && self.grpc_status.is_none() {
-            self.grpc_status = self.http_status.and_then(StatusCode::from_http);
+            outcome.grpc_status = outcome.http_status.and_then(StatusCode::from_http);
         }
+        Conclusion { outcome, details: details.and_then(low_cardinality) }
     }
+}
 
+/// How one request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conclusion<'a> {
+    /// What came back.
+    pub outcome: Outcome,
+    /// Why the proxy says that it ended so, of low cardinality.
+    pub details: Option<&'a str>,
+}
+
+impl Conclusion<'_> {
     /// The status of a span of `kind`, whose attributes are completed.
     pub fn record(&self, kind: SpanKind, attributes: &mut Attributes) -> Status {
-        attributes.set_some(key::HTTP_RESPONSE_STATUS_CODE, self.http_status);
-        attributes.set_some(key::RPC_STATUS_CODE, self.grpc_status.map(StatusCode::name));
-        match self.error_type(kind) {
-            None => Status::Unset,
-            Some(error) => {
-                attributes.set(key::ERROR_TYPE, error.into_owned());
-                Status::Error
-            }
-        }
+        attributes.set_some(key::HTTP_RESPONSE_STATUS_CODE, self.outcome.http_status);
+        attributes.set_some(key::RPC_STATUS_CODE, self.outcome.grpc_status.map(StatusCode::name));
+        self.record_error(kind, attributes)
     }
 
-    fn error_type(&self, kind: SpanKind) -> Option<Cow<'_, str>> {
-        if let Some(code) = self.grpc_status {
+    fn record_error(&self, kind: SpanKind, attributes: &mut Attributes) -> Status {
+        if let Some(code) = self.outcome.grpc_status {
             let is_error = match kind {
                 SpanKind::Server => code.is_server_error(),
                 SpanKind::Client => code.is_client_error(),
             };
-            return is_error.then_some(Cow::Borrowed(code.name()));
+            return error(attributes, is_error.then(|| code.name()));
         }
-        let details = self.details.as_deref();
-        let Some(status) = self.http_status else {
-            return Some(Cow::Borrowed(details.unwrap_or(NO_RESPONSE)));
+        let Some(status) = self.outcome.http_status else {
+            return error(attributes, Some(self.details.unwrap_or(NO_RESPONSE)));
         };
         let is_error = match kind {
             SpanKind::Server => status >= 500,
             SpanKind::Client => status >= 400,
         };
         if is_error {
-            return Some(Cow::Owned(status.to_string()));
+            return error(attributes, Some(Value::lossy(&digits(status))));
         }
-        let reason = details.filter(|details| BROKEN_OFF.iter().any(|start| details.starts_with(start)));
-        reason.map(Cow::Borrowed)
+        let is_broken_off = |details: &&str| BROKEN_OFF.iter().any(|start| details.starts_with(start));
+        error(attributes, self.details.filter(is_broken_off))
     }
+}
+
+/// Notes the reason of an error, if it is one.
+fn error<'v>(attributes: &mut Attributes, reason: Option<impl Into<Value<'v>>>) -> Status {
+    let status = if reason.is_some() { Status::Error } else { Status::Unset };
+    attributes.set_some(key::ERROR_TYPE, reason);
+    status
+}
+
+/// The three digits of a status.
+fn digits(status: u16) -> [u8; 3] {
+    [status / 100, status / 10, status].map(|number| b'0' + (number % 10) as u8)
 }
 
 fn parse_status(value: &[u8]) -> Option<u16> {
@@ -104,10 +122,10 @@ fn is_status(code: u16) -> bool {
 }
 
 /// The constant part of Envoy's response code details: up to what is in braces, if it is a name.
-fn low_cardinality(details: &[u8]) -> Option<String> {
+fn low_cardinality(details: &[u8]) -> Option<&str> {
     let name = details.split(|byte| *byte == b'{').next()?;
     let is_name = name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte));
-    (is_name && !name.is_empty() && name.len() <= 64).then(|| String::from_utf8_lossy(name).into_owned())
+    std::str::from_utf8(name).ok().filter(|_| is_name && !name.is_empty() && name.len() <= 64)
 }
 
 #[cfg(test)]
@@ -117,35 +135,45 @@ mod tests {
 
     use super::*;
 
-    use crate::attributes::Value;
+    use crate::headers::Headers;
 
     /// Status and `error.type` of the SERVER and of the CLIENT span.
-    fn ends(outcome: &Outcome) -> [Option<String>; 2] {
+    fn ends(ended: &Conclusion<'_>) -> [Option<String>; 2] {
         [SpanKind::Server, SpanKind::Client].map(|kind| {
             let mut attributes = Attributes::default();
-            let status = outcome.record(kind, &mut attributes);
-            let error = attributes.find(key::ERROR_TYPE).cloned();
+            let status = ended.record(kind, &mut attributes);
+            let error = attributes.find(key::ERROR_TYPE);
             assert_eq!(status == Status::Error, error.is_some(), "an error has a type and nothing else has");
             error.map(|error| match error {
                 Value::Str(text) => text.into_owned(),
-                Value::Int(number) => panic!("error.type is the number {number}"),
+                other => panic!("error.type is {other:?}"),
             })
         })
     }
 
     type Pairs<'a> = &'a [(&'a str, &'a str)];
 
-    fn outcome(is_grpc: bool, head: Pairs<'_>, trailers: Pairs<'_>, code: u16, details: &str) -> Outcome {
-        let borrowed = |pairs: Pairs<'_>, read: &mut dyn FnMut(&Headers<'_>)| {
-            read(&Headers::new(pairs.iter().map(|(k, v)| (k.as_bytes(), v.as_bytes())).collect()));
+    fn outcome<'a>(
+        is_grpc: bool,
+        head: Pairs<'_>,
+        trailers: Pairs<'_>,
+        code: u16,
+        details: &'a str,
+    ) -> Conclusion<'a> {
+        let headers = |pairs: Pairs<'_>| {
+            Headers::new(pairs.iter().map(|(k, v)| (k.as_bytes(), v.as_bytes())).collect())
         };
         let mut outcome = Outcome { is_grpc, ..Outcome::default() };
         if !head.is_empty() {
-            borrowed(head, &mut |headers| outcome.record_head(headers));
+            outcome.record_head(headers(head).first(":status"), headers(head).first("grpc-status"));
         }
-        borrowed(trailers, &mut |headers| outcome.record_trailers(headers));
-        outcome.conclude(Some(code), Some(details.as_bytes()));
-        outcome
+        outcome.record_trailers(headers(trailers).first("grpc-status"));
+        let whole = outcome.conclude(Some(code), Some(details.as_bytes()));
+        if !outcome.wants_details() {
+            let without = outcome.conclude(Some(code), None);
+            assert_eq!(ends(&whole), ends(&without), "they were not wanted");
+        }
+        whole
     }
 
     #[test]
@@ -163,7 +191,7 @@ mod tests {
             let outcome =
                 outcome(false, &[(":status", status), ("grpc-status", "13")], &[], 0, "via_upstream");
             assert_eq!(ends(&outcome), expected.map(|error| error.map(str::to_owned)), "{status}: {reason}");
-            assert_eq!(outcome.http_status, status.parse().ok());
+            assert_eq!(outcome.outcome.http_status, status.parse().ok());
         }
     }
 
@@ -233,7 +261,7 @@ mod tests {
         let mut attributes = Attributes::default();
         outcome(true, &[(":status", "200")], &[("grpc-status", "4")], 0, "")
             .record(SpanKind::Client, &mut attributes);
-        assert_eq!(attributes.find("rpc.response.status_code"), Some(&Value::from("DEADLINE_EXCEEDED")));
-        assert_eq!(attributes.find("http.response.status_code"), Some(&Value::Int(200)), "a number");
+        assert_eq!(attributes.find("rpc.response.status_code"), Some(Value::from("DEADLINE_EXCEEDED")));
+        assert_eq!(attributes.find("http.response.status_code"), Some(Value::Int(200)), "a number");
     }
 }

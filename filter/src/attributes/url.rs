@@ -2,6 +2,9 @@
 //! Spec: <https://github.com/open-telemetry/semantic-conventions/blob/v1.44.0/docs/http/http-spans.md>
 //! `sig=s3cret&page=2` → `sig=REDACTED&page=2`
 
+use std::borrow::Cow;
+
+use crate::attributes::Attributes;
 use crate::attributes::address::{split_once, split_userinfo};
 
 const REDACTED: &[u8] = b"REDACTED";
@@ -31,27 +34,36 @@ pub enum QueryPolicy {
 
 impl QueryPolicy {
     /// What of `query` may be shown.
-    pub fn apply(self, query: &[u8]) -> Option<Vec<u8>> {
+    pub fn apply(self, query: &[u8]) -> Option<Cow<'_, [u8]>> {
         match self {
-            Self::Keep => Some(query.to_vec()),
+            Self::Keep => Some(Cow::Borrowed(query)),
             Self::Drop => None,
             Self::Redact => Some(redact(query)),
         }
     }
 }
 
-fn redact(query: &[u8]) -> Vec<u8> {
+fn redact(query: &[u8]) -> Cow<'_, [u8]> {
+    let parameters = || query.split(|byte| *byte == b'&').map(|parameter| (parameter, secret(parameter)));
+    if parameters().all(|(_, secret)| secret.is_none()) {
+        return Cow::Borrowed(query);
+    }
     let mut out = Vec::with_capacity(query.len());
-    for (i, parameter) in query.split(|byte| *byte == b'&').enumerate() {
+    for (i, (parameter, secret)) in parameters().enumerate() {
         if i > 0 {
             out.push(b'&');
         }
-        match split_once(parameter, b'=') {
-            Some((name, _)) if is_secret(name) => out.extend([name, b"=", REDACTED].concat()),
-            _ => out.extend_from_slice(parameter),
+        match secret {
+            Some(name) => out.extend([name, b"=", REDACTED].concat()),
+            None => out.extend_from_slice(parameter),
         }
     }
-    out
+    Cow::Owned(out)
+}
+
+/// The name of a parameter whose value is a secret.
+fn secret(parameter: &[u8]) -> Option<&[u8]> {
+    split_once(parameter, b'=').map(|(name, _)| name).filter(|name| is_secret(name))
 }
 
 /// Whether `name`, which may be percent-encoded, is a secret's.
@@ -120,19 +132,25 @@ pub fn is_scheme(text: &[u8]) -> bool {
     text.first().is_some_and(u8::is_ascii_alphabetic) && text.iter().all(tail_fits)
 }
 
-/// A whole URL; userinfo in `authority` becomes `REDACTED:REDACTED`, the query is as `policy` has it.
-/// Without an authority it is a relative one, from the path on.
-pub fn full(scheme: &str, authority: &[u8], target: Target<'_>, policy: QueryPolicy) -> Vec<u8> {
-    let mut url = match split_userinfo(authority) {
-        (_, b"") => target.path.to_vec(),
-        (None, host) => [scheme.as_bytes(), b"://", host, target.path].concat(),
-        (Some(_), host) => [scheme.as_bytes(), b"://REDACTED:REDACTED@", host, target.path].concat(),
+/// Notes a whole URL as `key`; userinfo in `authority` becomes `REDACTED:REDACTED`, the query is as
+/// `policy` has it. Without an authority it is a relative one, from the path on.
+pub fn record_full(
+    attributes: &mut Attributes,
+    key: &str,
+    (scheme, authority): (&str, &[u8]),
+    target: Target<'_>,
+    policy: QueryPolicy,
+) {
+    let (userinfo, host) = split_userinfo(authority);
+    let (scheme, separator) = match userinfo {
+        _ if host.is_empty() => ("", ""),
+        None => (scheme, "://"),
+        Some(_) => (scheme, "://REDACTED:REDACTED@"),
     };
-    if let Some(query) = target.query.and_then(|query| policy.apply(query)) {
-        url.push(b'?');
-        url.extend(query);
-    }
-    url
+    let query = target.query.and_then(|query| policy.apply(query));
+    let (mark, query) = query.as_deref().map_or((&b""[..], &b""[..]), |query| (b"?", query));
+    let parts = [scheme.as_bytes(), separator.as_bytes(), host, target.path, mark, query];
+    attributes.set_joined(key, &parts);
 }
 
 #[cfg(test)]
@@ -203,8 +221,10 @@ mod tests {
             ("", "/a", QueryPolicy::Keep, "/a", "HTTP/1.0 without host"),
         ];
         for (authority, target, policy, expected, reason) in cases {
-            let url = full("https", authority.as_bytes(), Target::parse(target.as_bytes()), policy);
-            assert_eq!(String::from_utf8_lossy(&url), expected, "{reason}");
+            let mut attributes = Attributes::default();
+            let target = Target::parse(target.as_bytes());
+            record_full(&mut attributes, "url", ("https", authority.as_bytes()), target, policy);
+            assert_eq!(attributes.find("url"), Some(expected.into()), "{reason}");
         }
     }
 

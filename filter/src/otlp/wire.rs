@@ -1,4 +1,5 @@
-//! Protocol Buffers' wire format, as much as OTLP's trace messages need.
+//! Protocol Buffers' wire format, as much as OTLP's trace messages need. Lengths come before what they
+//! are the length of, so each kind of field says beforehand how long it will be.
 //! Spec: <https://protobuf.dev/programming-guides/encoding/>
 
 const VARINT: u32 = 0;
@@ -7,22 +8,29 @@ const LENGTH_DELIMITED: u32 = 2;
 const FIXED32: u32 = 5;
 
 /// Appends `value` in base 128, least significant group first.
+#[inline]
 fn varint(out: &mut Vec<u8>, value: u64) {
-    match u8::try_from(value) {
-        Ok(byte @ ..0x80) => out.push(byte),
-        _ => out.extend(groups(value)),
+    let mut rest = value;
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
     }
+    out.push(rest as u8);
 }
 
-/// The 1 to 10 groups of seven bits of `value`.
-fn groups(value: u64) -> impl ExactSizeIterator<Item = u8> {
-    let count = (u64::BITS - (value | 1).leading_zeros()).div_ceil(7);
-    (0..count).map(move |i| {
-        let more = if i + 1 < count { 0x80 } else { 0 };
-        (value >> (7 * i)) as u8 & 0x7f | more
-    })
+/// How many bytes `value` takes in base 128: 1 to 10.
+#[inline]
+pub(super) const fn varint_len(value: u64) -> usize {
+    (u64::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
 }
 
+/// How many bytes a length-delimited field of `len` bytes takes, if its number is below 16.
+#[inline]
+pub(super) const fn field_len(len: usize) -> usize {
+    1 + varint_len(len as u64) + len
+}
+
+#[inline]
 fn tag(out: &mut Vec<u8>, field: u32, wire_type: u32) {
     varint(out, u64::from(field << 3 | wire_type));
 }
@@ -59,18 +67,9 @@ pub(super) fn length(out: &mut Vec<u8>, field: u32, len: usize) {
 
 /// Appends the message that `body` writes.
 pub(super) fn message(out: &mut Vec<u8>, field: u32, body: impl FnOnce(&mut Vec<u8>)) {
-    tag(out, field, LENGTH_DELIMITED);
-    let place = out.len();
-    out.push(0);
-    body(out);
-    let mut length = groups((out.len() - place - 1) as u64);
-    // Most messages are shorter than 128 bytes, so that nothing has to be moved for their length.
-    if let (Some(first), Some(byte)) = (out.get_mut(place), length.next()) {
-        *first = byte;
-    }
-    if length.len() > 0 {
-        out.splice(place + 1..place + 1, length);
-    }
+    let mut message = Vec::new();
+    body(&mut message);
+    bytes(out, field, &message);
 }
 
 /// One field of an encoded message.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::host::{self, CallToken, Level, Status};
+use super::host::{self, CallToken, Callback, Level, Status};
 use super::metrics::Metrics;
 use crate::batch::BatchQueue;
 use crate::config::{Config, ExportConfig, ExportProtocol};
@@ -66,6 +66,7 @@ enum Outcome {
 
 /// What a step of the exporter needs from its root.
 pub(super) struct Turn<'a> {
+    pub(super) callback: &'a Callback,
     pub(super) now: Timestamp,
     pub(super) metrics: &'a mut Metrics,
     pub(super) ids: &'a mut IdGenerator,
@@ -133,7 +134,7 @@ impl Exporter {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::InFlight { request, token: expected, sent } if token == expected => {
                 turn.metrics.observe_export(turn.now.since(sent));
-                self.settle(request, read(answer), turn);
+                self.settle(request, read(answer, turn.callback), turn);
             }
             unrelated => self.state = unrelated,
         }
@@ -205,11 +206,9 @@ fn refusal(status: Status) -> String {
     }
 }
 
-fn read(answer: Answer) -> Outcome {
+fn read(answer: Answer, callback: &Callback) -> Outcome {
     match answer {
-        Answer::Grpc { size } => {
-            accepted(if size == 0 { Vec::new() } else { body(host::Buffer::GrpcReceive) })
-        }
+        Answer::Grpc { size } => accepted(callback, host::Buffer::GrpcReceive, size),
         Answer::GrpcFailure { status } => {
             let why = format!("gRPC status {status}");
             if retry::grpc_may_retry(status) {
@@ -221,33 +220,31 @@ fn read(answer: Answer) -> Outcome {
         Answer::Http { headers: 0, .. } => {
             Outcome::Retry { after: None, why: "no response (connection failure or timeout)".to_owned() }
         }
-        Answer::Http { body: size, .. } => read_http(size),
+        Answer::Http { body: size, .. } => read_http(size, callback),
     }
 }
 
-fn read_http(size: usize) -> Outcome {
-    let status = host::header(host::Map::CallHeaders, ":status").unwrap_or_default();
+fn read_http(size: usize, callback: &Callback) -> Outcome {
+    let status = host::header(callback, host::Map::CallHeaders, ":status").unwrap_or_default();
     let status: u16 = std::str::from_utf8(&status).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let why = format!("HTTP status {status}");
     match status {
-        200..=299 => accepted(if size == 0 { Vec::new() } else { body(host::Buffer::HttpCallBody) }),
-        _ if retry::http_may_retry(status) => Outcome::Retry { after: retry_after(), why },
+        200..=299 => accepted(callback, host::Buffer::HttpCallBody, size),
+        _ if retry::http_may_retry(status) => Outcome::Retry { after: retry_after(callback), why },
         _ => Outcome::Refused { why },
     }
 }
 
-fn body(buffer: host::Buffer) -> Vec<u8> {
-    host::buffer(buffer).unwrap_or_default()
-}
-
-fn accepted(response: Vec<u8>) -> Outcome {
-    let partial = otlp::decode_response(&response);
+/// A success whose message of `size` bytes is in `buffer`.
+fn accepted(callback: &Callback, buffer: host::Buffer, size: usize) -> Outcome {
+    let message = if size == 0 { None } else { host::buffer(callback, buffer).ok() };
+    let partial = otlp::decode_response(&message.unwrap_or_default());
     Outcome::Accepted { rejected: partial.rejected, message: partial.message }
 }
 
 /// `Retry-After`, in seconds or as a date. RFC 9110 §10.2.3.
-fn retry_after() -> Option<Duration> {
-    let value = host::header(host::Map::CallHeaders, "retry-after").ok()?;
+fn retry_after(callback: &Callback) -> Option<Duration> {
+    let value = host::header(callback, host::Map::CallHeaders, "retry-after")?;
     let text = std::str::from_utf8(&value).ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

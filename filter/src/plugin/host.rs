@@ -1,12 +1,18 @@
 //! The proxy as the plugin sees it: safe calls over the proxy-wasm 0.2.1 imports.
-//! Every value is bytes, every failure a [`Status`]; nothing here can panic.
+//! Every value is bytes that last as long as the callback, every failure a [`Status`]; nothing here
+//! can panic.
 //! Spec: <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>
 
 #![expect(unsafe_code, reason = "the one module that calls the host")]
 
+mod memory;
+
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::time::Timestamp;
+
+pub(super) use memory::{Callback, allocate, callback};
 
 /// Why the host refused a call. ABI 0.2.1, `proxy_status_t`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,15 +143,15 @@ unsafe extern "C" {
 }
 
 /// Runs a hostcall that hands over a buffer allocated through `proxy_on_memory_allocate`.
-fn receive(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, Status> {
+fn receive(
+    callback: &Callback,
+    call: impl FnOnce(*mut *mut u8, *mut usize) -> u32,
+) -> Result<Cow<'_, [u8]>, Status> {
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
     check(call(&raw mut data, &raw mut size))?;
-    if data.is_null() || size == 0 {
-        return Ok(Vec::new());
-    }
-    // SAFETY: the host got `data` from our `allocate` with exactly `size` bytes, wrote all of them,
-    // and gives them up by returning. `allocate` uses the layout that `Vec<u8>` frees with.
-    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
+    // SAFETY: the host got `data` from our `allocate` with exactly `size` bytes during this call,
+    // wrote all of them, and gives them up by returning.
+    Ok(unsafe { memory::take(callback, data, size) })
 }
 
 /// Writes one line to the proxy's log.
@@ -168,23 +174,27 @@ pub(super) fn set_tick_period(period: Duration) {
 }
 
 /// A whole buffer.
-pub(super) fn buffer(buffer: Buffer) -> Result<Vec<u8>, Status> {
+pub(super) fn buffer(callback: &Callback, buffer: Buffer) -> Result<Cow<'_, [u8]>, Status> {
     // SAFETY: `receive` hands over valid places for the result.
-    receive(|data, size| unsafe { proxy_get_buffer_bytes(buffer as u32, 0, usize::MAX, data, size) })
+    receive(callback, |data, size| unsafe {
+        proxy_get_buffer_bytes(buffer as u32, 0, usize::MAX, data, size)
+    })
 }
 
 /// A whole header map, serialized; [`crate::headers::Headers::decode`] reads it.
-pub(super) fn map(map: Map) -> Result<Vec<u8>, Status> {
+pub(super) fn map(callback: &Callback, map: Map) -> Result<Cow<'_, [u8]>, Status> {
     // SAFETY: `receive` hands over valid places for the result.
-    receive(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })
+    receive(callback, |data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })
 }
 
-/// The first value of a header.
-pub(super) fn header(map: Map, name: &str) -> Result<Vec<u8>, Status> {
+/// The first value of a header; none if it is empty, which some hosts say of one that is not there.
+pub(super) fn header<'a>(callback: &'a Callback, map: Map, name: &str) -> Option<Cow<'a, [u8]>> {
     // SAFETY: pointer and size describe `name`; `receive` hands over valid places for the result.
-    receive(|data, size| unsafe {
+    receive(callback, |data, size| unsafe {
         proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
     })
+    .ok()
+    .filter(|value| !value.is_empty())
 }
 
 /// Appends a header.
@@ -208,9 +218,9 @@ pub(super) fn remove_header(map: Map, name: &str) {
 }
 
 /// A property by its path, parts separated by zero bytes: `"request\0time"`.
-pub(super) fn property(path: &str) -> Option<Vec<u8>> {
+pub(super) fn property<'a>(callback: &'a Callback, path: &str) -> Option<Cow<'a, [u8]>> {
     // SAFETY: pointer and size describe `path`; `receive` hands over valid places for the result.
-    receive(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) }).ok()
+    receive(callback, |data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) }).ok()
 }
 
 /// Names the reply to an outbound call.
@@ -308,13 +318,4 @@ impl Metric {
 /// Tells the host that the root context has nothing left to do.
 pub(super) fn done() {
     proxy_done();
-}
-
-/// Memory for the host to write `size` bytes into, or null. [`receive`] takes it over.
-pub(super) fn allocate(size: usize) -> *mut u8 {
-    match std::alloc::Layout::array::<u8>(size) {
-        // SAFETY: the layout's size is not zero.
-        Ok(layout) if size > 0 => unsafe { std::alloc::alloc(layout) },
-        _ => std::ptr::null_mut(),
-    }
 }

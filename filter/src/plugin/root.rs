@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::export::{Answer, Exporter, Turn};
-use super::host::{self, CallToken, Level};
+use super::host::{self, CallToken, Callback, Level};
 use super::metrics::Metrics;
 use crate::batch::BatchQueue;
 use crate::config::{Config, ExportConfig};
@@ -28,8 +28,8 @@ pub(super) struct Configured {
 
 impl Root {
     /// Reads the configuration; `false` rejects it, with one log line that says why.
-    pub(super) fn configure(&mut self) -> bool {
-        let json = host::buffer(host::Buffer::PluginConfiguration).unwrap_or_default();
+    pub(super) fn configure(&mut self, call: &Callback) -> bool {
+        let json = host::buffer(call, host::Buffer::PluginConfiguration).unwrap_or_default();
         let environment: Vec<_> = std::env::vars_os()
             .map(|(key, value)| (key.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .collect();
@@ -59,26 +59,26 @@ impl Root {
     }
 
     /// Sends what is due and hands the counts to the host.
-    pub(super) fn tick(&mut self) {
+    pub(super) fn tick(&mut self, call: &Callback) {
         if let Some(root) = &mut self.0 {
-            root.work();
+            root.work(call);
         }
     }
 
     /// An export was answered.
-    pub(super) fn answered(&mut self, token: CallToken, answer: Answer) {
+    pub(super) fn answered(&mut self, token: CallToken, answer: Answer, call: &Callback) {
         if let Some(root) = &mut self.0 {
-            root.export(|exporter, _, turn| exporter.answered(token, answer, turn));
-            root.work();
+            root.export(call, |exporter, _, turn| exporter.answered(token, answer, turn));
+            root.work(call);
         }
     }
 
     /// The host wants to end this context: `true` if it may, else the last spans are on their way
     /// and `proxy_done` will follow.
-    pub(super) fn close(&mut self) -> bool {
+    pub(super) fn close(&mut self, call: &Callback) -> bool {
         let Some(root) = &mut self.0 else { return true };
         root.closing = true;
-        root.send();
+        root.send(call);
         root.publish();
         let idle = root.idle();
         // Once idle there is nothing to announce later.
@@ -100,8 +100,8 @@ impl Configured {
         }
     }
 
-    fn work(&mut self) {
-        self.send();
+    fn work(&mut self, call: &Callback) {
+        self.send(call);
         self.publish();
         if self.closing && self.idle() {
             self.closing = false;
@@ -109,13 +109,17 @@ impl Configured {
         }
     }
 
-    fn send(&mut self) {
+    fn send(&mut self, call: &Callback) {
         let flush = self.closing;
-        self.export(|exporter, queue, turn| exporter.send(queue, flush, turn));
+        self.export(call, |exporter, queue, turn| exporter.send(queue, flush, turn));
     }
 
-    fn export(&mut self, step: impl FnOnce(&mut Exporter, &mut BatchQueue, &mut Turn<'_>)) {
-        let turn = &mut Turn { now: host::now(), metrics: &mut self.metrics, ids: &mut self.ids };
+    fn export(
+        &mut self,
+        callback: &Callback,
+        step: impl FnOnce(&mut Exporter, &mut BatchQueue, &mut Turn<'_>),
+    ) {
+        let turn = &mut Turn { callback, now: host::now(), metrics: &mut self.metrics, ids: &mut self.ids };
         step(&mut self.exporter, &mut self.queue, turn);
     }
 

@@ -1,21 +1,26 @@
 //! One request's life in the proxy: its head, its response's head and trailers, its end.
 //! Only a recorded request leaves anything here between callbacks.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use super::host::{self, Map};
+use super::host::{self, Callback, Map};
 use super::root::Root;
 use crate::config::Direction;
 use crate::headers::Headers;
+use crate::otlp;
 use crate::propagation::Injector;
 use crate::time::Timestamp;
 use crate::tracer::{Pass, StartOutcome, StreamEnd};
+
+/// gRPC's own header, in trailers or in the head of a response that is nothing but it.
+const GRPC_STATUS: &str = "grpc-status";
 
 /// A stream of the host's, and its pass through the filter while that is recorded.
 #[derive(Debug)]
 pub(super) struct Stream {
     root: u32,
-    pass: Option<Pass>,
+    pass: Option<Box<Pass>>,
 }
 
 /// How much the host can say when a stream ends.
@@ -36,56 +41,57 @@ impl Stream {
         self.root
     }
 
-    /// Continues or starts a trace, and writes the context onward.
-    pub(super) fn request_headers(&mut self, root: &mut Root) {
-        let Some(root) = root.configured() else { return };
-        let Ok(map) = host::map(Map::RequestHeaders) else { return };
+    /// Continues or starts a trace, and writes the context onward. False if nothing is recorded.
+    pub(super) fn request_headers(&mut self, root: &mut Root, call: &Callback) -> bool {
+        let Some(root) = root.configured() else { return false };
+        let Ok(map) = host::map(call, Map::RequestHeaders) else { return false };
         let headers = Headers::decode(&map);
-        let mut injector = RequestInjector { headers: &headers };
-        let start = root.tracer.start(&headers, host::now(), &mut root.ids, &mut injector);
+        let start = root.tracer.start(&headers, host::now, &mut root.ids, &mut RequestInjector);
         root.metrics.context_invalid.add(u64::from(start.invalid));
         match start.outcome {
             StartOutcome::Recording => root.metrics.spans_started.add(Pass::SPANS),
             StartOutcome::SampledOut => root.metrics.spans_sampled_out.add(Pass::SPANS),
             StartOutcome::Untraced => {
-                if root.tracer.direction().or_else(direction) == Some(Direction::Outbound) {
+                if root.tracer.direction().or_else(|| direction(call)) == Some(Direction::Outbound) {
                     root.metrics.outbound_without_context.add(1);
                 }
             }
         }
-        self.pass = start.pass;
+        self.pass = start.pass.map(Box::new);
+        self.pass.is_some()
     }
 
     /// Notes the response's status.
-    pub(super) fn response_headers(&mut self) {
+    pub(super) fn response_headers(&mut self, call: &Callback) {
         let Some(pass) = &mut self.pass else { return };
-        if let Ok(map) = host::map(Map::ResponseHeaders) {
-            pass.record_response(&Headers::decode(&map));
-        }
+        let header = |name| host::header(call, Map::ResponseHeaders, name);
+        let grpc_status = if pass.is_grpc() { header(GRPC_STATUS) } else { None };
+        pass.record_response(header(":status").as_deref(), grpc_status.as_deref());
     }
 
     /// Notes gRPC's status.
-    pub(super) fn response_trailers(&mut self) {
-        let Some(pass) = self.pass.as_mut().filter(|pass| pass.wants_trailers()) else { return };
-        if let Ok(map) = host::map(Map::ResponseTrailers) {
-            pass.record_trailers(&Headers::decode(&map));
-        }
+    pub(super) fn response_trailers(&mut self, call: &Callback) {
+        let Some(pass) = self.pass.as_mut().filter(|pass| pass.is_grpc()) else { return };
+        pass.record_trailers(host::header(call, Map::ResponseTrailers, GRPC_STATUS).as_deref());
     }
 
-    /// Ends the spans and queues them; a second call does nothing.
-    pub(super) fn end(&mut self, root: &mut Root, detail: Detail) {
-        let Some(pass) = self.pass.take() else { return };
+    /// Ends the spans and queues them.
+    pub(super) fn end(self, root: &mut Root, detail: Detail, call: &Callback) {
+        let Some(pass) = self.pass else { return };
         let Some(root) = root.configured() else { return };
-        let now = host::now();
-        let known = |path| if detail == Detail::Properties { property(path) } else { None };
+        let known = |path| if detail == Detail::Properties { property(call, path) } else { None };
         let (source, upstream) = (known("source\0address"), known("upstream\0address"));
-        let (protocol, code_details) = (known("request\0protocol"), known("response\0code_details"));
+        let protocol = known("request\0protocol");
+        let code_details = if pass.wants_details() { known("response\0code_details") } else { None };
         let code = if pass.has_status() { None } else { known("response\0code").and_then(integer) };
+        let request_time = known("request\0time").and_then(timestamp);
+        let request_duration = known("request\0duration").and_then(duration);
+        let measured = request_time.zip(request_duration).map(|(start, duration)| start.plus(duration));
         let end = StreamEnd {
-            now,
-            direction: pass.direction().or_else(direction),
-            request_time: known("request\0time").and_then(timestamp),
-            request_duration: known("request\0duration").and_then(duration),
+            now: measured.unwrap_or_else(host::now),
+            direction: pass.direction().or_else(|| direction(call)),
+            request_time,
+            request_duration,
             backend_latency: known("response\0backend_latency").and_then(duration),
             response_code: code.and_then(|code| code.try_into().ok()),
             code_details: code_details.as_deref(),
@@ -94,8 +100,8 @@ impl Stream {
             protocol: protocol.as_deref(),
         };
         root.metrics.spans_finished.add(Pass::SPANS);
-        for span in pass.end(&end) {
-            if !root.queue.push(now, span) {
+        for span in pass.end(&end).spans() {
+            if !root.queue.push(end.now, |out| otlp::encode_span(&span, out)) {
                 root.metrics.spans_dropped_queue_full.add(1);
             }
         }
@@ -103,28 +109,28 @@ impl Stream {
 }
 
 /// Which side of the proxy this stream is on, where the host says so.
-fn direction() -> Option<Direction> {
-    property("xds\0listener_direction").and_then(integer).and_then(Direction::from_listener)
+fn direction(call: &Callback) -> Option<Direction> {
+    property(call, "xds\0listener_direction").and_then(integer).and_then(Direction::from_listener)
 }
 
-fn property(path: &str) -> Option<Vec<u8>> {
-    host::property(path).filter(|value| !value.is_empty())
+fn property<'a>(call: &'a Callback, path: &str) -> Option<Cow<'a, [u8]>> {
+    host::property(call, path).filter(|value| !value.is_empty())
 }
 
 /// An integer as Envoy writes it, eight bytes little-endian, or as nginx does, in digits.
-fn integer(value: Vec<u8>) -> Option<i64> {
-    match <[u8; 8]>::try_from(value.as_slice()) {
+fn integer(value: Cow<'_, [u8]>) -> Option<i64> {
+    match <[u8; 8]>::try_from(&*value) {
         Ok(bytes) => Some(i64::from_le_bytes(bytes)),
         Err(_) => std::str::from_utf8(&value).ok()?.parse().ok(),
     }
 }
 
 /// Nanoseconds since the Unix epoch. Hosts that write text write another unit: those are passed over.
-fn timestamp(value: Vec<u8>) -> Option<Timestamp> {
+fn timestamp(value: Cow<'_, [u8]>) -> Option<Timestamp> {
     Some(Timestamp::from_unix_nanos(nanos(&value)?))
 }
 
-fn duration(value: Vec<u8>) -> Option<Duration> {
+fn duration(value: Cow<'_, [u8]>) -> Option<Duration> {
     Some(Duration::from_nanos(nanos(&value)?))
 }
 
@@ -134,15 +140,13 @@ fn nanos(value: &[u8]) -> Option<u64> {
 }
 
 /// Writes into the proxy's request headers.
-struct RequestInjector<'a> {
-    headers: &'a Headers<'a>,
-}
+struct RequestInjector;
 
-impl Injector for RequestInjector<'_> {
+impl Injector for RequestInjector {
     /// Hosts differ on replacing a header that is there several times (Envoy keeps one, nginx
     /// none), so that case is a removal and an addition.
-    fn set(&mut self, name: &str, value: &[u8]) {
-        if self.headers.count(name) > 1 {
+    fn set(&mut self, name: &str, value: &[u8], is_repeated: bool) {
+        if is_repeated {
             host::remove_header(Map::RequestHeaders, name);
             host::add_header(Map::RequestHeaders, name, value);
         } else {
@@ -151,8 +155,6 @@ impl Injector for RequestInjector<'_> {
     }
 
     fn remove(&mut self, name: &str) {
-        if self.headers.count(name) > 0 {
-            host::remove_header(Map::RequestHeaders, name);
-        }
+        host::remove_header(Map::RequestHeaders, name);
     }
 }

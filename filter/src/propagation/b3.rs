@@ -118,7 +118,7 @@ fn reading(format: Format, parsed: Result<B3Context, B3Error>) -> Reading {
 }
 
 /// A request's `b3`.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Single<'a>(Values<'a>);
 
 impl<'a> Carrier<'a> for Single<'a> {
@@ -144,7 +144,7 @@ impl<'a> Carrier<'a> for Single<'a> {
 }
 
 /// A request's `x-b3-*` headers.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Multi<'a> {
     trace_id: Values<'a>,
     span_id: Values<'a>,

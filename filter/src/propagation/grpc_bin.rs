@@ -109,7 +109,7 @@ pub fn format(span: &SpanContext) -> [u8; LEN] {
 }
 
 /// A request's `grpc-trace-bin`.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Carried<'a>(Values<'a>);
 
 impl<'a> Carrier<'a> for Carried<'a> {

@@ -85,7 +85,7 @@ fn hex_byte(digits: &[u8]) -> Option<u8> {
 }
 
 /// A request's `traceparent` and `tracestate`.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Carried<'a> {
     traceparent: Values<'a>,
     tracestate: Values<'a>,

@@ -20,7 +20,7 @@ impl HeaderList {
         Self(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect())
     }
 
-    fn headers(&self) -> Headers<'_> {
+    fn headers(&self) -> Headers<'static> {
         Headers::new(self.0.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect())
     }
 
@@ -30,8 +30,8 @@ impl HeaderList {
 }
 
 impl Injector for HeaderList {
-    fn set(&mut self, name: &str, value: &[u8]) {
-        self.remove(name);
+    fn set(&mut self, name: &str, value: &[u8], _is_repeated: bool) {
+        self.0.retain(|(key, _)| key != name);
         self.0.push((name.to_owned(), value.to_vec()));
     }
 
@@ -51,7 +51,7 @@ fn at(nanos: u64) -> Timestamp {
 fn start_at(json: &str, pairs: &[(&str, &str)], ids: &mut IdGenerator) -> (Start, HeaderList) {
     let before = HeaderList::new(pairs);
     let mut after = before.clone();
-    let start = tracer(json).start(&before.headers(), at(1000), ids, &mut after);
+    let start = tracer(json).start(&before.headers(), || at(1000), ids, &mut after);
     (start, after)
 }
 
@@ -79,13 +79,14 @@ fn rule_01_without_context_a_sidecar_touches_nothing() {
 fn rule_01_an_ingress_starts_the_trace() {
     let (start, after) = start(ROOTS, &[(":method", "GET"), ("tracestate", "a=1")]);
     let pass = start.pass.unwrap();
-    let (server, client) = (&pass.server, &pass.client);
+    let ended = pass.end(&StreamEnd::default());
+    let [server, client] = ended.spans();
     assert_eq!(server.parent, None, "the root");
-    assert_eq!(server.context.flags, TraceFlags::new(true, true), "rule 8: we drew a random id");
-    let expected = format!("00-{}-{}-03", server.context.trace_id, client.context.span_id);
+    assert_eq!(server.flags, TraceFlags::new(true, true), "rule 8: we drew a random id");
+    let expected = format!("00-{}-{}-03", server.trace_id, client.span_id);
     assert_eq!(after.text("traceparent"), Some(expected));
     assert_eq!(after.text("tracestate").as_deref(), Some("ot=th:0"), "the one before belonged to no trace");
-    assert_eq!(server.context.trace_state.as_str(), "ot=th:0");
+    assert_eq!(server.trace_state.as_str(), "ot=th:0");
 }
 
 #[test]
@@ -94,17 +95,18 @@ fn rule_09_the_client_span_is_the_next_ones_parent() {
     let (start, after) = start("{}", &[("traceparent", &traceparent), ("tracestate", "a=1")]);
     assert_eq!((start.outcome, start.invalid), (StartOutcome::Recording, 0));
     let pass = start.pass.unwrap();
-    let (server, client) = (&pass.server, &pass.client);
+    let ended = pass.end(&StreamEnd::default());
+    let [server, client] = ended.spans();
     let caller = SpanId::parse(CALLER.as_bytes()).unwrap();
-    assert_eq!(server.context.trace_id, TraceId::parse(TRACE.as_bytes()).unwrap());
+    assert_eq!(server.trace_id, TraceId::parse(TRACE.as_bytes()).unwrap());
     assert_eq!(server.parent, Some(Parent { span_id: caller, is_remote: true }));
-    assert_eq!(client.parent, Some(Parent { span_id: server.context.span_id, is_remote: false }));
+    assert_eq!(client.parent, Some(Parent { span_id: server.span_id, is_remote: false }));
     assert_eq!((server.kind, client.kind), (SpanKind::Server, SpanKind::Client));
-    assert_eq!(server.context.trace_state.as_str(), "a=1");
-    assert_eq!(client.context.trace_state.as_str(), "a=1");
-    let expected = format!("00-{TRACE}-{}-01", client.context.span_id);
+    assert_eq!(server.trace_state.as_str(), "a=1");
+    assert_eq!(client.trace_state.as_str(), "a=1");
+    let expected = format!("00-{TRACE}-{}-01", client.span_id);
     assert_eq!(after.text("traceparent"), Some(expected), "rule 8: the random bit is as it was");
-    let ids = [caller, server.context.span_id, client.context.span_id];
+    let ids = [caller, server.span_id, client.span_id];
     assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
 }
 
@@ -114,15 +116,16 @@ fn four_spans_between_two_proxies_are_each_the_child_of_the_one_before() {
     let traceparent = format!("00-{TRACE}-{CALLER}-01");
     let (outbound, between) = start_at("{}", &[("traceparent", &traceparent)], &mut ids);
     let mut after = between.clone();
-    let inbound = tracer("{}").start(&between.headers(), at(2000), &mut ids, &mut after);
+    let inbound = tracer("{}").start(&between.headers(), || at(2000), &mut ids, &mut after);
     let (outbound, inbound) = (outbound.pass.unwrap(), inbound.pass.unwrap());
-    let chain = [outbound.server, outbound.client, inbound.server, inbound.client];
+    let ended = [outbound, inbound].map(|pass| pass.end(&StreamEnd::default()));
+    let chain = [ended[0].spans(), ended[1].spans()].concat();
     for pair in chain.windows(2) {
-        assert_eq!(pair[1].parent.map(|parent| parent.span_id), Some(pair[0].context.span_id));
-        assert_eq!(pair[1].context.trace_id, pair[0].context.trace_id);
+        assert_eq!(pair[1].parent.map(|parent| parent.span_id), Some(pair[0].span_id));
+        assert_eq!(pair[1].trace_id, pair[0].trace_id);
     }
     assert_eq!(
-        chain.map(|span| span.parent.is_some_and(|parent| parent.is_remote)),
+        chain.iter().map(|span| span.parent.is_some_and(|parent| parent.is_remote)).collect::<Vec<_>>(),
         [true, false, true, false]
     );
 }
@@ -183,7 +186,7 @@ fn rule_14_an_invalid_format_is_counted_and_the_next_one_counts() {
     assert_eq!(after.text("traceparent"), None);
     assert_eq!(after.text("tracestate"), None);
     let pass = start.pass.unwrap();
-    assert_eq!(after.text("b3"), Some(format!("{TRACE}-{}-1", pass.client.context.span_id)));
+    assert_eq!(after.text("b3"), Some(format!("{TRACE}-{}-1", pass.identity.onward.span_id)));
 }
 
 /// Arrival, duration, latency and clock → both starts and the end, and why.

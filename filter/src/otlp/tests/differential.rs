@@ -4,7 +4,9 @@
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
+use opentelemetry_proto::tonic::common::v1::{
+    AnyValue, ArrayValue, InstrumentationScope, KeyValue, any_value,
+};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1 as proto;
 use proptest::prelude::*;
@@ -13,39 +15,59 @@ use prost::Message;
 use super::*;
 use crate::attributes::key;
 
-fn value(value: &Value) -> AnyValue {
-    let value = match value {
+/// A span that owns its parts.
+#[derive(Clone, Debug)]
+struct Owned {
+    trace_state: TraceState,
+    name: String,
+    attributes: Attributes,
+    /// The rest.
+    span: FinishedSpan<'static>,
+}
+
+impl Owned {
+    fn span(&self) -> FinishedSpan<'_> {
+        let Self { trace_state, name, attributes, span } = self;
+        FinishedSpan { trace_state, name, attributes, ..*span }
+    }
+}
+
+fn value(given: &Value<'_>) -> AnyValue {
+    let value = match given {
         Value::Str(text) => any_value::Value::StringValue(text.to_string()),
         Value::Int(number) => any_value::Value::IntValue(*number),
+        Value::List(texts) => {
+            let texts = texts.iter().map(|text| value(&Value::Str(text.clone())));
+            any_value::Value::ArrayValue(ArrayValue { values: texts.collect() })
+        }
     };
     AnyValue { value: Some(value) }
 }
 
-fn attribute(key: &str, text: &Value) -> KeyValue {
+fn attribute(key: &str, text: &Value<'_>) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(value(text)), ..Default::default() }
 }
 
 /// The same span in the library's types.
-fn model(finished: &FinishedSpan) -> proto::Span {
-    let span = &finished.span;
+fn model(span: &FinishedSpan<'_>) -> proto::Span {
     let remote = span.parent.is_some_and(|parent| parent.is_remote);
     let known = proto::SpanFlags::ContextHasIsRemoteMask as u32;
     let remote = if remote { proto::SpanFlags::ContextIsRemoteMask as u32 } else { 0 };
     proto::Span {
-        trace_id: span.context.trace_id.as_bytes().to_vec(),
-        span_id: span.context.span_id.as_bytes().to_vec(),
-        trace_state: span.context.trace_state.as_str().to_owned(),
+        trace_id: span.trace_id.as_bytes().to_vec(),
+        span_id: span.span_id.as_bytes().to_vec(),
+        trace_state: span.trace_state.as_str().to_owned(),
         parent_span_id: span.parent.map(|parent| parent.span_id.as_bytes().to_vec()).unwrap_or_default(),
-        flags: u32::from(span.context.flags.as_byte()) | known | remote,
+        flags: u32::from(span.flags.as_byte()) | known | remote,
         name: span.name.to_string(),
         kind: match span.kind {
             SpanKind::Server => proto::span::SpanKind::Server.into(),
             SpanKind::Client => proto::span::SpanKind::Client.into(),
         },
         start_time_unix_nano: span.start.as_unix_nanos(),
-        end_time_unix_nano: finished.end.as_unix_nanos(),
-        attributes: span.attributes.iter().map(|(key, value)| attribute(key, value)).collect(),
-        status: (finished.status == Status::Error)
+        end_time_unix_nano: span.end.max(span.start).as_unix_nanos(),
+        attributes: span.attributes.iter().map(|(key, value)| attribute(key, &value)).collect(),
+        status: (span.status == Status::Error)
             .then(|| proto::Status { message: String::new(), code: proto::status::StatusCode::Error.into() }),
         ..Default::default()
     }
@@ -56,12 +78,15 @@ fn attributes() -> impl Strategy<Value = Attributes> {
     let value = prop_oneof![
         any::<i64>().prop_map(Value::Int),
         ".{0,300}".prop_map(Value::from),
-        proptest::collection::vec(any::<u8>(), 0..20).prop_map(|bytes| Value::lossy(&bytes)),
+        proptest::collection::vec(any::<u8>(), 0..20)
+            .prop_map(|bytes| Value::from(String::from_utf8_lossy(&bytes).into_owned())),
+        proptest::collection::vec(".{0,100}", 0..4)
+            .prop_map(|texts| Value::List(texts.into_iter().map(Into::into).collect())),
     ];
     proptest::collection::vec((proptest::sample::select(&KEYS[..]), value), 0..8).prop_map(|pairs| {
         let mut attributes = Attributes::default();
         for (key, value) in pairs {
-            attributes.set(key, value);
+            attributes.set_new(key, value);
         }
         attributes
     })
@@ -79,25 +104,23 @@ prop_compose! {
         trace_state in "[a-z]{0,3}",
         server in any::<bool>(),
         name in ".{1,40}",
-        times in (1..=u64::MAX, any::<u64>()),
+        times in (1..=u64::MAX, 1..=u64::MAX),
         failed in any::<bool>(),
         attributes in attributes(),
-    ) -> FinishedSpan {
-        let context = SpanContext {
+    ) -> Owned {
+        static NOTHING: (TraceState, Attributes) = (TraceState(String::new()), Attributes::new());
+        let span = FinishedSpan {
             trace_id,
             span_id,
             flags: TraceFlags::from_byte(flags),
-            trace_state: TraceState(trace_state),
-        };
-        let span = ActiveSpan {
-            context,
             parent: parent.map(|(span_id, is_remote)| Parent { span_id, is_remote }),
             kind: if server { SpanKind::Server } else { SpanKind::Client },
-            name: name.into(),
             start: Timestamp::from_unix_nanos(times.0),
-            attributes,
+            end: Timestamp::from_unix_nanos(times.1),
+            status: if failed { Status::Error } else { Status::Unset },
+            ..plain(&NOTHING.0, &NOTHING.1)
         };
-        span.end(Timestamp::from_unix_nanos(times.1), if failed { Status::Error } else { Status::Unset })
+        Owned { trace_state: TraceState(trace_state), name, attributes, span }
     }
 }
 
@@ -106,13 +129,13 @@ proptest! {
     fn rule_46_the_library_reads_what_was_meant(spans in proptest::collection::vec(span(), 0..4)) {
         let resource = [("service.name".to_owned(), "web".to_owned()), ("k".to_owned(), "ü".repeat(90))];
         let mut encoded = Vec::new();
-        spans.iter().for_each(|span| encode_span(span, &mut encoded));
+        spans.iter().for_each(|span| encode_span(&span.span(), &mut encoded));
         let request = RequestEncoder::new(&resource).encode(&encoded);
 
         let expected = ExportTraceServiceRequest {
             resource_spans: vec![proto::ResourceSpans {
                 resource: Some(Resource {
-                    attributes: resource.iter().map(|(k, v)| attribute(k, &Value::from(v.clone()))).collect(),
+                    attributes: resource.iter().map(|(k, v)| attribute(k, &Value::from(v.as_str()))).collect(),
                     ..Default::default()
                 }),
                 scope_spans: vec![proto::ScopeSpans {
@@ -121,7 +144,7 @@ proptest! {
                         version: env!("CARGO_PKG_VERSION").to_owned(),
                         ..Default::default()
                     }),
-                    spans: spans.iter().map(model).collect(),
+                    spans: spans.iter().map(|span| model(&span.span())).collect(),
                     schema_url: "https://opentelemetry.io/schemas/1.44.0".to_owned(),
                 }],
                 schema_url: "https://opentelemetry.io/schemas/1.44.0".to_owned(),

@@ -56,6 +56,13 @@ fn propagators() -> impl Strategy<Value = Propagator> {
         .prop_map(|(extract, inject, losing_headers)| Propagator { extract, inject, losing_headers })
 }
 
+#[test]
+fn every_name_of_every_format_is_likely_in_any_case() {
+    for name in NAMES.iter().filter(|name| **name != baggage::NAME) {
+        assert!(is_likely(name.as_bytes()) && is_likely(name.to_ascii_uppercase().as_bytes()), "{name}");
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read_back(span in spans(), debug: bool) {
@@ -80,8 +87,7 @@ proptest! {
     fn every_format_carries_a_span_through_headers(span in spans(), format in 0..4_usize) {
         let propagator = Propagator { inject: Inject::Formats(vec![FORMATS[format]]), ..propagator() };
         let mut list = HeaderList::default();
-        let none = HeaderList::default();
-        propagator.inject(&none.headers(), &Extraction::default(), &span, false, &mut list);
+        propagator.inject(&Extraction::default(), &span, false, &mut list);
         let extraction = propagator.extract(&list.headers());
         let context = extraction.context.unwrap();
         prop_assert_eq!(extraction.invalid, 0);
@@ -113,7 +119,7 @@ proptest! {
         let parent = extraction.context.as_ref().and_then(|context| context.parent);
         let trace_id = parent.map_or(span.trace_id, |parent| parent.trace_id);
         let span = SpanContext { trace_id, ..span };
-        propagator.inject(&list.headers(), &extraction, &span, false, &mut out);
+        propagator.inject(&extraction, &span, false, &mut out);
         for format in FORMATS {
             let alone = Propagator { extract: vec![format], ..propagator.clone() };
             let left = alone.extract(&out.headers());
@@ -129,7 +135,7 @@ proptest! {
     fn nothing_foreign_is_touched(list in header_lists(), propagator in propagators(), span in spans()) {
         let mut out = list.clone();
         let extraction = propagator.extract(&list.headers());
-        propagator.inject(&list.headers(), &extraction, &span, false, &mut out);
+        propagator.inject(&extraction, &span, false, &mut out);
         let written = |format: &Format| matches!(&propagator.inject, Inject::Formats(f) if f.contains(format));
         for format in FORMATS.iter().filter(|format| !propagator.extract.contains(format) && !written(format)) {
             let prefix = match format {

@@ -9,8 +9,10 @@ use prost::Message;
 
 use super::*;
 
-fn decode(encoded: [Vec<u8>; 2]) -> [Span; 2] {
-    let mut spans = ScopeSpans::decode(encoded.concat().as_slice()).unwrap().spans;
+fn decode(pass: &FinishedPass) -> [Span; 2] {
+    let mut encoded = Vec::new();
+    pass.spans().iter().for_each(|span| crate::otlp::encode_span(span, &mut encoded));
+    let mut spans = ScopeSpans::decode(encoded.as_slice()).unwrap().spans;
     let client = spans.pop().unwrap();
     let server = spans.pop().unwrap();
     assert!(spans.is_empty());
@@ -37,8 +39,9 @@ fn expect<'a>(pairs: &[(&'a str, &str)]) -> BTreeMap<&'a str, String> {
 }
 
 fn response(pairs: &[(&str, &str)], trailers: &[(&str, &str)], pass: &mut Pass) {
-    pass.record_response(&HeaderList::new(pairs).headers());
-    pass.record_trailers(&HeaderList::new(trailers).headers());
+    let (head, trailers) = (HeaderList::new(pairs).headers(), HeaderList::new(trailers).headers());
+    pass.record_response(head.first(":status"), head.first("grpc-status"));
+    pass.record_trailers(trailers.first("grpc-status"));
 }
 
 fn is_error(span: &Span) -> bool {
@@ -72,7 +75,7 @@ fn rule_29_and_30_an_http_pass_as_the_collector_sees_it() {
     ];
     let mut pass = start("{}", &request).0.pass.unwrap();
     response(&[(":status", "500")], &[], &mut pass);
-    let [server, client] = decode(pass.end(&END));
+    let [server, client] = decode(&pass.end(&END));
 
     assert_eq!(server.parent_span_id, SpanId::parse(CALLER.as_bytes()).unwrap().as_bytes());
     assert_eq!(client.parent_span_id, server.span_id);
@@ -134,7 +137,7 @@ fn rule_37_a_failed_grpc_pass_has_the_status_of_its_trailers() {
     for (status, name, server_fails) in [("2", "UNKNOWN", true), ("5", "NOT_FOUND", false)] {
         let mut pass = start(ROOTS, &request).0.pass.unwrap();
         response(&[(":status", "200")], &[("grpc-status", status)], &mut pass);
-        let [server, client] = decode(pass.end(&END));
+        let [server, client] = decode(&pass.end(&END));
         assert_eq!((is_error(&server), is_error(&client)), (server_fails, true), "{name}");
         assert_eq!(attributes(&server).get("error.type").map(String::as_str), server_fails.then_some(name));
         for span in [&server, &client] {
@@ -155,7 +158,7 @@ fn rule_31_a_pass_without_response_is_an_error() {
         code_details: Some(b"upstream_reset_before_response_started{connection_termination}"),
         ..END
     };
-    for span in decode(pass.end(&end)) {
+    for span in decode(&pass.end(&end)) {
         assert!(is_error(&span));
         let attributes = attributes(&span);
         assert_eq!(attributes["error.type"], "upstream_reset_before_response_started");
@@ -166,7 +169,7 @@ fn rule_31_a_pass_without_response_is_an_error() {
 #[test]
 fn rule_30_a_request_without_host_is_for_the_upstream() {
     let pass = start(ROOTS, &[(":method", "GET"), (":path", "/a")]).0.pass.unwrap();
-    let [server, client] = decode(pass.end(&END));
+    let [server, client] = decode(&pass.end(&END));
     assert_eq!(attributes(&server).get("server.address"), None);
     assert_eq!(attributes(&client)["server.address"], "10.0.0.2");
     assert_eq!(attributes(&client)["server.port"], "#8080");
@@ -175,7 +178,7 @@ fn rule_30_a_request_without_host_is_for_the_upstream() {
 #[test]
 fn rule_29_the_caller_behind_other_proxies_is_the_client() {
     let pass = start(ROOTS, &[("x-forwarded-for", "192.0.2.7, 10.9.9.9")]).0.pass.unwrap();
-    let [server, _] = decode(pass.end(&END));
+    let [server, _] = decode(&pass.end(&END));
     assert_eq!(attributes(&server)["client.address"], "192.0.2.7");
     assert_eq!(attributes(&server).get("client.port"), None, "not the peer's port");
     assert_eq!(attributes(&server)["network.peer.address"], "10.0.0.1");
@@ -192,7 +195,7 @@ fn direction_is_the_configurations_else_the_listeners() {
     ];
     for (json, listener, expected, reason) in cases {
         let pass = start(json, &[]).0.pass.unwrap();
-        for span in decode(pass.end(&StreamEnd { direction: listener, ..END })) {
+        for span in decode(&pass.end(&StreamEnd { direction: listener, ..END })) {
             assert_eq!(attributes(&span).get("direction").map(String::as_str), expected, "{reason}");
         }
     }
@@ -213,10 +216,10 @@ proptest! {
         let headers = Headers::new(pairs);
         let mut after = HeaderList::new(&[]);
         let ids = &mut IdGenerator::from_seed([9; 32]);
-        let start = tracer(ROOTS).start(&headers, at(times[0]), ids, &mut after);
+        let start = tracer(ROOTS).start(&headers, || at(times[0]), ids, &mut after);
         let Some(mut pass) = start.pass else { return Ok(()) };
-        pass.record_response(&headers);
-        pass.record_trailers(&headers);
+        pass.record_response(headers.first(":status"), headers.first("grpc-status"));
+        pass.record_trailers(headers.first("grpc-status"));
         let end = StreamEnd {
             now: at(times[1]),
             direction: None,
@@ -229,7 +232,7 @@ proptest! {
             upstream_address: Some(&values[2]),
             protocol: Some(&values[3]),
         };
-        let [server, client] = decode(pass.end(&end));
+        let [server, client] = decode(&pass.end(&end));
         prop_assert!(server.start_time_unix_nano <= client.start_time_unix_nano);
         prop_assert!(client.start_time_unix_nano <= client.end_time_unix_nano);
         prop_assert!(client.end_time_unix_nano <= server.end_time_unix_nano);
