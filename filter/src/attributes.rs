@@ -158,6 +158,8 @@ pub mod key {
     pub const RPC_STATUS_CODE: &str = "rpc.response.status_code";
     /// `grpc`.
     pub const RPC_SYSTEM_NAME: &str = "rpc.system.name";
+    /// The sampling rule that decided: its name or place, `default` or `parent`; no semantic convention.
+    pub const SAMPLING_RULE: &str = "sampling.rule";
     /// The host that the request is for.
     pub const SERVER_ADDRESS: &str = "server.address";
     /// Its port.

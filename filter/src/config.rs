@@ -20,8 +20,9 @@ use crate::sampler::Sampler;
 
 use environment::Environment;
 pub use raw::{
-    RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawQuery,
-    RawRootDecision, RawSampling, RawService, RawSpans,
+    RawConfig, RawDecision, RawDirection, RawExport, RawHeaderMatch, RawInject, RawLosingHeaders, RawMatch,
+    RawMatchDirection, RawMethods, RawPropagation, RawProtocol, RawQuery, RawRule, RawSampling, RawService,
+    RawSpans,
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use schema::{reference, schema};

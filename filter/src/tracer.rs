@@ -17,7 +17,7 @@ use crate::context::{Format, IncomingDecision, SpanContext, TraceFlags};
 use crate::headers::Headers;
 use crate::ids::{IdGenerator, SpanId};
 use crate::propagation::{Injector, Propagator};
-use crate::sampler::{Candidate, Sampler, SamplingDecision};
+use crate::sampler::{Candidate, Facts, Sampler, SamplingDecision, Surroundings};
 use crate::span::{FinishedSpan, Parent, SpanKind, Status};
 use crate::time::Timestamp;
 
@@ -39,6 +39,8 @@ pub enum StartOutcome {
     Untraced,
     /// Part of a trace that is not recorded; the next hop has been told so.
     SampledOut,
+    /// A rule keeps this proxy out of the trace: headers are untouched.
+    Deferred,
     /// Two spans have begun.
     Recording,
 }
@@ -59,7 +61,7 @@ impl Tracer {
     pub fn new(config: &Config) -> Self {
         Self {
             propagator: config.propagator.clone(),
-            sampler: config.sampler,
+            sampler: config.sampler.clone(),
             start_traces: config.start_traces,
             query: config.query,
             path_templates: config.path_templates.clone(),
@@ -72,12 +74,12 @@ impl Tracer {
         self.direction
     }
 
-    /// Decides about a request, begins its spans at what `clock` shows and writes the context of the
-    /// CLIENT span onward. Without any context and with `start_traces` off, writes nothing.
+    /// Decides about a request, begins its spans at what the proxy's clock shows and writes the context
+    /// of the CLIENT span onward. Without any context and with `start_traces` off, writes nothing.
     pub fn start(
-        &self,
+        &mut self,
         headers: &Headers<'_>,
-        clock: impl FnOnce() -> Timestamp,
+        proxy: &dyn Surroundings,
         ids: &mut IdGenerator,
         out: &mut impl Injector,
     ) -> Start {
@@ -91,12 +93,17 @@ impl Tracer {
         let parent = extraction.context.as_ref().and_then(|context| context.parent);
         let trace_id = parent.map_or_else(|| ids.trace_id(), |parent| parent.trace_id);
         let trace_state = extraction.context.as_mut().map(|context| take(&mut context.trace_state));
-        let sampling = self.sampler.decide(Candidate {
+        let candidate = Candidate {
             incoming,
             trace_id,
             trace_state: trace_state.unwrap_or_default(),
             tells_threshold: self.propagator.goes_onward(Format::TraceContext, &extraction),
-        });
+        };
+        let facts = Facts::new(headers, self.direction, proxy);
+        let sampling = self.sampler.decide(candidate, &facts);
+        if sampling.decision == SamplingDecision::Defer {
+            return Start { pass: None, outcome: StartOutcome::Deferred, invalid };
+        }
         let sampled = sampling.decision == SamplingDecision::RecordAndSample;
         let flags = TraceFlags::new(sampled, parent.is_none_or(|parent| parent.random));
         let server_id = ids.span_id();
@@ -108,7 +115,11 @@ impl Tracer {
         }
 
         let identity = Identity { parent: parent.map(|parent| parent.span_id), server_id, onward };
-        let pass = self.begin(headers, clock(), identity);
+        let mut pass = self.begin(headers, facts.now(), identity);
+        let decider = self.sampler.name(sampling.decider);
+        for attributes in [&mut pass.server, &mut pass.client] {
+            attributes.set(key::SAMPLING_RULE, decider);
+        }
         Start { pass: Some(pass), outcome: StartOutcome::Recording, invalid }
     }
 

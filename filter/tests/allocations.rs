@@ -5,12 +5,14 @@
 #![expect(unsafe_code, reason = "an allocator that counts is a foreign trait's unsafe functions")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::borrow::Cow;
 use std::cell::Cell;
 
-use meshspan_filter::config::Config;
+use meshspan_filter::config::{Config, Direction};
 use meshspan_filter::headers::{Headers, encode};
 use meshspan_filter::ids::IdGenerator;
 use meshspan_filter::propagation::Injector;
+use meshspan_filter::sampler::Surroundings;
 use meshspan_filter::time::Timestamp;
 use meshspan_filter::tracer::{StartOutcome, Tracer};
 
@@ -51,18 +53,35 @@ impl Injector for Writes {
     }
 }
 
+/// A proxy that knows nothing.
+struct Bare;
+
+impl Surroundings for Bare {
+    fn now(&self) -> Timestamp {
+        Timestamp::default()
+    }
+
+    fn route(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        None
+    }
+}
+
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
 /// The outcome of one request, how many headers were written, and how often memory was allocated.
 fn start(config: &Config, context: Pairs<'_>) -> (StartOutcome, usize, usize) {
-    let tracer = Tracer::new(config);
+    let mut tracer = Tracer::new(config);
     let mut pairs = vec![(":method", "GET"), (":path", "/api/vote?choice=1"), ("user-agent", "test")];
     pairs.extend(context);
     let map = encode(&pairs);
     let mut ids = IdGenerator::from_seed([1; 32]);
     let mut writes = Writes::default();
     let before = ALLOCATIONS.with(Cell::get);
-    let start = tracer.start(&Headers::decode(&map), Timestamp::default, &mut ids, &mut writes);
+    let start = tracer.start(&Headers::decode(&map), &Bare, &mut ids, &mut writes);
     let allocations = ALLOCATIONS.with(Cell::get) - before;
     (start.outcome, writes.0, allocations)
 }

@@ -1,5 +1,7 @@
 //! [`RawConfig`] → [`Config`]: what concerns several keys, or more than their type.
 
+mod sampling;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,7 +10,6 @@ use serde_json::Value;
 use super::json::refuse;
 use super::raw::{
     RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawQuery,
-    RawRootDecision,
 };
 use super::{Config, ConfigError, Direction, ExportConfig, ExportProtocol, Warning};
 use crate::attributes::route::PathTemplate;
@@ -16,7 +17,6 @@ use crate::attributes::url::QueryPolicy;
 use crate::context::Format;
 use crate::otlp;
 use crate::propagation::{Inject, LosingHeaders, Propagator};
-use crate::sampler::{RootDecision, Sampler, Threshold};
 
 /// `service.name` if nothing names the service, as OpenTelemetry's resource conventions have it.
 const UNKNOWN_SERVICE: &str = "unknown_service";
@@ -52,13 +52,7 @@ pub(super) fn check(raw: RawConfig, warnings: &mut Vec<Warning>) -> Result<Confi
             RawDirection::Inbound => Some(Direction::Inbound),
             RawDirection::Outbound => Some(Direction::Outbound),
         },
-        sampler: Sampler {
-            root: match raw.sampling.default {
-                RawRootDecision::Parent | RawRootDecision::Always => RootDecision::Always,
-                RawRootDecision::Drop => RootDecision::Drop,
-                RawRootDecision::Ratio(ratio) => RootDecision::Ratio(Threshold::from_ratio(ratio)),
-            },
-        },
+        sampler: sampling::sampler(&raw.sampling, warnings)?,
         query: match raw.spans.query {
             RawQuery::Redact => QueryPolicy::Redact,
             RawQuery::Keep => QueryPolicy::Keep,
@@ -70,14 +64,15 @@ pub(super) fn check(raw: RawConfig, warnings: &mut Vec<Warning>) -> Result<Confi
 }
 
 fn path_templates(raw: &[String]) -> Result<Vec<PathTemplate>, ConfigError> {
-    let parse = |(i, text): (usize, &String)| {
-        PathTemplate::parse(text).map_err(|error| {
-            let path = format!("spans.path_templates[{i}]");
-            let allowed = format!("a path such as \"/users/{{id}}\"; it {error}");
-            refuse(&path, &Value::from(text.as_str()), &allowed)
-        })
-    };
+    let parse = |(i, text): (usize, &String)| path_template(&format!("spans.path_templates[{i}]"), text);
     raw.iter().enumerate().map(parse).collect()
+}
+
+fn path_template(path: &str, text: &str) -> Result<PathTemplate, ConfigError> {
+    PathTemplate::parse(text).map_err(|error| {
+        let allowed = format!("a path such as \"/users/{{id}}\"; it {error}");
+        refuse(path, &Value::from(text), &allowed)
+    })
 }
 
 fn propagator(raw: &RawPropagation) -> Result<Propagator, ConfigError> {

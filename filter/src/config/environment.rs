@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use super::Warning;
 use super::check::format_by_name;
-use super::raw::{RawConfig, RawProtocol, RawRootDecision, range};
+use super::raw::{RawConfig, RawDecision, RawProtocol, range};
 use crate::attributes::url::percent_decode;
 
 /// The environment of the VM.
@@ -107,11 +107,11 @@ impl<'e> Environment<'e> {
         const NAME: &str = "OTEL_TRACES_SAMPLER";
         let Some(sampler) = self.find(NAME) else { return };
         let (decision, parent_based) = match sampler {
-            "parentbased_always_on" => (RawRootDecision::Always, true),
-            "parentbased_always_off" => (RawRootDecision::Drop, true),
+            "parentbased_always_on" => (RawDecision::Always, true),
+            "parentbased_always_off" => (RawDecision::Drop, true),
             "parentbased_traceidratio" => (self.ratio(warnings), true),
-            "always_on" => (RawRootDecision::Always, false),
-            "always_off" => (RawRootDecision::Drop, false),
+            "always_on" => (RawDecision::Always, false),
+            "always_off" => (RawDecision::Drop, false),
             "traceidratio" => (self.ratio(warnings), false),
             other => {
                 warnings.push(ignored(NAME, format!("is {other}, which is not supported and ignored")));
@@ -126,14 +126,14 @@ impl<'e> Environment<'e> {
         }
     }
 
-    fn ratio(&self, warnings: &mut Vec<Warning>) -> RawRootDecision {
+    fn ratio(&self, warnings: &mut Vec<Warning>) -> RawDecision {
         const NAME: &str = "OTEL_TRACES_SAMPLER_ARG";
-        let Some(text) = self.find(NAME) else { return RawRootDecision::Ratio(1.0) };
+        let Some(text) = self.find(NAME) else { return RawDecision::Ratio(1.0) };
         match text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio)) {
-            Some(ratio) => RawRootDecision::Ratio(ratio),
+            Some(ratio) => RawDecision::Ratio(ratio),
             None => {
                 warnings.push(ignored(NAME, format!("is {text}, expected 0.0..=1.0: 1.0 is used")));
-                RawRootDecision::Ratio(1.0)
+                RawDecision::Ratio(1.0)
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Reads the configuration's JSON over what [`RawConfig`] already holds.
 //! The keys that are asked for are the keys that are known: whatever is left over is warned of.
 
+mod sampling;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
@@ -8,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::raw::{
     RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawQuery,
-    RawRootDecision, range,
+    range,
 };
 use super::{ConfigError, Environment, Warning};
 
@@ -43,7 +45,7 @@ pub(super) fn apply(
     ];
     root.choice("direction", &directions, &mut raw.direction)?;
     root.section("propagation", |section| propagation(section, &mut raw.propagation))?;
-    root.section("sampling", |section| sampling(section, &mut raw.sampling.default))?;
+    root.section("sampling", |section| sampling::read(section, &mut raw.sampling))?;
     root.section("spans", |section| {
         let policies = [("redact", RawQuery::Redact), ("keep", RawQuery::Keep), ("drop", RawQuery::Drop)];
         section.choice("query", &policies, &mut raw.spans.query)?;
@@ -102,26 +104,6 @@ fn strings(path: &str, value: Value, [all, one]: [&str; 2]) -> Result<Vec<String
     values.into_iter().enumerate().map(text).collect()
 }
 
-fn sampling(section: &mut Section<'_, '_>, decision: &mut RawRootDecision) -> Result<(), ConfigError> {
-    if matches!(section.map.get("default"), Some(Value::Object(_))) {
-        return section.section("default", |section| {
-            let path = section.name("ratio");
-            let ratio = section.take("ratio").unwrap_or_default();
-            match ratio.as_f64().filter(|ratio| (0.0..=1.0).contains(ratio)) {
-                Some(ratio) => *decision = RawRootDecision::Ratio(ratio),
-                None => return Err(refuse(&path, &ratio, "0.0..=1.0")),
-            }
-            Ok(())
-        });
-    }
-    let decisions = [
-        ("parent", RawRootDecision::Parent),
-        ("always", RawRootDecision::Always),
-        ("drop", RawRootDecision::Drop),
-    ];
-    section.choice_or("default", &decisions, r#" or {"ratio": 0.0..=1.0}"#, decision)
-}
-
 fn export(section: &mut Section<'_, '_>, raw: &mut RawExport) -> Result<(), ConfigError> {
     section.text("cluster", &mut raw.cluster)?;
     let protocols = [("grpc", RawProtocol::Grpc), ("http", RawProtocol::Http)];
@@ -176,6 +158,31 @@ impl Section<'_, '_> {
         Ok(())
     }
 
+    /// Reads each object in the list `key` by `read`, and warns of what that leaves over. The list
+    /// is one of what is called `[all, one]`.
+    fn list(
+        &mut self,
+        key: &'static str,
+        [all, one]: [&str; 2],
+        mut read: impl FnMut(&mut Section<'_, '_>) -> Result<(), ConfigError>,
+    ) -> Result<(), ConfigError> {
+        let path = self.name(key);
+        let values = match self.take(key) {
+            Some(Value::Array(values)) => values,
+            Some(other) => return Err(refuse(&path, &other, &format!("a list of {all}"))),
+            None => return Ok(()),
+        };
+        for (i, value) in values.into_iter().enumerate() {
+            let path = format!("{path}[{i}]");
+            let Value::Object(map) = value else { return Err(refuse(&path, &value, one)) };
+            let known = Vec::new();
+            let mut section = Section { path, map, known, env: self.env, warnings: self.warnings };
+            read(&mut section)?;
+            section.finish();
+        }
+        Ok(())
+    }
+
     fn text(&mut self, key: &'static str, into: &mut String) -> Result<(), ConfigError> {
         match self.take(key) {
             Some(Value::String(text)) => *into = text,
@@ -183,6 +190,14 @@ impl Section<'_, '_> {
             None => {}
         }
         Ok(())
+    }
+
+    fn maybe_text(&mut self, key: &'static str) -> Result<Option<String>, ConfigError> {
+        match self.take(key) {
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(refuse(&self.name(key), &other, "a string")),
+            None => Ok(None),
+        }
     }
 
     /// Reads a string in which `${NAME}` stands for a variable.
@@ -263,6 +278,15 @@ impl Section<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// A number that need not be whole.
+    fn share(&mut self, key: &'static str, range: RangeInclusive<f64>) -> Result<Option<f64>, ConfigError> {
+        let Some(value) = self.take(key) else { return Ok(None) };
+        match value.as_f64().filter(|number| range.contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(refuse(&self.name(key), &value, &format!("{range:?}"))),
+        }
     }
 
     fn choice<T: Copy>(

@@ -1,10 +1,15 @@
 //! The configuration as it is written. These types are the source of the schema and the reference:
 //! their documentation is what users read.
 
+mod sampling;
+
 use std::collections::BTreeMap;
 
 #[cfg(not(target_arch = "wasm32"))]
 use super::schema;
+pub use sampling::{
+    RawDecision, RawHeaderMatch, RawMatch, RawMatchDirection, RawMethods, RawRule, RawSampling,
+};
 
 /// Configuration of the Meshspan filter.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +46,7 @@ impl Default for RawConfig {
             start_traces: false,
             direction: RawDirection::Auto,
             propagation: RawPropagation::default(),
-            sampling: RawSampling { default: RawRootDecision::Parent },
+            sampling: RawSampling::default(),
             spans: RawSpans { query: RawQuery::Redact, path_templates: Vec::new() },
             export: RawExport::default(),
         }
@@ -117,38 +122,6 @@ pub enum RawLosingHeaders {
     Leave,
     /// Rewritten together with the format that counted.
     Rewrite,
-}
-
-/// Which traces are recorded.
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema), schemars(default))]
-pub struct RawSampling {
-    /// Decides where the caller has not: for new traces and for B3 without a sampling state. What the
-    /// caller decided always holds. Where W3C goes onward, a new trace that is recorded tells its
-    /// threshold: `ot=th:…` in `tracestate`, `th:0` where all are.
-    pub default: RawRootDecision,
-}
-
-impl Default for RawSampling {
-    fn default() -> Self {
-        RawConfig::default().sampling
-    }
-}
-
-/// The decision where the caller made none.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema))]
-#[cfg_attr(not(target_arch = "wasm32"), serde(rename_all = "snake_case"))]
-pub enum RawRootDecision {
-    /// Record, as OpenTelemetry's `parentbased_always_on`.
-    Parent,
-    /// Record.
-    Always,
-    /// Do not record.
-    Drop,
-    /// Record this share of traces, chosen by their ids as OpenTelemetry's consistent probability
-    /// sampling says, so that all proxies choose alike.
-    Ratio(#[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 0.0, max = 1.0)))] f64),
 }
 
 /// What spans contain.
@@ -251,6 +224,8 @@ pub enum RawProtocol {
 pub(super) mod range {
     use std::ops::RangeInclusive;
 
+    pub(in crate::config) const RATIO: RangeInclusive<f64> = 0.0..=1.0;
+    pub(in crate::config) const PER_SECOND: RangeInclusive<f64> = 0.0..=1_000_000.0;
     pub(in crate::config) const VERSION: RangeInclusive<u64> = 1..=1;
     pub(in crate::config) const TIMEOUT_MS: RangeInclusive<u64> = 1..=600_000;
     pub(in crate::config) const BATCH_SPANS: RangeInclusive<u64> = 1..=65_536;

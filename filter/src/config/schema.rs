@@ -35,6 +35,16 @@ pub(super) fn inject(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "anyOf": [{ "const": "same" }, formats(generator)] })
 }
 
+/// The schema of `sampling.rules[].match.method`.
+pub(super) fn methods(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
+}
+
+/// The schema of `sampling.rules[].match.direction`.
+pub(super) fn directions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": ["inbound", "outbound", null] })
+}
+
 /// Appends one row per key below `schema`, whose keys are called `prefix…`.
 fn collect(schema: &Value, prefix: &str, rows: &mut Vec<String>) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
@@ -44,14 +54,24 @@ fn collect(schema: &Value, prefix: &str, rows: &mut Vec<String>) {
             collect(property, &format!("{path}."), rows);
             continue;
         }
-        let default = property.get("default").filter(|value| !value.is_null());
-        let default = default.map_or_else(|| "none".to_owned(), |value| format!("`{value}`"));
+        let is_required = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .is_some_and(|r| r.contains(&key.as_str().into()));
+        let default = match property.get("default").filter(|value| !value.is_null()) {
+            Some(value) => format!("`{value}`"),
+            None if is_required => "required".to_owned(),
+            None => "none".to_owned(),
+        };
         let mut meaning = text(property, "description");
         for choice in choices(property).filter(|choice| choice.get("description").is_some()) {
             meaning.push_str(&format!(" {}: {}", kind(choice), text(choice, "description")));
         }
         let (kind, meaning) = (kind(property).replace('|', "\\|"), meaning.replace('|', "\\|"));
         rows.push(format!("| `{path}` | {kind} | {default} | {meaning} |\n"));
+        if let Some(items) = property.get("items") {
+            collect(items, &format!("{path}[]."), rows);
+        }
     }
 }
 
@@ -69,9 +89,13 @@ fn kind(schema: &Value) -> String {
         return format!("`{constant}`");
     }
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-        return values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(" or ");
+        let values = values.iter().filter(|value| !value.is_null());
+        return values.map(|value| format!("`{value}`")).collect::<Vec<_>>().join(" or ");
     }
     if let Some(items) = schema.get("items") {
+        if items.get("properties").is_some() {
+            return "list of objects".to_owned();
+        }
         return format!("list of {}", kind(items));
     }
     let alternatives: Vec<_> = choices(schema).map(kind).collect();
@@ -93,7 +117,10 @@ fn kind(schema: &Value) -> String {
     };
     match bounds {
         [Some(from), Some(to)] => format!("{name} {from} to {to}"),
-        _ if name == "object" => "object of strings".to_owned(),
+        _ if name == "object" => match schema.get("additionalProperties").map(kind).as_deref() {
+            Some("string") | None => "object of strings".to_owned(),
+            Some(value) => format!("object of {value}"),
+        },
         _ => name.to_owned(),
     }
 }

@@ -4,9 +4,10 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 use crate::context::Format;
 use crate::propagation::{Inject, LosingHeaders};
-use crate::sampler::{RootDecision, Threshold};
+use crate::sampler::{Decision, Threshold};
 
 mod environment;
+mod sampling;
 #[cfg(not(target_arch = "wasm32"))]
 mod schema;
 
@@ -38,7 +39,7 @@ fn nothing_configured_gives_the_designs_defaults() {
         );
         assert_eq!(config.propagator.inject, Inject::Same);
         assert_eq!(config.propagator.losing_headers, LosingHeaders::RemoveOtherTrace);
-        assert_eq!(config.sampler.root, RootDecision::Always);
+        assert_eq!(config.sampler, Sampler { rules: Vec::new(), default: Decision::Parent });
         assert_eq!(config.query, QueryPolicy::Redact);
         let export = ExportConfig {
             cluster: "otel_collector".to_owned(),
@@ -75,7 +76,7 @@ fn every_key_has_its_effect() {
     assert_eq!(config.propagator.extract, [Format::B3, Format::TraceContext], "named twice counts once");
     assert_eq!(config.propagator.inject, Inject::Formats(vec![Format::B3Multi]));
     assert_eq!(config.propagator.losing_headers, LosingHeaders::Leave);
-    assert_eq!(config.sampler.root, RootDecision::Ratio(Threshold::from_ratio(0.25)));
+    assert_eq!(config.sampler.default, Decision::Ratio(Threshold::from_ratio(0.25)));
     assert_eq!(config.query, QueryPolicy::Drop);
     let templates: Vec<_> = config.path_templates.iter().map(PathTemplate::as_str).collect();
     assert_eq!(templates, ["/users/{id}"]);
@@ -114,16 +115,6 @@ fn rule_47_the_resource_names_service_and_filter() {
 fn values_that_cannot_be_are_refused_with_key_value_and_range() {
     let cases = [
         (r#"{"version": 2}"#, "version is 2, expected a whole number in 1..=1"),
-        (r#"{"sampling": {"default": {"ratio": 1.5}}}"#, "sampling.default.ratio is 1.5, expected 0.0..=1.0"),
-        (
-            r#"{"sampling": {"default": {"ratio": "1"}}}"#,
-            "sampling.default.ratio is \"1\", expected 0.0..=1.0",
-        ),
-        (r#"{"sampling": {"default": {}}}"#, "sampling.default.ratio is missing, expected 0.0..=1.0"),
-        (
-            r#"{"sampling": {"default": "alway"}}"#,
-            r#"sampling.default is "alway", expected one of "parent", "always", "drop" or {"ratio": 0.0..=1.0}"#,
-        ),
         (r#"{"start_traces": "true"}"#, r#"start_traces is "true", expected true or false, without quotes"#),
         (r#"{"direction": "up"}"#, r#"direction is "up", expected one of "auto", "inbound", "outbound""#),
         (
@@ -236,10 +227,6 @@ fn unknown_keys_are_warnings_with_the_nearest_known_one() {
         (
             r#"{"service": {"title": "x"}}"#,
             "unknown key service.title is ignored, known here: name, namespace",
-        ),
-        (
-            r#"{"sampling": {"default": {"ratio": 1, "ration": 1}}}"#,
-            "unknown key sampling.default.ration is ignored, did you mean sampling.default.ratio?",
         ),
         (
             r#"{"spans": {"names": "linkerd"}}"#,

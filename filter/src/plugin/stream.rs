@@ -10,6 +10,7 @@ use crate::config::Direction;
 use crate::headers::Headers;
 use crate::otlp;
 use crate::propagation::Injector;
+use crate::sampler::Surroundings;
 use crate::time::Timestamp;
 use crate::tracer::{Pass, StartOutcome, StreamEnd};
 
@@ -46,11 +47,14 @@ impl Stream {
         let Some(root) = root.configured() else { return false };
         let Ok(map) = host::map(call, Map::RequestHeaders) else { return false };
         let headers = Headers::decode(&map);
-        let start = root.tracer.start(&headers, host::now, &mut root.ids, &mut RequestInjector);
+        let proxy = Proxy { call };
+        let start = root.tracer.start(&headers, &proxy, &mut root.ids, &mut RequestInjector);
         root.metrics.context_invalid.add(u64::from(start.invalid));
         match start.outcome {
             StartOutcome::Recording => root.metrics.spans_started.add(Pass::SPANS),
-            StartOutcome::SampledOut => root.metrics.spans_sampled_out.add(Pass::SPANS),
+            StartOutcome::SampledOut | StartOutcome::Deferred => {
+                root.metrics.spans_sampled_out.add(Pass::SPANS)
+            }
             StartOutcome::Untraced => {
                 if root.tracer.direction().or_else(|| direction(call)) == Some(Direction::Outbound) {
                     root.metrics.outbound_without_context.add(1);
@@ -137,6 +141,25 @@ fn duration(value: Cow<'_, [u8]>) -> Option<Duration> {
 fn nanos(value: &[u8]) -> Option<u64> {
     let nanos = i64::from_le_bytes(value.try_into().ok()?);
     u64::try_from(nanos).ok().filter(|nanos| *nanos > 0)
+}
+
+/// What the proxy knows of a request as it arrives.
+struct Proxy<'a> {
+    call: &'a Callback,
+}
+
+impl Surroundings for Proxy<'_> {
+    fn now(&self) -> Timestamp {
+        host::now()
+    }
+
+    fn route(&self) -> Option<Cow<'_, [u8]>> {
+        property(self.call, "xds\0route_name")
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        direction(self.call)
+    }
 }
 
 /// Writes into the proxy's request headers.

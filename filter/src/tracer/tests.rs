@@ -5,6 +5,7 @@ use super::*;
 use crate::ids::{SpanId, TraceId};
 
 mod probability;
+mod sampling;
 #[cfg(not(target_arch = "wasm32"))]
 mod spans;
 
@@ -48,10 +49,27 @@ fn at(nanos: u64) -> Timestamp {
     Timestamp::from_unix_nanos(nanos)
 }
 
+/// A proxy that knows nothing but the time.
+struct Bare(u64);
+
+impl Surroundings for Bare {
+    fn now(&self) -> Timestamp {
+        at(self.0)
+    }
+
+    fn route(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        None
+    }
+}
+
 fn start_at(json: &str, pairs: &[(&str, &str)], ids: &mut IdGenerator) -> (Start, HeaderList) {
     let before = HeaderList::new(pairs);
     let mut after = before.clone();
-    let start = tracer(json).start(&before.headers(), || at(1000), ids, &mut after);
+    let start = tracer(json).start(&before.headers(), &Bare(1000), ids, &mut after);
     (start, after)
 }
 
@@ -116,7 +134,7 @@ fn four_spans_between_two_proxies_are_each_the_child_of_the_one_before() {
     let traceparent = format!("00-{TRACE}-{CALLER}-01");
     let (outbound, between) = start_at("{}", &[("traceparent", &traceparent)], &mut ids);
     let mut after = between.clone();
-    let inbound = tracer("{}").start(&between.headers(), || at(2000), &mut ids, &mut after);
+    let inbound = tracer("{}").start(&between.headers(), &Bare(2000), &mut ids, &mut after);
     let (outbound, inbound) = (outbound.pass.unwrap(), inbound.pass.unwrap());
     let ended = [outbound, inbound].map(|pass| pass.end(&StreamEnd::default()));
     let chain = [ended[0].spans(), ended[1].spans()].concat();

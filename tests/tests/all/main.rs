@@ -14,4 +14,5 @@ mod envoy;
 mod filter;
 mod readme;
 mod rules;
+mod sampling;
 mod tidy;

@@ -89,23 +89,23 @@ fn propagators_are_a_list_of_formats() {
 
 #[test]
 fn rule_23_samplers_are_parent_based_whatever_they_are_called() {
-    let ratio = |ratio| RootDecision::Ratio(Threshold::from_ratio(ratio));
+    let ratio = |ratio| Decision::Ratio(Threshold::from_ratio(ratio));
     let cases = [
-        ("parentbased_always_on", "", RootDecision::Always, 0, "the default"),
-        ("parentbased_always_off", "", RootDecision::Drop, 0, "no roots"),
+        ("parentbased_always_on", "", Decision::Always, 0, "the default"),
+        ("parentbased_always_off", "", Decision::Drop, 0, "no roots"),
         ("parentbased_traceidratio", "0.25", ratio(0.25), 0, "some roots"),
         ("parentbased_traceidratio", "", ratio(1.0), 0, "all by default"),
         ("parentbased_traceidratio", "2", ratio(1.0), 1, "out of range"),
         ("parentbased_traceidratio", "NaN", ratio(1.0), 1, "not a number"),
-        ("always_on", "", RootDecision::Always, 1, "would override the caller"),
-        ("always_off", "", RootDecision::Drop, 1, "would override the caller"),
+        ("always_on", "", Decision::Always, 1, "would override the caller"),
+        ("always_off", "", Decision::Drop, 1, "would override the caller"),
         ("traceidratio", "0.5", ratio(0.5), 1, "would override the caller"),
-        ("jaeger_remote", "", RootDecision::Always, 1, "not supported"),
+        ("jaeger_remote", "", Decision::Parent, 1, "not supported"),
     ];
     for (sampler, argument, expected, warned, reason) in cases {
         let env = [("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", argument)];
         let (config, warnings) = parse_with("", &env).unwrap();
-        assert_eq!(config.sampler.root, expected, "{sampler} {argument}: {reason}");
+        assert_eq!(config.sampler.default, expected, "{sampler} {argument}: {reason}");
         assert_eq!(warnings.len(), warned, "{reason}: {warnings:?}");
     }
 }

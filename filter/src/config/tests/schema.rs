@@ -5,13 +5,16 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// Every key with its path, and the schema of its value.
+/// Every key with its path, and the schema of its value; what is in lists is `rules[].name`.
 fn keys(schema: &Value, prefix: &str, out: &mut Vec<(String, Value)>) {
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     for (key, property) in properties {
         let path = format!("{prefix}{key}");
         out.push((path.clone(), property.clone()));
         keys(property, &format!("{path}."), out);
+        if let Some(items) = property.get("items") {
+            keys(items, &format!("{path}[]."), out);
+        }
     }
 }
 
@@ -21,9 +24,17 @@ fn all_keys() -> Vec<(String, Value)> {
     out
 }
 
-/// `a.b` and 1 → `{"a": {"b": 1}}`.
+/// `a.b` and 1 → `{"a": {"b": 1}}`, `a[].b` → `{"a": [{"b": 1}]}`. A rule also gets its decision.
 fn nest(path: &str, value: &Value) -> String {
-    path.rsplit('.').fold(value.clone(), |inner, key| json!({ key: inner })).to_string()
+    let around = |inner: Value, key: &str| match key.strip_suffix("[]") {
+        Some(list) => {
+            let mut item = json!({ "decision": "parent" });
+            item.as_object_mut().unwrap().extend(inner.as_object().unwrap().clone());
+            json!({ list: [item] })
+        }
+        None => json!({ key: inner }),
+    };
+    path.rsplit('.').fold(value.clone(), around).to_string()
 }
 
 #[test]
@@ -43,14 +54,20 @@ fn the_committed_schema_is_the_generated_one() {
 #[test]
 fn every_key_is_documented_and_its_default_changes_nothing() {
     let keys = all_keys();
-    assert_eq!(keys.len(), 28, "a key came or went: see that it is tested");
+    assert_eq!(keys.len(), 41, "a key came or went: see that it is tested");
     let expected = format!("{:?}", parse("").unwrap().0);
+    let with_rule = format!("{:?}", parse(r#"{"sampling": {"rules": [{"decision": "parent"}]}}"#).unwrap().0);
     for (path, property) in keys {
         assert!(property.get("description").is_some_and(|text| text != ""), "{path} is not documented");
-        let default = property.get("default").unwrap_or_else(|| panic!("{path} has no default"));
+        let required = json!("parent");
+        let default = match property.get("default") {
+            None if path == "sampling.rules[].decision" => &required,
+            default => default.unwrap_or_else(|| panic!("{path} has no default")),
+        };
         let (config, warnings) = parse(&nest(&path, default)).unwrap();
         assert_eq!(warnings, Vec::<String>::new(), "{path} is in the schema, but not known");
-        assert_eq!(format!("{config:?}"), expected, "the default of {path} is another");
+        let expected = if path.contains("[]") { &with_rule } else { &expected };
+        assert_eq!(format!("{config:?}"), *expected, "the default of {path} is another");
     }
 }
 
@@ -81,7 +98,7 @@ fn choices_of_schema_and_parser_are_the_same() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 15);
+    assert_eq!(compared, 20);
 }
 
 #[test]
@@ -94,6 +111,9 @@ fn the_reference_has_a_row_for_every_key() {
     );
     assert!(reference.contains("| `service.name` | string | none |"));
     assert!(reference.contains("{\"ratio\": number 0.0 to 1.0}"));
+    assert!(reference.contains("| `sampling.rules` | list of objects | `[]` | "));
+    assert!(reference.contains("| `sampling.rules[].match.headers` | object of string or boolean | `{}` | "));
+    assert!(reference.contains("{\"per_second\": number 0.0 to 1000000.0} | required | "));
     for (path, property) in all_keys() {
         let is_leaf = property.get("properties").is_none();
         assert_eq!(reference.contains(&format!("| `{path}` |")), is_leaf, "{path}");

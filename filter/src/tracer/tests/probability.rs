@@ -97,7 +97,7 @@ fn rules_24_26_the_next_proxy_agrees_and_writes_nothing() {
     for _ in 0..50 {
         let (ingress, between) = start_at(half, &[("a", "1")], &mut ids);
         let mut after = between.clone();
-        let sidecar = tracer("{}").start(&between.headers(), || at(2000), &mut ids, &mut after);
+        let sidecar = tracer("{}").start(&between.headers(), &Bare(2000), &mut ids, &mut after);
         assert_eq!(sidecar.outcome, ingress.outcome);
         assert_eq!(after.text("tracestate"), between.text("tracestate"));
         let names: Vec<_> = after.0.iter().map(|(name, _)| name.as_str()).collect();

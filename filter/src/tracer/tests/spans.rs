@@ -104,6 +104,7 @@ fn rule_29_and_30_an_http_pass_as_the_collector_sees_it() {
         ("network.peer.port", "#40000"),
         ("network.protocol.name", "http"),
         ("network.protocol.version", "1.1"),
+        ("sampling.rule", "parent"),
         ("server.address", "web-svc.emojivoto"),
         ("server.port", "#80"),
         ("url.path", "/api/vote"),
@@ -119,6 +120,7 @@ fn rule_29_and_30_an_http_pass_as_the_collector_sees_it() {
         ("http.response.status_code", "#500"),
         ("network.peer.address", "10.0.0.2"),
         ("network.peer.port", "#8080"),
+        ("sampling.rule", "parent"),
         ("server.address", "web-svc.emojivoto"),
         ("server.port", "#80"),
         ("url.full", "http://web-svc.emojivoto:80/api/vote?choice=:doughnut:"),
@@ -216,7 +218,7 @@ proptest! {
         let headers = Headers::new(pairs);
         let mut after = HeaderList::new(&[]);
         let ids = &mut IdGenerator::from_seed([9; 32]);
-        let start = tracer(ROOTS).start(&headers, || at(times[0]), ids, &mut after);
+        let start = tracer(ROOTS).start(&headers, &Bare(times[0]), ids, &mut after);
         let Some(mut pass) = start.pass else { return Ok(()) };
         pass.record_response(headers.first(":status"), headers.first("grpc-status"));
         pass.record_trailers(headers.first("grpc-status"));

@@ -1,0 +1,111 @@
+//! Reads `sampling`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Section, refuse, strings};
+use crate::config::ConfigError;
+use crate::config::raw::{
+    RawDecision, RawHeaderMatch, RawMatch, RawMatchDirection, RawMethods, RawRule, RawSampling, range,
+};
+
+const DECISIONS: [(&str, RawDecision); 4] = [
+    ("parent", RawDecision::Parent),
+    ("always", RawDecision::Always),
+    ("drop", RawDecision::Drop),
+    ("defer", RawDecision::Defer),
+];
+/// What a decision may be beside these.
+const OBJECTS: &str = r#" or {"ratio": 0.0..=1.0} or {"per_second": 0.0..=1000000.0}"#;
+
+/// Reads the section over `raw`.
+pub(super) fn read(section: &mut Section<'_, '_>, raw: &mut RawSampling) -> Result<(), ConfigError> {
+    if let Some(default) = decision(section, "default")? {
+        raw.default = default;
+    }
+    section.list("rules", ["rules", r#"an object such as {"decision": "drop"}"#], |section| {
+        raw.rules.push(rule(section)?);
+        Ok(())
+    })
+}
+
+fn rule(section: &mut Section<'_, '_>) -> Result<RawRule, ConfigError> {
+    let name = section.maybe_text("name")?;
+    let mut conditions = RawMatch::default();
+    section.section("match", |section| matcher(section, &mut conditions))?;
+    let Some(decision) = decision(section, "decision")? else {
+        return Err(refuse(&section.name("decision"), &Value::Null, &one_decision()));
+    };
+    let mut overrides = false;
+    section.boolean("override", &mut overrides)?;
+    Ok(RawRule { name, r#match: conditions, decision, r#override: overrides })
+}
+
+fn matcher(section: &mut Section<'_, '_>, raw: &mut RawMatch) -> Result<(), ConfigError> {
+    raw.path = section.maybe_text("path")?;
+    raw.path_prefix = section.maybe_text("path_prefix")?;
+    raw.path_template = section.maybe_text("path_template")?;
+    raw.host = section.maybe_text("host")?;
+    match section.take("method") {
+        Some(Value::String(method)) => raw.method = RawMethods::One(method),
+        Some(methods) => {
+            let named = ["methods, or one", "the name of a method"];
+            raw.method = RawMethods::Several(strings(&section.name("method"), methods, named)?);
+        }
+        None => {}
+    }
+    raw.headers = headers(section)?;
+    raw.route = section.maybe_text("route")?;
+    let mut direction = None;
+    let directions =
+        [("inbound", Some(RawMatchDirection::Inbound)), ("outbound", Some(RawMatchDirection::Outbound))];
+    section.choice("direction", &directions, &mut direction)?;
+    raw.direction = direction;
+    Ok(())
+}
+
+/// Values may be secrets, so that errors do not show them.
+fn headers(section: &mut Section<'_, '_>) -> Result<BTreeMap<String, RawHeaderMatch>, ConfigError> {
+    let path = section.name("headers");
+    let map = match section.take("headers") {
+        Some(Value::Object(map)) => map,
+        Some(_) => {
+            let found = Value::from("not shown");
+            return Err(refuse(&path, &found, "an object of strings, true or false"));
+        }
+        None => return Ok(BTreeMap::new()),
+    };
+    let read = |(name, value)| match value {
+        Value::String(text) => Ok((name, RawHeaderMatch::Value(text))),
+        Value::Bool(is_there) => Ok((name, RawHeaderMatch::IsThere(is_there))),
+        _ => Err(refuse(&format!("{path}.{name}"), &Value::from("not shown"), "a string, true or false")),
+    };
+    map.into_iter().map(read).collect()
+}
+
+/// Reads a decision: its name, or an object that says how many.
+fn decision(section: &mut Section<'_, '_>, key: &'static str) -> Result<Option<RawDecision>, ConfigError> {
+    let Some(Value::Object(map)) = section.map.get(key) else {
+        let mut decision = None;
+        let named = DECISIONS.map(|(name, decision)| (name, Some(decision)));
+        section.choice_or(key, &named, OBJECTS, &mut decision)?;
+        return Ok(decision);
+    };
+    let is_one = map.contains_key("ratio") != map.contains_key("per_second");
+    if !is_one {
+        return Err(refuse(&section.name(key), &Value::Object(map.clone()), &one_decision()));
+    }
+    let (mut ratio, mut per_second) = (None, None);
+    section.section(key, |section| {
+        ratio = section.share("ratio", range::RATIO)?;
+        per_second = section.share("per_second", range::PER_SECOND)?;
+        Ok(())
+    })?;
+    Ok(ratio.map(RawDecision::Ratio).or(per_second.map(RawDecision::PerSecond)))
+}
+
+fn one_decision() -> String {
+    let names: Vec<_> = DECISIONS.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+    format!("one of {}{OBJECTS}", names.join(", "))
+}
