@@ -12,6 +12,7 @@ mod collectors;
 mod differential;
 mod envoy;
 mod filter;
+mod lifecycle;
 mod readme;
 mod rules;
 mod sampling;
