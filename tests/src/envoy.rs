@@ -12,6 +12,8 @@ use crate::{client, tools, wait};
 /// The filter's place in the configurations that people copy.
 const FILTER: &str = "/etc/meshspan/meshspan_filter.wasm";
 const ADMIN_PORT: u16 = 15000;
+/// The file in Envoy's directory that tells how a successor finds it.
+const BASE_ID: &str = "base-id";
 
 /// A configuration to start Envoy with.
 #[derive(Debug)]
@@ -20,19 +22,24 @@ pub struct Config {
     directory: TempDir,
     concurrency: u8,
     environment: Vec<(String, String)>,
+    arguments: Vec<String>,
 }
 
 impl Config {
     /// Reads a file of `envoy-config/` and points it at `wasm`.
     pub fn new(file: &str, wasm: &[u8]) -> Config {
-        let path = tools::repository().join("envoy-config").join(file);
-        let yaml =
-            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let filter = directory.path().join("filter.wasm");
+        let config = Config::read(&tools::repository().join("envoy-config").join(file));
+        let filter = config.directory.path().join("filter.wasm");
         std::fs::write(&filter, wasm).expect("the filter can be written");
-        let config = Config { yaml, directory, concurrency: 1, environment: Vec::new() };
         config.replace(FILTER, filter.to_str().expect("a temporary path is text"))
+    }
+
+    /// Reads any bootstrap as it is.
+    pub fn read(path: &Path) -> Config {
+        let yaml =
+            std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Config { yaml, directory, concurrency: 1, environment: Vec::new(), arguments: Vec::new() }
     }
 
     /// Replaces every `from`; panics where there is none, so that a renamed setting is noticed.
@@ -63,6 +70,13 @@ impl Config {
         self
     }
 
+    /// Further command line arguments.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Config {
+        self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
     /// The JSON that the file gives its filters, in its order.
     pub fn plugin_configurations(&self) -> Vec<String> {
         let depth = |line: &str| line.len() - line.trim_start().len();
@@ -86,14 +100,11 @@ impl Config {
         let admin_port = free_port();
         let config = self.port(ADMIN_PORT, admin_port);
         let mut command = config.command();
-        command.arg("--concurrency").arg(config.concurrency.to_string()).arg("--use-dynamic-base-id");
-        let mut process = Process::start_in(&mut command, config.directory);
-        wait::until("envoy to be live", || {
-            process.assert_alive("envoy");
-            let ready = client::Request::get("/ready").try_send_http1(admin_port).ok()?;
-            (ready.status == 200).then_some(())
-        });
-        Envoy { process, admin_port }
+        command.arg("--use-dynamic-base-id").arg("--base-id-path").arg(config.directory.path().join(BASE_ID));
+        let process = Process::start_in(&mut command, config.directory);
+        let mut envoy = Envoy { process, command, admin_port };
+        envoy.wait_until_live(0);
+        envoy
     }
 
     fn command(&self) -> Command {
@@ -101,6 +112,7 @@ impl Config {
         std::fs::write(&path, &self.yaml).expect("the configuration can be written");
         let mut command = Command::new(tools::envoy());
         command.arg("-c").arg(path).args(["--log-level", "warning", "--component-log-level", "wasm:info"]);
+        command.arg("--concurrency").arg(self.concurrency.to_string()).args(&self.arguments);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -110,10 +122,55 @@ impl Config {
 #[derive(Debug)]
 pub struct Envoy {
     process: Process,
+    command: Command,
     admin_port: u16,
 }
 
 impl Envoy {
+    /// Starts a second process that takes over the sockets and the counters of this one, which drains and
+    /// ends by itself: a hot restart. Waits until the second is live.
+    pub fn hot_restart(&self) -> Envoy {
+        let base_id =
+            std::fs::read_to_string(self.directory().join(BASE_ID)).expect("envoy wrote its base id");
+        let same = self.command.get_args().take_while(|argument| *argument != "--use-dynamic-base-id");
+        let mut command = Command::new(self.command.get_program());
+        command.args(same).args(["--base-id", base_id.trim(), "--restart-epoch", "1"]);
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let process = Process::start(&mut command);
+        let mut envoy = Envoy { process, command, admin_port: self.admin_port };
+        envoy.wait_until_live(1);
+        envoy
+    }
+
+    fn wait_until_live(&mut self, epoch: u32) {
+        let epoch = format!("\"restart_epoch\": {epoch},");
+        wait::until("envoy to be live", || {
+            self.process.assert_alive("envoy");
+            let answer = client::Request::get("/server_info").try_send_http1(self.admin_port).ok()?;
+            let text = String::from_utf8(answer.body).ok()?;
+            (text.contains(r#""state": "LIVE""#) && text.contains(&epoch)).then_some(())
+        });
+    }
+
+    /// Posts to the administration interface.
+    pub fn post(&self, path: &str) {
+        let answer = client::Request::new("POST", "admin", path).send_http1(self.admin_port);
+        assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
+    }
+
+    /// The process, to end it or to see it end.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// The process's own memory now, in bytes: V8's included, which Envoy's stats do not count.
+    pub fn resident_bytes(&self) -> usize {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        1024 * kib.and_then(|kib| kib.parse::<usize>().ok()).expect("VmRSS in kB")
+    }
+
     /// The counters and gauges whose names begin with `prefix`, without it.
     pub fn stats(&self, prefix: &str) -> BTreeMap<String, u64> {
         let answer = client::Request::get("/stats").send_http1(self.admin_port);

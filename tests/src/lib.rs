@@ -18,9 +18,12 @@
 pub mod client;
 pub mod demo;
 pub mod envoy;
+pub mod faulty_collector;
 pub mod harness;
+pub mod load;
 pub mod oteltap;
 pub mod process;
+pub mod rig;
 pub mod rotel;
 pub mod rules;
 pub mod sidecar;

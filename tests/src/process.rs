@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
@@ -49,9 +49,25 @@ impl Process {
         self.directory.path()
     }
 
+    /// The child's number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends SIGTERM, as whoever runs the child does to end it.
+    pub fn terminate(&self) {
+        let status = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
+        assert!(status.expect("kill runs").success(), "the child is there");
+    }
+
+    /// How the child ended, once it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
+    }
+
     /// Panics with the child's output when it has ended.
     pub fn assert_alive(&mut self, name: &str) {
-        if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+        if let Some(status) = self.ended() {
             panic!("{name} ended with {status}\n{}\n{}", self.stdout(), self.stderr());
         }
     }

@@ -16,7 +16,7 @@ use meshspan::traffic;
 use tokio::net::TcpListener;
 
 /// A request as the application got it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// The protocol's version.
     pub version: Version,

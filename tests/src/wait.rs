@@ -7,15 +7,29 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Polls `probe` until it gives a value; panics, naming `what`, after [`PATIENCE`].
-pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    until_or(probe, || what.to_owned())
+}
+
+/// The same; what it waits for is told only when it did not come.
+pub fn until_or<T>(mut probe: impl FnMut() -> Option<T>, what: impl FnOnce() -> String) -> T {
     let deadline = deadline();
     loop {
         if let Some(value) = probe() {
             return value;
         }
-        assert!(!passed(deadline), "waited {PATIENCE:?} in vain for {what}");
+        if passed(deadline) {
+            panic!("waited {PATIENCE:?} in vain for {}", what());
+        }
         sleep(Duration::from_millis(20));
     }
+}
+
+/// Runs `action` and says how long it took.
+#[expect(clippy::disallowed_methods, reason = "real processes live in real time")]
+pub fn timed<T>(action: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    (action(), start.elapsed())
 }
 
 #[expect(clippy::disallowed_methods, reason = "real processes live in real time")]

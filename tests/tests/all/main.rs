@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod collector_faults;
 mod collectors;
 mod differential;
 mod envoy;

@@ -1,0 +1,306 @@
+//! A proxy in a situation: Envoy with several workers, an application behind it and a collector that can fail.
+//!
+//! ```text
+//! client ─▶ traced listeners, from a file ─▶ application      the filter's
+//! client ─▶ plain listener ────────────────▶ application      for comparison
+//!                └─ OTLP ─▶ FaultyCollector
+//! ```
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::envoy::{Config, Envoy};
+use crate::faulty_collector::{Behaviour, FaultyCollector};
+use crate::process::free_port;
+use crate::upstream::{Recorded, Upstream};
+use crate::{tools, wait};
+
+/// Workers of the proxy, each with a VM.
+pub const WORKERS: u8 = 2;
+
+const LISTENER: &str = include_str!("../envoy/lifecycle-listener.yaml");
+
+/// A protocol of export; each has a cluster of its own in the bootstrap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// OTLP over gRPC.
+    Grpc,
+    /// OTLP over HTTP.
+    Http,
+}
+
+/// Both protocols.
+pub const PROTOCOLS: [Protocol; 2] = [Protocol::Grpc, Protocol::Http];
+
+/// A listener with the filter.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    /// The plugin's root id.
+    pub root_id: String,
+    /// The plugin's configuration, JSON.
+    pub configuration: String,
+    /// Off until a route turns the filter on.
+    pub disabled: bool,
+}
+
+impl Listener {
+    /// A listener on a free port.
+    pub fn new(configuration: impl Into<String>) -> Listener {
+        let (root_id, configuration) = ("meshspan".to_owned(), configuration.into());
+        Listener { port: free_port(), root_id, configuration, disabled: false }
+    }
+
+    fn yaml(&self, filter: &str) -> String {
+        LISTENER
+            .replace("PORT", &self.port.to_string())
+            .replace("ROOT", &self.root_id)
+            .replace("CONFIGURATION", &self.configuration)
+            .replace("DISABLED", &self.disabled.to_string())
+            .replace("FILTER", filter)
+    }
+}
+
+/// A plugin configuration: spans of `service`, and further keys of `export`, each after a comma.
+pub fn plugin(service: &str, protocol: Protocol, export: &str) -> String {
+    let (cluster, protocol) = match protocol {
+        Protocol::Grpc => ("otel_grpc", "grpc"),
+        Protocol::Http => ("otel_http", "http"),
+    };
+    format!(
+        r#"{{"service":{{"name":"{service}"}},"export":{{"cluster":"{cluster}","protocol":"{protocol}"{export}}}}}"#
+    )
+}
+
+/// The running situation.
+#[derive(Debug)]
+pub struct Rig {
+    /// The proxy.
+    pub envoy: Envoy,
+    /// The collector.
+    pub collector: FaultyCollector,
+    /// The application.
+    pub upstream: Upstream,
+    /// The traced listeners.
+    pub listeners: Vec<Listener>,
+    /// The port without the filter.
+    pub plain: u16,
+    files: TempDir,
+}
+
+/// The proxy's counters of spans, over all workers and plugins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Begun.
+    pub started: u64,
+    /// Ended.
+    pub finished: u64,
+    /// Taken by the collector.
+    pub exported: u64,
+    /// Found the queue full.
+    pub dropped_queue_full: u64,
+    /// Given up.
+    pub dropped_export_failed: u64,
+    /// Refused by the collector in a partial success.
+    pub rejected: u64,
+    /// Waiting, or on their way.
+    pub queued: u64,
+    /// Exports that failed.
+    pub exports_failed: u64,
+    /// Exports attempted.
+    pub exports_attempted: u64,
+}
+
+impl Counters {
+    /// Whether every started span is in exactly one place.
+    pub fn add_up(&self) -> bool {
+        self.started == self.exported + self.dropped() + self.rejected + self.queued
+    }
+
+    /// Dropped for whatever reason.
+    pub fn dropped(&self) -> u64 {
+        self.dropped_queue_full + self.dropped_export_failed
+    }
+}
+
+impl Rig {
+    /// One traced listener with this configuration.
+    pub fn start(configuration: impl Into<String>, collector: Behaviour) -> Rig {
+        Rig::start_with(vec![Listener::new(configuration)], collector, Upstream::start())
+    }
+
+    /// Any listeners, before an application of the test's own port.
+    pub fn start_with(listeners: Vec<Listener>, collector: Behaviour, upstream: Upstream) -> Rig {
+        let port = upstream.port();
+        Rig::start_before(port, listeners, collector, upstream)
+    }
+
+    /// Any listeners, before what listens on `application`.
+    pub fn start_before(
+        application: u16,
+        listeners: Vec<Listener>,
+        collector: Behaviour,
+        upstream: Upstream,
+    ) -> Rig {
+        let (collector, plain) = (FaultyCollector::start(collector), free_port());
+        let files = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(files.path().join("filter.wasm"), meshspan::filter_wasm()).expect("a writable file");
+        write_listeners(&files, &listeners);
+        let config = Config::read(&tools::repository().join("tests/envoy/lifecycle.yaml"));
+        let envoy = config
+            .replace("/etc/meshspan", files.path().to_str().expect("a temporary path is text"))
+            .replace("port_value: 15007 ", &format!("port_value: {plain} "))
+            .port(8080, application)
+            .port(4317, collector.port())
+            .concurrency(WORKERS)
+            .arguments(&["--drain-time-s", "1", "--parent-shutdown-time-s", "3"])
+            .start();
+        let rig = Rig { envoy, collector, upstream, listeners, plain, files };
+        rig.wait_for_listeners();
+        rig
+    }
+
+    /// The port of the first traced listener.
+    pub fn port(&self) -> u16 {
+        self.listeners[0].port
+    }
+
+    /// Replaces the listeners' file, as a control plane would; Envoy takes it up on its own.
+    pub fn write_listeners(&self, listeners: &[Listener]) {
+        write_listeners(&self.files, listeners);
+    }
+
+    /// Gives the first listener another configuration and waits until Envoy has answered to it.
+    pub fn update(&mut self, configuration: &str) {
+        let before = self.updates();
+        self.listeners[0].configuration = configuration.to_owned();
+        self.write_listeners(&self.listeners);
+        wait::until("Envoy to take up an update", || (self.updates() > before).then_some(()));
+    }
+
+    /// Updates of the listeners so far, taken or refused.
+    pub fn updates(&self) -> u64 {
+        let stats = self.envoy.stats("listener_manager.lds.update_");
+        stats["success"] + stats["rejected"]
+    }
+
+    /// Sends `count` requests to the plain and as many sampled ones to the traced listener, in turns, and
+    /// asserts that clients and application cannot tell them apart, but for the trace context.
+    pub fn compare(&self, count: usize) {
+        let (mut plain, mut traced) = (Vec::new(), Vec::new());
+        for number in 0..count {
+            for (port, times) in [(self.plain, &mut plain), (self.port(), &mut traced)] {
+                let (answer, time) = wait::timed(|| exchange(port, number));
+                times.push((answer, time));
+            }
+            assert_eq!(traced[number].0, plain[number].0, "request {number}: the answers differ");
+        }
+        let recorded = self.upstream.take();
+        let requests: Vec<_> = recorded.iter().map(without_context).collect();
+        for (number, pair) in requests.chunks(2).enumerate() {
+            assert_eq!(pair[1], pair[0], "request {number}: the application sees a difference");
+        }
+        let (plain, traced) = (median(&plain), median(&traced));
+        assert!(traced < 5 * plain + Duration::from_millis(20), "{traced:?} instead of {plain:?}");
+    }
+
+    /// The counters now.
+    pub fn counters(&self) -> Counters {
+        counters(&self.envoy)
+    }
+
+    /// Waits until `started` spans were started, all of them have ended, none waits, and the counters add up.
+    pub fn settled(&self, started: u64) -> Counters {
+        settled(&self.envoy, started)
+    }
+
+    /// Asserts that nothing failed but the export, and that few lines tell of it.
+    pub fn assert_calm(&self, lines: usize) {
+        let log = self.envoy.log();
+        assert!(log.lines().count() <= lines, "more than {lines} lines:\n{log}");
+        let reloads = self.envoy.stats("wasm.").into_iter();
+        let reloads: Vec<_> =
+            reloads.filter(|(name, count)| name.contains("vm_reload") && *count > 0).collect();
+        assert_eq!(reloads, [], "a VM failed:\n{log}");
+    }
+
+    fn wait_for_listeners(&self) {
+        for port in self.listeners.iter().map(|listener| listener.port).chain([self.plain]) {
+            wait::until("a listener", || TcpStream::connect(("127.0.0.1", port)).ok());
+        }
+    }
+}
+
+/// The counters of a proxy now.
+pub fn counters(envoy: &Envoy) -> Counters {
+    let stats = envoy.stats("wasmcustom.meshspan_");
+    let stat = |name: &str| stats.get(name).copied().unwrap_or_default();
+    Counters {
+        started: stat("spans_started"),
+        finished: stat("spans_finished"),
+        exported: stat("spans_exported"),
+        dropped_queue_full: stat("spans_dropped_queue_full"),
+        dropped_export_failed: stat("spans_dropped_export_failed"),
+        rejected: stat("spans_rejected"),
+        queued: stat("queue_spans"),
+        exports_failed: stat("exports_failed"),
+        exports_attempted: stat("exports_attempted"),
+    }
+}
+
+/// Waits until `started` spans were started, all of them have ended, none waits, and the counters add up.
+pub fn settled(envoy: &Envoy, started: u64) -> Counters {
+    wait::until_or(
+        || {
+            let now = counters(envoy);
+            let over = (now.started, now.finished, now.queued) == (started, started, 0);
+            (over && now.add_up()).then_some(now)
+        },
+        || format!("{started} spans to settle; {:?}\n{}", counters(envoy), envoy.log()),
+    )
+}
+
+fn write_listeners(files: &TempDir, listeners: &[Listener]) {
+    let filter: PathBuf = files.path().join("filter.wasm");
+    let filter = filter.to_str().expect("a temporary path is text");
+    let yaml: String = listeners.iter().map(|listener| listener.yaml(filter)).collect();
+    let new = files.path().join("listeners.new");
+    std::fs::write(&new, format!("resources:\n{yaml}")).expect("a writable file");
+    std::fs::rename(new, files.path().join("listeners.yaml")).expect("an atomic move");
+}
+
+/// One sampled GET with a trace of its own; the whole answer, less what the clock says.
+fn exchange(port: u16, number: usize) -> String {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens");
+    socket.set_read_timeout(Some(wait::PATIENCE)).expect("a socket option");
+    let request = format!(
+        "GET /status/20{} HTTP/1.1\r\nhost: meshspan.test\r\nconnection: close\r\nx-number: {number}\r\n\
+         traceparent: 00-{:032x}-00f067aa0ba902b7-01\r\n\r\n",
+        number % 2,
+        number + 1,
+    );
+    socket.write_all(request.as_bytes()).expect("the proxy reads");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("the proxy answers");
+    let clock =
+        |line: &&str| !line.starts_with("date: ") && !line.starts_with("x-envoy-upstream-service-time");
+    answer.split_inclusive('\n').filter(clock).collect()
+}
+
+/// A request without the header that the filter has to change.
+fn without_context(request: &Recorded) -> Recorded {
+    let mut request = request.clone();
+    request.headers.retain(|(name, _)| name != "traceparent");
+    request
+}
+
+fn median(exchanges: &[(String, Duration)]) -> Duration {
+    let mut times: Vec<Duration> = exchanges.iter().map(|(_, time)| *time).collect();
+    times.sort_unstable();
+    times[times.len() / 2]
+}
