@@ -41,6 +41,8 @@ pub const PROTOCOLS: [Protocol; 2] = [Protocol::Grpc, Protocol::Http];
 pub struct Listener {
     /// Its port on 127.0.0.1.
     pub port: u16,
+    /// Plugins with the same share a VM in each worker.
+    pub vm_id: String,
     /// The plugin's root id.
     pub root_id: String,
     /// The plugin's configuration, JSON.
@@ -52,13 +54,14 @@ pub struct Listener {
 impl Listener {
     /// A listener on a free port.
     pub fn new(configuration: impl Into<String>) -> Listener {
-        let (root_id, configuration) = ("meshspan".to_owned(), configuration.into());
-        Listener { port: free_port(), root_id, configuration, disabled: false }
+        let (vm_id, root_id) = ("meshspan".to_owned(), "meshspan".to_owned());
+        Listener { port: free_port(), vm_id, root_id, configuration: configuration.into(), disabled: false }
     }
 
     fn yaml(&self, filter: &str) -> String {
         LISTENER
             .replace("PORT", &self.port.to_string())
+            .replace("VM_ID", &self.vm_id)
             .replace("ROOT", &self.root_id)
             .replace("CONFIGURATION", &self.configuration)
             .replace("DISABLED", &self.disabled.to_string())
@@ -170,17 +173,19 @@ impl Rig {
         self.listeners[0].port
     }
 
-    /// Replaces the listeners' file, as a control plane would; Envoy takes it up on its own.
-    pub fn write_listeners(&self, listeners: &[Listener]) {
-        write_listeners(&self.files, listeners);
+    /// Replaces the listeners, as a control plane would: the file is moved into place, and Envoy takes it up
+    /// on its own. Returns when Envoy has taken or refused it.
+    pub fn update(&mut self, listeners: Vec<Listener>) {
+        let before = self.updates();
+        write_listeners(&self.files, &listeners);
+        wait::until("Envoy to answer to an update", || (self.updates() > before).then_some(()));
+        self.listeners = listeners;
     }
 
-    /// Gives the first listener another configuration and waits until Envoy has answered to it.
-    pub fn update(&mut self, configuration: &str) {
-        let before = self.updates();
-        self.listeners[0].configuration = configuration.to_owned();
-        self.write_listeners(&self.listeners);
-        wait::until("Envoy to take up an update", || (self.updates() > before).then_some(()));
+    /// The same for the only listener's configuration.
+    pub fn configure(&mut self, configuration: String) {
+        let listener = Listener { configuration, ..self.listeners[0].clone() };
+        self.update(vec![listener]);
     }
 
     /// Updates of the listeners so far, taken or refused.

@@ -1,0 +1,30 @@
+//! Hot restart: a second process takes over the sockets and the counters while requests go on.
+
+use meshspan_tests::faulty_collector::Behaviour;
+use meshspan_tests::load::Load;
+use meshspan_tests::rig::{Protocol, Rig, counters, plugin, settled};
+use meshspan_tests::wait;
+
+#[test]
+fn no_request_fails_and_no_span_is_lost() {
+    let mut rig = Rig::start(plugin("web", Protocol::Grpc, r#","max_delay_ms":100"#), Behaviour::Accept);
+    let load = Load::start(rig.port());
+    load.pass(500);
+    let next = rig.envoy.hot_restart();
+    load.pass(500);
+    let status = wait::until("the first process to end", || {
+        // Takes over what the first process has counted; what it had not counted here would be lost.
+        counters(&next);
+        rig.envoy.process().ended()
+    });
+    assert!(status.success(), "{status}: {}", rig.envoy.log());
+    load.pass(500);
+    let report = load.stop();
+    assert_eq!(report.failures, Vec::<String>::new());
+
+    // The second process goes on with the counters of the first.
+    let counters = settled(&next, 2 * report.answered);
+    assert_eq!((counters.exported, counters.dropped()), (2 * report.answered, 0), "{counters:?}");
+    assert_eq!(rig.collector.accepted_once().len() as u64, counters.exported);
+    assert_eq!(next.log(), "");
+}

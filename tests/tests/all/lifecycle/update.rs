@@ -1,0 +1,99 @@
+//! Configuration that changes while the proxy runs: the old plugin goes when its spans are out.
+
+use std::collections::BTreeSet;
+
+use meshspan_tests::faulty_collector::Behaviour;
+use meshspan_tests::load::Load;
+use meshspan_tests::rig::{Listener, Protocol, Rig, WORKERS, plugin};
+use meshspan_tests::wait;
+
+const QUICK: &str = r#","max_delay_ms":100"#;
+/// Nothing leaves by itself while a test runs.
+const HELD_BACK: &str = r#","max_delay_ms":600000"#;
+const UPDATES: usize = 5;
+
+#[test]
+fn under_load_no_request_fails_and_no_span_is_lost() {
+    let mut rig = Rig::start(plugin("v0", Protocol::Grpc, QUICK), Behaviour::Accept);
+    let load = Load::start(rig.port());
+    for version in 1..=UPDATES {
+        load.pass(500);
+        let service = format!("v{version}");
+        rig.configure(plugin(&service, Protocol::Grpc, QUICK));
+        wait::until("spans of the new configuration", || {
+            rig.collector.accepted().iter().any(|span| span.service == service).then_some(())
+        });
+    }
+    load.pass(500);
+    let report = load.stop();
+    assert_eq!(report.failures, Vec::<String>::new());
+
+    let counters = rig.settled(2 * report.answered);
+    assert_eq!((counters.exported, counters.dropped()), (2 * report.answered, 0), "{counters:?}");
+    let spans = rig.collector.accepted_once();
+    assert_eq!(spans.len() as u64, counters.exported);
+    let services: BTreeSet<_> = spans.into_iter().map(|span| span.service).collect();
+    assert_eq!(services.len(), UPDATES + 1, "each configuration was in force: {services:?}");
+    rig.assert_calm(0);
+}
+
+#[test]
+fn a_plugin_that_goes_sends_its_last_spans() {
+    let mut rig = Rig::start(plugin("old", Protocol::Grpc, HELD_BACK), Behaviour::GrpcStatus(14));
+    rig.compare(50);
+    wait::until("the spans in the queue", || (rig.counters().queued == 100).then_some(()));
+    rig.configure(plugin("new", Protocol::Grpc, QUICK));
+    // The host wants the old plugin to end; it says that it is not done, and goes on trying.
+    wait::until("a failed export", || (rig.counters().exports_failed > 0).then_some(()));
+    rig.collector.behave(Behaviour::Accept);
+    let counters = rig.settled(100);
+    assert_eq!((counters.exported, counters.dropped()), (100, 0), "{counters:?}");
+    assert_eq!(rig.collector.accepted_once().len(), 100);
+    rig.compare(10);
+    assert_eq!(rig.settled(120).exported, 120);
+    rig.assert_calm(WORKERS.into());
+}
+
+#[test]
+fn a_vm_that_goes_loses_what_still_waits_in_it() {
+    // Export, and the spans at the collector when another VM has taken over: Envoy ends the calls of a VM
+    // together with it, whatever `proxy_on_done` says.
+    for (export, arrived) in [(QUICK, 100), (HELD_BACK, 0)] {
+        let mut rig = Rig::start(plugin("old", Protocol::Grpc, export), Behaviour::Accept);
+        rig.compare(50);
+        wait::until("all that leaves", || (rig.counters().exported == arrived).then_some(()));
+        let configuration = plugin("new", Protocol::Grpc, QUICK);
+        let next = Listener { vm_id: "next".to_owned(), configuration, ..rig.listeners[0].clone() };
+        rig.update(vec![next]);
+        let vms = 2 + u64::from(WORKERS);
+        wait::until("the old VMs to go", || {
+            (rig.envoy.stats("wasm.envoy.wasm.runtime.v8.")["active"] == vms).then_some(())
+        });
+        rig.compare(10);
+        let counters = wait::until("the new VM's spans", || {
+            let now = rig.counters();
+            (now.exported == arrived + 20 && now.add_up()).then_some(now)
+        });
+        assert_eq!(counters.queued, 100 - arrived, "lost spans stay in the gauge: {counters:?}");
+        rig.assert_calm(0);
+    }
+}
+
+#[test]
+fn an_invalid_configuration_is_refused_and_the_old_one_goes_on() {
+    let mut rig = Rig::start(plugin("old", Protocol::Grpc, QUICK), Behaviour::Accept);
+    rig.compare(10);
+    let valid = rig.listeners.clone();
+    rig.configure(plugin("new", Protocol::Grpc, r#","max_batch_spans":"many""#));
+    assert_eq!(rig.envoy.stats("listener_manager.lds.")["update_rejected"], 1);
+    assert!(rig.envoy.log().contains("export.max_batch_spans"), "{}", rig.envoy.log());
+    rig.compare(10);
+    assert_eq!(rig.settled(40).exported, 40);
+    assert!(rig.collector.accepted_once().iter().all(|span| span.service == "old"));
+
+    let configuration = plugin("new", Protocol::Grpc, QUICK);
+    rig.update(vec![Listener { configuration, ..valid[0].clone() }]);
+    rig.compare(10);
+    assert_eq!(rig.settled(60).exported, 60);
+    assert!(rig.collector.accepted_once().iter().any(|span| span.service == "new"));
+}
