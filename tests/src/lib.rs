@@ -19,6 +19,7 @@ pub mod client;
 pub mod demo;
 pub mod envoy;
 pub mod faulty_collector;
+pub mod gate;
 pub mod harness;
 pub mod load;
 pub mod oteltap;

@@ -31,6 +31,26 @@ pub struct Report {
     pub failures: Vec<String>,
 }
 
+/// Sends `streams` requests at once over each of `connections` HTTP/2 connections, to a port of 127.0.0.1.
+/// Ends when all are answered; what went wrong.
+pub fn burst(port: u16, connections: u64, streams: u64) -> JoinHandle<Vec<String>> {
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let mut all = tokio::task::JoinSet::new();
+            for connection in 0..connections {
+                let client: Client<HttpConnector, Empty<Bytes>> =
+                    Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+                for stream in 1..=streams {
+                    let (client, request) = (client.clone(), sampled(port, connection, stream));
+                    all.spawn(async move { exchange(&client, request).await.err() });
+                }
+            }
+            all.join_all().await.into_iter().flatten().collect()
+        })
+    })
+}
+
 impl Load {
     /// Sends sampled requests to a port of 127.0.0.1, each of a trace of its own.
     pub fn start(port: u16) -> Load {
@@ -76,9 +96,7 @@ async fn closed_loop(number: u64, port: u16, stop: Arc<AtomicBool>, done: Arc<At
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let traceparent = format!("00-{number:016x}{request:016x}-{:016x}-01", request + 1);
-        let sent = Request::get(format!("http://127.0.0.1:{port}/load")).header("traceparent", traceparent);
-        match exchange(&client, sent.body(Empty::new()).expect("a valid request")).await {
+        match exchange(&client, sampled(port, number, request)).await {
             Ok(()) => {
                 done.fetch_add(1, Ordering::Relaxed);
             }
@@ -86,6 +104,13 @@ async fn closed_loop(number: u64, port: u16, stop: Arc<AtomicBool>, done: Arc<At
         }
     }
     failures
+}
+
+/// A sampled request of a trace of its own.
+fn sampled(port: u16, number: u64, request: u64) -> Request<Empty<Bytes>> {
+    let traceparent = format!("00-{number:016x}{request:016x}-{request:016x}-01");
+    let sent = Request::get(format!("http://127.0.0.1:{port}/load")).header("traceparent", traceparent);
+    sent.body(Empty::new()).expect("a valid request")
 }
 
 async fn exchange(

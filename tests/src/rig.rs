@@ -134,17 +134,22 @@ impl Counters {
 impl Rig {
     /// One traced listener with this configuration.
     pub fn start(configuration: impl Into<String>, collector: Behaviour) -> Rig {
-        Rig::start_with(vec![Listener::new(configuration)], collector, Upstream::start())
+        Rig::start_with(vec![Listener::new(configuration)], collector)
     }
 
-    /// Any listeners, before an application of the test's own port.
-    pub fn start_with(listeners: Vec<Listener>, collector: Behaviour, upstream: Upstream) -> Rig {
-        let port = upstream.port();
-        Rig::start_before(port, listeners, collector, upstream)
+    /// Any listeners.
+    pub fn start_with(listeners: Vec<Listener>, collector: Behaviour) -> Rig {
+        let upstream = Upstream::start();
+        let application = upstream.port();
+        Rig::start_before(application, listeners, collector, upstream)
     }
 
-    /// Any listeners, before what listens on `application`.
-    pub fn start_before(
+    /// One traced listener before an application of the test's own, on the port `application`.
+    pub fn before(application: u16, configuration: String, collector: Behaviour) -> Rig {
+        Rig::start_before(application, vec![Listener::new(configuration)], collector, Upstream::start())
+    }
+
+    fn start_before(
         application: u16,
         listeners: Vec<Listener>,
         collector: Behaviour,

@@ -3,7 +3,6 @@
 use meshspan_tests::client::Request;
 use meshspan_tests::faulty_collector::Behaviour;
 use meshspan_tests::rig::{Listener, Protocol, Rig, WORKERS, plugin};
-use meshspan_tests::upstream::Upstream;
 
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const QUICK: &str = r#","max_delay_ms":100"#;
@@ -12,7 +11,7 @@ const QUICK: &str = r#","max_delay_ms":100"#;
 fn a_route_turns_the_filter_off_and_another_turns_it_on() {
     let on = Listener::new(plugin("on", Protocol::Grpc, QUICK));
     let off = Listener { disabled: true, ..Listener::new(plugin("off", Protocol::Grpc, QUICK)) };
-    let rig = Rig::start_with(vec![on.clone(), off.clone()], Behaviour::Accept, Upstream::start());
+    let rig = Rig::start_with(vec![on.clone(), off.clone()], Behaviour::Accept);
     // Listener, path, and whether the request is traced.
     let rows = [(&on, "/", true), (&on, "/off", false), (&off, "/", false), (&off, "/on", true)];
     for (listener, path, traced) in rows {
@@ -41,7 +40,7 @@ fn plugins_in_one_vm_keep_to_their_own_configurations() {
     let lost = plugin("lost", Protocol::Grpc, r#","max_delay_ms":100,"max_attempts":1"#);
     let lost = named("lost", lost.replace("otel_", "no_"));
     let listeners = vec![sidecar.clone(), ingress.clone(), lost.clone()];
-    let rig = Rig::start_with(listeners, Behaviour::Accept, Upstream::start());
+    let rig = Rig::start_with(listeners, Behaviour::Accept);
     for _ in 0..20 {
         for listener in [&sidecar, &ingress, &lost] {
             Request::get("/").header("traceparent", TRACEPARENT).send_http1(listener.port);

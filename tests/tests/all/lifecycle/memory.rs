@@ -1,9 +1,15 @@
 //! Memory: bounded and flat, however many streams are open or were finished.
 
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use meshspan::vm::{CallReply, HeaderMap};
+use meshspan_tests::faulty_collector::Behaviour;
+use meshspan_tests::gate::Gate;
+use meshspan_tests::load;
+use meshspan_tests::rig::{Protocol, Rig, plugin};
 use meshspan_tests::sidecar::{SAMPLED, Sidecar};
+use meshspan_tests::wait;
 
 /// Streams that are open at the same time.
 const OPEN: usize = 10_000;
@@ -74,4 +80,62 @@ fn export(sidecar: &mut Sidecar) {
             sidecar.answer(&call, CallReply::Grpc { message: Vec::new() });
         }
     }
+}
+
+/// HTTP/2 connections that the streams are spread over, at random over the workers.
+const CONNECTIONS: u64 = 10;
+/// Streams that pass through Envoy between two looks at its memory, in tens of thousands.
+const ROUNDS: usize = 6;
+/// What that may add: a few hundred bytes for each stream, less than one holds while it is open.
+const SLACK: usize = 24 << 20;
+
+#[test]
+fn ten_thousand_open_streams_in_envoy_leave_nothing_when_they_end() {
+    let gate = Gate::start();
+    let configuration = plugin("web", Protocol::Grpc, r#","max_delay_ms":100"#);
+    let rig = Rig::before(gate.port(), configuration, Behaviour::Accept);
+    let mut finished = 0;
+    for _ in 0..2 {
+        hold_open_in_envoy(&rig, &gate, &mut finished);
+    }
+    let (allocated, resident) = memory(&rig);
+
+    gate.open(true);
+    for _ in 0..ROUNDS {
+        assert_eq!(burst(&rig).join().unwrap(), Vec::<String>::new());
+        finished += OPEN;
+    }
+    gate.open(false);
+    hold_open_in_envoy(&rig, &gate, &mut finished);
+    let (allocated_now, resident_now) = memory(&rig);
+    assert!(allocated_now < allocated + SLACK, "allocated: {allocated} bytes, then {allocated_now}");
+    assert!(resident_now < resident + SLACK, "V8's memory included: {resident} bytes, then {resident_now}");
+    rig.assert_calm(0);
+}
+
+/// As many streams as [`OPEN`], at once.
+fn burst(rig: &Rig) -> JoinHandle<Vec<String>> {
+    load::burst(rig.port(), CONNECTIONS, OPEN as u64 / CONNECTIONS)
+}
+
+fn hold_open_in_envoy(rig: &Rig, gate: &Gate, finished: &mut usize) {
+    let burst = burst(rig);
+    gate.wait_for(OPEN);
+    wait::until("all streams to be counted as open", || {
+        let counters = rig.counters();
+        (counters.started - counters.finished == 2 * OPEN as u64).then_some(())
+    });
+    gate.open(true);
+    assert_eq!(burst.join().unwrap(), Vec::<String>::new());
+    gate.wait_for(0);
+    gate.open(false);
+    *finished += OPEN;
+    rig.settled(2 * *finished as u64);
+}
+
+/// What Envoy allocated itself, and all that the process holds. The stat is as old as the last look.
+fn memory(rig: &Rig) -> (usize, usize) {
+    rig.envoy.stats("server.");
+    let allocated = rig.envoy.stats("server.")["memory_allocated"];
+    (allocated.try_into().unwrap(), rig.envoy.resident_bytes())
 }
