@@ -233,8 +233,9 @@ fn arrived(request: &ExportTraceServiceRequest) -> Vec<Arrived> {
     spans
 }
 
+/// With a message of a thousand lines, as one for each span would be.
 fn partial(rejected: u32) -> ExportTraceServiceResponse {
-    let error_message = "some spans are too old".to_owned();
+    let error_message = "some spans are too old\n".repeat(1000);
     let partial = ExportTracePartialSuccess { rejected_spans: rejected.into(), error_message };
     ExportTraceServiceResponse { partial_success: Some(partial) }
 }

@@ -229,10 +229,11 @@ impl Rig {
         settled(&self.envoy, started)
     }
 
-    /// Asserts that nothing failed but the export, and that few lines tell of it.
+    /// Asserts that nothing failed but the export, and that few short lines tell of it.
     pub fn assert_calm(&self, lines: usize) {
         let log = self.envoy.log();
         assert!(log.lines().count() <= lines, "more than {lines} lines:\n{log}");
+        assert!(log.lines().all(|line| line.len() < 500), "a long line:\n{log}");
         let reloads = self.envoy.stats("wasm.").into_iter();
         let reloads: Vec<_> =
             reloads.filter(|(name, count)| name.contains("vm_reload") && *count > 0).collect();

@@ -19,6 +19,8 @@ const METHOD: &str = "Export";
 /// does not stop all export.
 const ANSWER_GRACE: Duration = Duration::from_secs(5);
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
+/// How much of a collector's message is logged.
+const MAX_MESSAGE_CHARS: usize = 200;
 
 /// How the host answered a call.
 #[derive(Clone, Copy, Debug)]
@@ -239,7 +241,12 @@ fn read_http(size: usize, callback: &Callback) -> Outcome {
 fn accepted(callback: &Callback, buffer: host::Buffer, size: usize) -> Outcome {
     let message = if size == 0 { None } else { host::buffer(callback, buffer).ok() };
     let partial = otlp::decode_response(&message.unwrap_or_default());
-    Outcome::Accepted { rejected: partial.rejected, message: partial.message }
+    Outcome::Accepted { rejected: partial.rejected, message: one_line(&partial.message) }
+}
+
+/// Foreign text fit for one line of the log.
+fn one_line(text: &str) -> String {
+    text.chars().take(MAX_MESSAGE_CHARS).map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 /// `Retry-After`, in seconds or as a date. RFC 9110 §10.2.3.
