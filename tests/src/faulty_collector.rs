@@ -151,7 +151,13 @@ async fn serve(port: u16, mut behaviour: watch::Receiver<Behaviour>, received: A
 
 /// Accepts connections until it is dropped, and all of them with it.
 async fn listen(port: u16, behaviour: Behaviour, received: &Arc<Mutex<Received>>) {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the collector's port is free");
+    let listener = loop {
+        // Somebody's outgoing connection may have the port for a moment.
+        match TcpListener::bind(("127.0.0.1", port)).await {
+            Ok(listener) => break listener,
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    };
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let Ok((mut socket, _)) = listener.accept().await else { continue };

@@ -16,6 +16,7 @@
 )]
 
 pub mod client;
+pub mod counters;
 pub mod demo;
 pub mod envoy;
 pub mod faulty_collector;

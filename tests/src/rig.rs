@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::counters::{self, Counters};
 use crate::envoy::{Config, Envoy};
 use crate::faulty_collector::{Behaviour, FaultyCollector};
 use crate::process::free_port;
@@ -94,41 +95,6 @@ pub struct Rig {
     /// The port without the filter.
     pub plain: u16,
     files: TempDir,
-}
-
-/// The proxy's counters of spans, over all workers and plugins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Begun.
-    pub started: u64,
-    /// Ended.
-    pub finished: u64,
-    /// Taken by the collector.
-    pub exported: u64,
-    /// Found the queue full.
-    pub dropped_queue_full: u64,
-    /// Given up.
-    pub dropped_export_failed: u64,
-    /// Refused by the collector in a partial success.
-    pub rejected: u64,
-    /// Waiting, or on their way.
-    pub queued: u64,
-    /// Exports that failed.
-    pub exports_failed: u64,
-    /// Exports attempted.
-    pub exports_attempted: u64,
-}
-
-impl Counters {
-    /// Whether every started span is in exactly one place.
-    pub fn add_up(&self) -> bool {
-        self.started == self.exported + self.dropped() + self.rejected + self.queued
-    }
-
-    /// Dropped for whatever reason.
-    pub fn dropped(&self) -> u64 {
-        self.dropped_queue_full + self.dropped_export_failed
-    }
 }
 
 impl Rig {
@@ -221,12 +187,12 @@ impl Rig {
 
     /// The counters now.
     pub fn counters(&self) -> Counters {
-        counters(&self.envoy)
+        counters::now(&self.envoy)
     }
 
     /// Waits until `started` spans were started, all of them have ended, none waits, and the counters add up.
     pub fn settled(&self, started: u64) -> Counters {
-        settled(&self.envoy, started)
+        counters::settled(&self.envoy, started)
     }
 
     /// Asserts that nothing failed but the export, and that few short lines tell of it.
@@ -245,35 +211,6 @@ impl Rig {
             wait::until("a listener", || TcpStream::connect(("127.0.0.1", port)).ok());
         }
     }
-}
-
-/// The counters of a proxy now.
-pub fn counters(envoy: &Envoy) -> Counters {
-    let stats = envoy.stats("wasmcustom.meshspan_");
-    let stat = |name: &str| stats.get(name).copied().unwrap_or_default();
-    Counters {
-        started: stat("spans_started"),
-        finished: stat("spans_finished"),
-        exported: stat("spans_exported"),
-        dropped_queue_full: stat("spans_dropped_queue_full"),
-        dropped_export_failed: stat("spans_dropped_export_failed"),
-        rejected: stat("spans_rejected"),
-        queued: stat("queue_spans"),
-        exports_failed: stat("exports_failed"),
-        exports_attempted: stat("exports_attempted"),
-    }
-}
-
-/// Waits until `started` spans were started, all of them have ended, none waits, and the counters add up.
-pub fn settled(envoy: &Envoy, started: u64) -> Counters {
-    wait::until_or(
-        || {
-            let now = counters(envoy);
-            let over = (now.started, now.finished, now.queued) == (started, started, 0);
-            (over && now.add_up()).then_some(now)
-        },
-        || format!("{started} spans to settle; {:?}\n{}", counters(envoy), envoy.log()),
-    )
 }
 
 fn write_listeners(files: &TempDir, listeners: &[Listener]) {

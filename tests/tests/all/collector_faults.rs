@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use meshspan_tests::counters::Counters;
 use meshspan_tests::faulty_collector::Behaviour;
-use meshspan_tests::rig::{Counters, PROTOCOLS, Protocol, Rig, WORKERS, plugin};
+use meshspan_tests::rig::{PROTOCOLS, Protocol, Rig, WORKERS, plugin};
 use meshspan_tests::wait;
 
 /// Requests of each situation, far more than the log may have lines.

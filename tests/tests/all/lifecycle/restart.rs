@@ -1,8 +1,9 @@
 //! Hot restart: a second process takes over the sockets and the counters while requests go on.
 
+use meshspan_tests::counters;
 use meshspan_tests::faulty_collector::Behaviour;
 use meshspan_tests::load::Load;
-use meshspan_tests::rig::{Protocol, Rig, counters, plugin, settled};
+use meshspan_tests::rig::{Protocol, Rig, plugin};
 use meshspan_tests::wait;
 
 #[test]
@@ -14,7 +15,7 @@ fn no_request_fails_and_no_span_is_lost() {
     load.pass(500);
     let status = wait::until("the first process to end", || {
         // Takes over what the first process has counted; what it had not counted here would be lost.
-        counters(&next);
+        counters::now(&next);
         rig.envoy.process().ended()
     });
     assert!(status.success(), "{status}: {}", rig.envoy.log());
@@ -23,8 +24,8 @@ fn no_request_fails_and_no_span_is_lost() {
     assert_eq!(report.failures, Vec::<String>::new());
 
     // The second process goes on with the counters of the first.
-    let counters = settled(&next, 2 * report.answered);
-    assert_eq!((counters.exported, counters.dropped()), (2 * report.answered, 0), "{counters:?}");
-    assert_eq!(rig.collector.accepted_once().len() as u64, counters.exported);
+    let total = counters::settled(&next, 2 * report.answered);
+    assert_eq!((total.exported, total.dropped()), (2 * report.answered, 0), "{total:?}");
+    assert_eq!(rig.collector.accepted_once().len() as u64, total.exported);
     assert_eq!(next.log(), "");
 }
