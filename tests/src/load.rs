@@ -90,7 +90,7 @@ impl Load {
 
 async fn closed_loop(number: u64, port: u16, stop: Arc<AtomicBool>, done: Arc<AtomicU64>) -> Vec<String> {
     let client: Client<HttpConnector, Empty<Bytes>> =
-        Client::builder(TokioExecutor::new()).http2_only(number % 2 == 0).build_http();
+        Client::builder(TokioExecutor::new()).http2_only(number.is_multiple_of(2)).build_http();
     let mut failures = Vec::new();
     for request in 1.. {
         if stop.load(Ordering::Relaxed) {
