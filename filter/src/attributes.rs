@@ -23,6 +23,8 @@ pub enum Value<'a> {
     Str(Cow<'a, str>),
     /// A whole number.
     Int(i64),
+    /// Yes or no.
+    Bool(bool),
     /// Several texts.
     List(Vec<Cow<'a, str>>),
 }
@@ -43,6 +45,12 @@ impl<'a> From<&'a str> for Value<'a> {
 impl From<String> for Value<'_> {
     fn from(text: String) -> Self {
         Self::Str(Cow::Owned(text))
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(is_so: bool) -> Self {
+        Self::Bool(is_so)
     }
 }
 
@@ -158,6 +166,8 @@ pub mod key {
     pub const RPC_STATUS_CODE: &str = "rpc.response.status_code";
     /// `grpc`.
     pub const RPC_SYSTEM_NAME: &str = "rpc.system.name";
+    /// Whether this proxy alone has kept the span of a trace that is not sampled; no semantic convention.
+    pub const SAMPLING_LOCAL: &str = "sampling.local";
     /// The sampling rule that decided: its name or place, `default` or `parent`; no semantic convention.
     pub const SAMPLING_RULE: &str = "sampling.rule";
     /// The host that the request is for.
@@ -189,15 +199,16 @@ mod tests {
     fn rule_46_keys_are_unique_and_values_are_read_as_they_were_set() {
         let mut attributes = Attributes::default();
         let list = Value::List(vec!["a".into(), "".into()]);
-        let values = [Value::from("x".repeat(300)), Value::Int(-1), list, Value::lossy(b"\xff")];
-        for (key, value) in ["text", "number", "list", "bytes"].into_iter().zip(&values) {
+        let values =
+            [Value::from("x".repeat(300)), Value::Int(-1), Value::Bool(true), list, Value::lossy(b"\xff")];
+        for (key, value) in ["text", "number", "flag", "list", "bytes"].into_iter().zip(&values) {
             attributes.set(key, value.clone());
             assert!(!attributes.set_new(key, "another"), "{key} has its value");
         }
         assert!(attributes.set_new("new", "one"));
         attributes.set_joined("parts", &[b"a", b"", b"b"]);
         attributes.set_joined("cut", &[b"\xc3", b"\xa4", b"\xff"]);
-        let expected = ["text", "number", "list", "bytes", "new", "parts", "cut"].into_iter().zip(
+        let expected = ["text", "number", "flag", "list", "bytes", "new", "parts", "cut"].into_iter().zip(
             values.into_iter().chain([Value::from("one"), Value::from("ab"), Value::from("\u{e4}\u{fffd}")]),
         );
         assert!(attributes.iter().eq(expected), "{:?}", attributes.iter().collect::<Vec<_>>());

@@ -32,6 +32,8 @@ const RESOURCE_ATTRIBUTE: u32 = 1;
 
 /// `AnyValue.string_value`.
 const STRING_VALUE: u32 = 1;
+/// `AnyValue.bool_value`.
+const BOOL_VALUE: u32 = 2;
 /// `AnyValue.int_value`.
 const INT_VALUE: u32 = 3;
 /// `AnyValue.array_value`.
@@ -93,6 +95,10 @@ pub(crate) fn encode_attribute(out: &mut Vec<u8>, field: u32, key: &str, value: 
             attribute_head(out, field, key, 1 + varint_len(number));
             wire::integer(out, INT_VALUE, number);
         }
+        Value::Bool(is_so) => {
+            attribute_head(out, field, key, 2);
+            wire::integer(out, BOOL_VALUE, u64::from(*is_so));
+        }
         Value::List(texts) => {
             let element_len = |text: &Cow<'_, str>| field_len(text.len());
             let list_len = texts.iter().map(|text| field_len(element_len(text))).sum();
@@ -146,6 +152,7 @@ pub(crate) fn decode_attributes(encoded: &[u8]) -> impl Iterator<Item = (&str, V
             return None;
         };
         let value = match wire::Fields(value).next()? {
+            (BOOL, Field::Integer(is_so)) => Value::Bool(is_so != 0),
             (_, Field::Integer(number)) => Value::Int(number.cast_signed()),
             (ARRAY, Field::Bytes(list)) => {
                 Value::List(wire::Fields(list).filter_map(decode_element).collect())
@@ -158,6 +165,9 @@ pub(crate) fn decode_attributes(encoded: &[u8]) -> impl Iterator<Item = (&str, V
 
 /// [`ARRAY_VALUE`] as a field's number is read.
 const ARRAY: u64 = ARRAY_VALUE as u64;
+
+/// [`BOOL_VALUE`] as a field's number is read.
+const BOOL: u64 = BOOL_VALUE as u64;
 
 fn decode_element<'a>((_, element): (u64, Field<'a>)) -> Option<Cow<'a, str>> {
     let Field::Bytes(element) = element else { return None };

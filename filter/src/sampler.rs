@@ -6,6 +6,7 @@
 //!
 //! a new trace …f0e1d2c3b4a596, ratio 0.1 → recorded, `ot=th:e666`
 
+mod keep;
 mod limit;
 mod matcher;
 mod ot;
@@ -15,6 +16,7 @@ mod threshold;
 use crate::context::{IncomingDecision, TraceState};
 use crate::ids::TraceId;
 
+pub use self::keep::Keep;
 pub use self::limit::TokenBucket;
 pub use self::matcher::{Facts, HeaderCondition, Matcher, Surroundings};
 pub use self::ot::OtState;
@@ -31,9 +33,9 @@ pub const DEFAULT: &str = "default";
 pub enum SamplingDecision {
     /// Spans are recorded and exported, and the next hop is told so.
     RecordAndSample,
-    /// The trace is not sampled, and the next hop is told so.
+    /// The trace is not sampled, and the next hop is told so; [`Keep`] may want its spans all the same.
     SampleOut,
-    /// A rule wants no spans of such requests, and the next hop is told so.
+    /// A rule wants no spans of such requests, and the next hop is told that the trace is not sampled.
     Drop,
     /// A rule wants no spans of such requests, and nothing is said: headers go onward as they came.
     Defer,
@@ -138,6 +140,8 @@ pub struct Sampler {
     pub rules: Vec<Rule>,
     /// Counts where the caller made no decision and no rule matches.
     pub default: Decision,
+    /// What leaves spans though it is not sampled.
+    pub keep: Keep,
 }
 
 /// What the caller, a rule or the default says of one trace.

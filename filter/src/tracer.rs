@@ -17,7 +17,7 @@ use crate::context::{Format, IncomingDecision, SpanContext, TraceFlags};
 use crate::headers::Headers;
 use crate::ids::{IdGenerator, SpanId};
 use crate::propagation::{Injector, Propagator};
-use crate::sampler::{Candidate, Facts, Sampler, SamplingDecision, Surroundings};
+use crate::sampler::{Candidate, Facts, Keep, Sampler, SamplingDecision, Surroundings};
 use crate::span::{FinishedSpan, Parent, SpanKind, Status};
 use crate::time::Timestamp;
 
@@ -41,6 +41,9 @@ pub enum StartOutcome {
     SampledOut,
     /// A rule keeps this proxy out of the trace: headers are untouched.
     Deferred,
+    /// Part of a trace that is not sampled, and the next hop has been told so; two spans have begun in
+    /// case they are kept.
+    Undecided,
     /// Two spans have begun.
     Recording,
 }
@@ -110,17 +113,24 @@ impl Tracer {
         let onward =
             SpanContext { trace_id, span_id: ids.span_id(), flags, trace_state: sampling.trace_state };
         self.propagator.inject(&extraction, &onward, incoming == Some(IncomingDecision::Debug), out);
-        if !sampled {
-            return Start { pass: None, outcome: StartOutcome::SampledOut, invalid };
-        }
+        let keep = self.sampler.keep;
+        let outcome = match sampling.decision {
+            SamplingDecision::RecordAndSample => StartOutcome::Recording,
+            SamplingDecision::SampleOut if !keep.is_nothing() => StartOutcome::Undecided,
+            _ => return Start { pass: None, outcome: StartOutcome::SampledOut, invalid },
+        };
 
         let identity = Identity { parent: parent.map(|parent| parent.span_id), server_id, onward };
         let mut pass = self.begin(headers, facts.now(), identity);
         let decider = self.sampler.name(sampling.decider);
         for attributes in [&mut pass.server, &mut pass.client] {
             attributes.set(key::SAMPLING_RULE, decider);
+            if !sampled {
+                attributes.set(key::SAMPLING_LOCAL, true);
+                pass.keep = Some(keep);
+            }
         }
-        Start { pass: Some(pass), outcome: StartOutcome::Recording, invalid }
+        Start { pass: Some(pass), outcome, invalid }
     }
 
     fn begin(&self, headers: &Headers<'_>, now: Timestamp, identity: Identity) -> Pass {
@@ -133,6 +143,7 @@ impl Tracer {
             client: request.client_attributes(self.query),
             outcome: Outcome { is_grpc: request.is_grpc(), ..Outcome::default() },
             direction: self.direction,
+            keep: None,
         }
     }
 }
@@ -159,6 +170,19 @@ pub struct Pass {
     client: Attributes,
     outcome: Outcome,
     direction: Option<Direction>,
+    /// What decides at the end whether it is kept; none if it is sampled.
+    keep: Option<Keep>,
+}
+
+/// What becomes of a request's spans at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Exported: the trace is sampled.
+    Sampled,
+    /// Exported, though the trace is not sampled.
+    Kept,
+    /// Not exported.
+    SampledOut,
 }
 
 /// What the proxy knows of a request once its stream has ended. Whatever it does not know is none.
@@ -218,6 +242,16 @@ impl Pass {
     /// Takes in `grpc-status` of the response's trailers.
     pub fn record_trailers(&mut self, grpc_status: Option<&[u8]>) {
         self.outcome.record_trailers(grpc_status);
+    }
+
+    /// What becomes of the spans, as times, code and details of `end` have it; nothing else of it is asked.
+    pub fn fate(&self, end: &StreamEnd<'_>) -> Fate {
+        let Some(keep) = self.keep else { return Fate::Sampled };
+        let conclusion = self.outcome.conclude(end.response_code, end.code_details);
+        let has_failed = [SpanKind::Server, SpanKind::Client].iter().any(|kind| conclusion.is_error(*kind));
+        let times = Times::new(self.onward, end);
+        let is_kept = keep.wants(has_failed, times.end.since(times.server_start));
+        if is_kept { Fate::Kept } else { Fate::SampledOut }
     }
 
     /// Ends both spans.

@@ -222,6 +222,7 @@ mod tests {
             .map(|(key, value)| match value {
                 Value::Str(text) => (key, text.to_string()),
                 Value::Int(number) => (key, format!("#{number}")),
+                Value::Bool(is_so) => (key, is_so.to_string()),
                 Value::List(texts) => (key, texts.join(",")),
             })
             .collect();

@@ -77,6 +77,11 @@ impl Conclusion<'_> {
         self.record_error(kind, attributes)
     }
 
+    /// Whether a span of `kind` has failed.
+    pub fn is_error(&self, kind: SpanKind) -> bool {
+        self.record_error(kind, &mut Attributes::new()) == Status::Error
+    }
+
     fn record_error(&self, kind: SpanKind, attributes: &mut Attributes) -> Status {
         if let Some(code) = self.outcome.grpc_status {
             let is_error = match kind {

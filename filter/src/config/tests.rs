@@ -4,7 +4,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 use crate::context::Format;
 use crate::propagation::{Inject, LosingHeaders};
-use crate::sampler::{Decision, Threshold};
+use crate::sampler::{Decision, Keep, Threshold};
 
 mod environment;
 mod sampling;
@@ -39,7 +39,10 @@ fn nothing_configured_gives_the_designs_defaults() {
         );
         assert_eq!(config.propagator.inject, Inject::Same);
         assert_eq!(config.propagator.losing_headers, LosingHeaders::RemoveOtherTrace);
-        assert_eq!(config.sampler, Sampler { rules: Vec::new(), default: Decision::Parent });
+        assert_eq!(
+            config.sampler,
+            Sampler { rules: Vec::new(), default: Decision::Parent, keep: Keep::default() }
+        );
         assert_eq!(config.query, QueryPolicy::Redact);
         let export = ExportConfig {
             cluster: "otel_collector".to_owned(),

@@ -1,5 +1,5 @@
 //! One request's life in the proxy: its head, its response's head and trailers, its end.
-//! Only a recorded request leaves anything here between callbacks.
+//! Only a request whose spans may be exported leaves anything here between callbacks.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::otlp;
 use crate::propagation::Injector;
 use crate::sampler::Surroundings;
 use crate::time::Timestamp;
-use crate::tracer::{Pass, StartOutcome, StreamEnd};
+use crate::tracer::{Fate, Pass, StartOutcome, StreamEnd};
 
 /// gRPC's own header, in trailers or in the head of a response that is nothing but it.
 const GRPC_STATUS: &str = "grpc-status";
@@ -51,6 +51,8 @@ impl Stream {
         let start = root.tracer.start(&headers, &proxy, &mut root.ids, &mut RequestInjector);
         root.metrics.context_invalid.add(u64::from(start.invalid));
         match start.outcome {
+            // Counted at its end, when it is known as what.
+            StartOutcome::Undecided => {}
             StartOutcome::Recording => root.metrics.spans_started.add(Pass::SPANS),
             StartOutcome::SampledOut | StartOutcome::Deferred => {
                 root.metrics.spans_sampled_out.add(Pass::SPANS)
@@ -84,8 +86,6 @@ impl Stream {
         let Some(pass) = self.pass else { return };
         let Some(root) = root.configured() else { return };
         let known = |path| if detail == Detail::Properties { property(call, path) } else { None };
-        let (source, upstream) = (known("source\0address"), known("upstream\0address"));
-        let protocol = known("request\0protocol");
         let code_details = if pass.wants_details() { known("response\0code_details") } else { None };
         let code = if pass.has_status() { None } else { known("response\0code").and_then(integer) };
         let request_time = known("request\0time").and_then(timestamp);
@@ -93,15 +93,26 @@ impl Stream {
         let measured = request_time.zip(request_duration).map(|(start, duration)| start.plus(duration));
         let end = StreamEnd {
             now: measured.unwrap_or_else(host::now),
-            direction: pass.direction().or_else(|| direction(call)),
             request_time,
             request_duration,
-            backend_latency: known("response\0backend_latency").and_then(duration),
             response_code: code.and_then(|code| code.try_into().ok()),
             code_details: code_details.as_deref(),
+            ..StreamEnd::default()
+        };
+        match pass.fate(&end) {
+            Fate::Sampled => {}
+            Fate::Kept => root.metrics.spans_started.add(Pass::SPANS),
+            Fate::SampledOut => return root.metrics.spans_sampled_out.add(Pass::SPANS),
+        }
+        let (source, upstream) = (known("source\0address"), known("upstream\0address"));
+        let protocol = known("request\0protocol");
+        let end = StreamEnd {
+            direction: pass.direction().or_else(|| direction(call)),
+            backend_latency: known("response\0backend_latency").and_then(duration),
             source_address: source.as_deref(),
             upstream_address: upstream.as_deref(),
             protocol: protocol.as_deref(),
+            ..end
         };
         root.metrics.spans_finished.add(Pass::SPANS);
         for span in pass.end(&end).spans() {

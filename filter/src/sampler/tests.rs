@@ -54,7 +54,7 @@ fn decide(sampler: &Sampler, candidate: Candidate) -> Sampling {
 }
 
 const fn by_default(default: Decision) -> Sampler {
-    Sampler { rules: Vec::new(), default }
+    Sampler { rules: Vec::new(), default, keep: Keep { errors: false, slower_than: None } }
 }
 
 fn ratio(ratio: f64) -> Sampler {

@@ -170,6 +170,35 @@ fn a_request_id_neither_decides_nor_changes() {
     }
 }
 
+#[test]
+fn what_is_not_sampled_is_kept_if_it_failed_or_lasted() {
+    let rows = [
+        (r#""keep_errors":true"#, "503", true, "failed"),
+        (r#""keep_errors":true"#, "200", false, "succeeded"),
+        (r#""keep_slower_than_ms":4"#, "200", true, "5 ms are more"),
+        (r#""keep_slower_than_ms":5"#, "503", false, "5 ms are not"),
+    ];
+    let health = r#""rules":[{"match":{"path":"/healthz"},"decision":"drop"}]"#;
+    for (keep, status, is_kept, reason) in rows {
+        let mut sidecar = Sidecar::start(&format!(r#"{{"sampling":{{{keep},{health}}}}}"#));
+        send(&mut sidecar, &get("web", "/", &[]), None, "503");
+        send(&mut sidecar, &get("web", "/healthz", &[("traceparent", UNSAMPLED)]), None, "503");
+        sidecar.sampled_get();
+        assert_eq!(values(&exported(&mut sidecar), "sampling.local"), ["none"; 2], "{reason}");
+        let onward = send(&mut sidecar, &get("web", "/", &[("traceparent", UNSAMPLED)]), None, status);
+        assert!(text(&onward, "traceparent").unwrap().ends_with("-00"), "{reason}: nobody is told");
+        let kept = exported(&mut sidecar);
+        assert_eq!(kept.len(), if is_kept { 2 } else { 0 }, "{reason}");
+        assert!(kept.iter().all(|span| span.flags & 1 == 0), "{reason}: the trace is not sampled");
+        assert!(values(&kept, "sampling.local").iter().all(|value| value == "BoolValue(true)"), "{reason}");
+        assert!(values(&kept, "sampling.rule").iter().all(|value| value == "parent"), "{reason}");
+        let counted =
+            ["spans_started", "spans_exported", "spans_sampled_out"].map(|name| sidecar.counter(name));
+        assert_eq!(counted, if is_kept { [4, 4, 2] } else { [2, 2, 4] }, "{reason}");
+        sidecar.assert_counters_add_up();
+    }
+}
+
 /// The README's configuration, started as it stands.
 fn readmes_example() -> Sidecar {
     let readme = std::fs::read_to_string(tools::repository().join("README.md")).unwrap();
@@ -193,9 +222,11 @@ fn the_readmes_example_does_what_it_says() {
     assert_eq!(kept.count(), 12, "ten at once, and two in the 250 ms that it took");
     let legacy = send(&mut sidecar, &get("web", "/", &[]), Some("legacy-mail"), "200");
     assert_eq!(text(&legacy, "traceparent"), None);
+    let ordinary = get("web", "/", &[("traceparent", UNSAMPLED)]);
+    send(&mut sidecar, &ordinary, None, "404");
     let mut names = values(&exported(&mut sidecar), "sampling.rule");
     names.dedup();
-    assert_eq!(names, ["debugging", "rules[2]"]);
+    assert_eq!(names, ["debugging", "rules[2]", "parent"]);
 }
 
 #[test]

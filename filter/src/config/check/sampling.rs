@@ -1,5 +1,7 @@
 //! `sampling`: raw rules → a [`Sampler`].
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::path_template;
@@ -9,7 +11,7 @@ use crate::config::raw::{
 };
 use crate::config::{ConfigError, Direction, Warning};
 use crate::sampler::{
-    DEFAULT, Decision, HeaderCondition, Matcher, PARENT, Pattern, Rule, Sampler, Threshold, TokenBucket,
+    DEFAULT, Decision, HeaderCondition, Keep, Matcher, PARENT, Pattern, Rule, Sampler, Threshold, TokenBucket,
 };
 
 /// Rules at most: each may be tried for each request.
@@ -33,7 +35,9 @@ pub(super) fn sampler(raw: &RawSampling, warnings: &mut Vec<Warning>) -> Result<
             warnings.push(Warning::Ignored { name: format!("sampling.rules[{i}]"), problem });
         }
     }
-    Ok(Sampler { rules, default: decision(raw.default) })
+    let slower_than = raw.keep_slower_than_ms.map(Duration::from_millis);
+    let keep = Keep { errors: raw.keep_errors, slower_than };
+    Ok(Sampler { rules, default: decision(raw.default), keep })
 }
 
 fn decision(raw: RawDecision) -> Decision {

@@ -24,6 +24,10 @@ pub(super) fn read(section: &mut Section<'_, '_>, raw: &mut RawSampling) -> Resu
     if let Some(default) = decision(section, "default")? {
         raw.default = default;
     }
+    section.boolean("keep_errors", &mut raw.keep_errors)?;
+    let mut milliseconds = 0;
+    section.number("keep_slower_than_ms", range::SLOWER_MS, &mut milliseconds)?;
+    raw.keep_slower_than_ms = (milliseconds > 0).then_some(milliseconds);
     section.list("rules", ["rules", r#"an object such as {"decision": "drop"}"#], |section| {
         raw.rules.push(rule(section)?);
         Ok(())

@@ -17,11 +17,24 @@ pub struct RawSampling {
     pub default: RawDecision,
     /// Decisions about some requests, in order: the first that matches counts. At most 100.
     pub rules: Vec<RawRule>,
+    /// Whether requests that failed are exported though their trace is not sampled: those of which a
+    /// span has the status Error. Their spans say `sampling.local: true`, have no sampled flag and
+    /// usually no family, for what goes onward is still that the trace is not sampled. Not kept are
+    /// requests of no trace, and those that a rule drops or defers.
+    pub keep_errors: bool,
+    /// As `keep_errors`, requests that lasted longer, in milliseconds.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 3_600_000)))]
+    pub keep_slower_than_ms: Option<u64>,
 }
 
 impl Default for RawSampling {
     fn default() -> Self {
-        Self { default: RawDecision::Parent, rules: Vec::new() }
+        Self {
+            default: RawDecision::Parent,
+            rules: Vec::new(),
+            keep_errors: false,
+            keep_slower_than_ms: None,
+        }
     }
 }
 

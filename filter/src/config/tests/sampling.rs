@@ -58,6 +58,26 @@ fn every_key_of_a_rule_has_its_effect() {
 }
 
 #[test]
+fn what_is_kept_is_configured_apart() {
+    let cases = [
+        (r#"{"keep_errors": true}"#, Keep { errors: true, slower_than: None }),
+        (
+            r#"{"keep_slower_than_ms": 1500}"#,
+            Keep { errors: false, slower_than: Some(Duration::from_millis(1500)) },
+        ),
+        (r#"{"keep_slower_than_ms": null}"#, Keep::default()),
+    ];
+    for (sampling, expected) in cases {
+        let (config, warnings) = parse(&format!(r#"{{"sampling": {sampling}}}"#)).unwrap();
+        assert_eq!((config.sampler.keep, warnings), (expected, Vec::new()), "{sampling}");
+    }
+    assert_eq!(
+        parse(r#"{"sampling": {"keep_slower_than_ms": 0}}"#).unwrap_err(),
+        "sampling.keep_slower_than_ms is 0, expected a whole number in 1..=3600000"
+    );
+}
+
+#[test]
 fn rules_23_24_decisions_are_names_or_numbers() {
     let cases = [
         (r#""parent""#, Decision::Parent),

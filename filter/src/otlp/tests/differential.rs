@@ -36,6 +36,7 @@ fn value(given: &Value<'_>) -> AnyValue {
     let value = match given {
         Value::Str(text) => any_value::Value::StringValue(text.to_string()),
         Value::Int(number) => any_value::Value::IntValue(*number),
+        Value::Bool(is_so) => any_value::Value::BoolValue(*is_so),
         Value::List(texts) => {
             let texts = texts.iter().map(|text| value(&Value::Str(text.clone())));
             any_value::Value::ArrayValue(ArrayValue { values: texts.collect() })
@@ -76,6 +77,7 @@ fn model(span: &FinishedSpan<'_>) -> proto::Span {
 fn attributes() -> impl Strategy<Value = Attributes> {
     const KEYS: [&str; 4] = [key::URL_FULL, key::SERVER_PORT, key::ERROR_TYPE, key::DIRECTION];
     let value = prop_oneof![
+        any::<bool>().prop_map(Value::Bool),
         any::<i64>().prop_map(Value::Int),
         ".{0,300}".prop_map(Value::from),
         proptest::collection::vec(any::<u8>(), 0..20)

@@ -41,10 +41,7 @@ fn rule(matcher: Matcher, decision: Decision) -> Rule {
 
 /// A sampler whose only rule is for all requests.
 fn one(decision: Decision, overrides: bool) -> Sampler {
-    Sampler {
-        rules: vec![Rule { overrides, ..rule(Matcher::default(), decision) }],
-        default: Decision::Always,
-    }
+    Sampler { rules: vec![Rule { overrides, ..rule(Matcher::default(), decision) }], ..ALWAYS }
 }
 
 fn path(path: &str) -> Matcher {
@@ -158,7 +155,7 @@ fn the_first_rule_that_matches_counts_and_gives_its_name() {
             rule(path("/users/42/orders"), Decision::Always),
             rule(path("/users/42/orders"), Decision::Drop),
         ],
-        default: Decision::Drop,
+        ..NEVER
     };
     let headers =
         Headers::new(REQUEST.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect());
@@ -316,7 +313,7 @@ fn the_proxy_is_asked_once_and_only_if_need_be() {
         let proxy = Counting::default();
         let headers = Headers::default();
         let facts = Facts::new(&headers, direction, &proxy);
-        Sampler { rules, default: Decision::Always }.decide(candidate(None, 7, ""), &facts);
+        Sampler { rules, ..ALWAYS }.decide(candidate(None, 7, ""), &facts);
         let asked = [&proxy.times, &proxy.routes, &proxy.directions].map(Cell::get);
         assert_eq!(asked, expected, "{reason}");
     }

@@ -103,3 +103,91 @@ fn a_request_id_neither_decides_nor_changes() {
         }
     }
 }
+
+/// An end after `millis`, with `code` if the response's head was not seen.
+fn ended(millis: u64, code: Option<u16>) -> StreamEnd<'static> {
+    StreamEnd { now: at(1000 + millis * 1_000_000), response_code: code, ..StreamEnd::default() }
+}
+
+#[test]
+fn what_is_not_sampled_is_kept_if_it_failed_or_lasted() {
+    let json = r#"{"start_traces": true, "sampling": {"default": {"ratio": 0}, "keep_errors": true, "keep_slower_than_ms": 10}}"#;
+    let denied = format!("00-{TRACE}-{CALLER}-00");
+    let cases = [
+        (10, "200", Fate::SampledOut, "neither"),
+        (11, "200", Fate::Kept, "slower"),
+        (1, "503", Fate::Kept, "an error of both spans"),
+        (1, "404", Fate::Kept, "an error of the CLIENT span alone"),
+    ];
+    for (millis, status, expected, reason) in cases {
+        for headers in [&[][..], &[("traceparent", denied.as_str())], &[("b3", "0")]] {
+            let (start, after) = start(json, headers);
+            assert_eq!(start.outcome, StartOutcome::Undecided, "{reason}");
+            let onward = after.text("traceparent").or_else(|| after.text("b3")).unwrap();
+            assert!(["-00", "-02", "-0"].iter().any(|end| onward.ends_with(end)), "unsampled: {onward}");
+            let mut pass = start.pass.unwrap();
+            pass.record_response(Some(status.as_bytes()), None);
+            let end = ended(millis, None);
+            assert_eq!(pass.fate(&end), expected, "{headers:?}: {reason}");
+            let finished = pass.end(&end);
+            for span in finished.spans() {
+                assert!(!span.flags.sampled(), "the trace is not: {reason}");
+                assert_eq!(span.attributes.find(key::SAMPLING_LOCAL), Some(Value::Bool(true)), "{reason}");
+                assert!(onward.contains(&span.trace_id.to_string()), "the trace that went onward");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failure_that_no_head_tells_is_kept() {
+    let json = r#"{"start_traces": true, "sampling": {"default": "drop", "keep_errors": true}}"#;
+    for (code, expected, reason) in [
+        (None, Fate::Kept, "no response"),
+        (Some(503), Fate::Kept, "the proxy's own"),
+        (Some(200), Fate::SampledOut, "the proxy's own, and no error"),
+    ] {
+        let pass = start(json, &[]).0.pass.unwrap();
+        assert_eq!(pass.fate(&ended(1, code)), expected, "{reason}");
+    }
+}
+
+#[test]
+fn only_what_might_be_kept_begins_spans() {
+    let keeping = |rest: &str| format!(r#"{{{rest} "sampling": {{"keep_errors": true, {}}}}}"#, "RULES");
+    let with = |rest: &str, rules: &str| keeping(rest).replace("RULES", rules);
+    let roots = r#""start_traces": true,"#;
+    let sampled = format!("00-{TRACE}-{CALLER}-01");
+    let w3c: &[(&str, &str)] = &[("traceparent", &sampled)];
+    let cases = [
+        (with("", r#""default": "parent""#), &[][..], StartOutcome::Untraced, "of no trace"),
+        (with(roots, r#""default": "drop""#), &[], StartOutcome::Undecided, "no rule said so"),
+        (
+            with(roots, r#""rules": [{"decision": {"per_second": 0}}]"#),
+            &[],
+            StartOutcome::Undecided,
+            "over the rate",
+        ),
+        (with(roots, r#""rules": [{"decision": {"ratio": 0}}]"#), &[], StartOutcome::Undecided, "by chance"),
+        (
+            with(roots, r#""rules": [{"decision": "drop"}]"#),
+            &[],
+            StartOutcome::SampledOut,
+            "a rule wants none",
+        ),
+        (with(roots, r#""rules": [{"decision": "defer"}]"#), &[], StartOutcome::Deferred, "a rule stays out"),
+        (with("", r#""rules": [{"decision": "drop"}]"#), w3c, StartOutcome::Deferred, "a rule stays out"),
+        (with("", r#""default": "parent""#), w3c, StartOutcome::Recording, "sampled anyway"),
+    ];
+    for (json, pairs, expected, reason) in cases {
+        let (start, _) = start(&json, pairs);
+        assert_eq!(start.outcome, expected, "{reason}");
+        let begins = matches!(expected, StartOutcome::Undecided | StartOutcome::Recording);
+        assert_eq!(start.pass.is_some(), begins, "{reason}");
+        if expected == StartOutcome::Recording {
+            let pass = start.pass.unwrap();
+            assert_eq!(pass.fate(&ended(1, Some(200))), Fate::Sampled);
+            assert_eq!(pass.server.find(key::SAMPLING_LOCAL), None, "{reason}");
+        }
+    }
+}
