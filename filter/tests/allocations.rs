@@ -95,9 +95,17 @@ fn a_request_that_is_not_recorded_allocates_nothing() {
         ("x-b3-spanid", "e457b5a2e4d86bd1"),
         ("x-b3-sampled", "0"),
     ];
+    let rules = r#"{"start_traces": true, "sampling": {"rules": [
+        {"match": {"path": "/healthz", "host": "api.*"}, "decision": "always", "override": true},
+        {"match": {"path_template": "/api/{method}", "method": ["PUT", "POST"]}, "decision": "always"},
+        {"match": {"path_prefix": "/api/", "headers": {"user-agent": "curl/*", "x-a": true}}, "decision": "always"},
+        {"match": {"route": "web", "direction": "inbound"}, "decision": "always"},
+        {"match": {"headers": {"user-agent": "te*"}, "method": "GET"}, "decision": DECISION}]}}"#;
+    let (defers, limits) =
+        (rules.replace("DECISION", r#""defer""#), rules.replace("DECISION", r#"{"per_second": 0}"#));
     let (untraced, out) = (StartOutcome::Untraced, StartOutcome::SampledOut);
     type Case<'a> = (&'a str, Pairs<'a>, StartOutcome, usize, &'a str);
-    let cases: [Case<'_>; 7] = [
+    let cases: [Case<'_>; 10] = [
         ("{}", &[], untraced, 0, "no context"),
         ("{}", &[("traceparent", "garbage")], untraced, 0, "an invalid one"),
         ("{}", &[("traceparent", unsampled)], out, 1, "W3C"),
@@ -105,6 +113,15 @@ fn a_request_that_is_not_recorded_allocates_nothing() {
         ("{}", &ids, out, 1, "B3 in several headers, of which one changes"),
         ("{}", &[("grpc-trace-bin", "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgA")], out, 1, "gRPC's binary one"),
         (roots, &[], out, 1, "a new trace"),
+        (
+            &defers,
+            &[("traceparent", unsampled)],
+            StartOutcome::Deferred,
+            0,
+            "rules, of which the last defers",
+        ),
+        (&limits, &[("traceparent", unsampled)], out, 1, "rules, of which none counts"),
+        (&limits, &[], out, 1, "rules, of which the last limits"),
     ];
     for (json, context, outcome, writes, reason) in cases {
         let (config, _) = Config::parse(json.as_bytes(), &[]).unwrap();
