@@ -280,12 +280,17 @@ impl Section<'_, '_> {
         Ok(())
     }
 
-    /// A number that need not be whole.
-    fn share(&mut self, key: &'static str, range: RangeInclusive<f64>) -> Result<Option<f64>, ConfigError> {
+    /// A number that need not be whole. Its range comes with its text: the code that writes such
+    /// numbers is large.
+    fn share(
+        &mut self,
+        key: &'static str,
+        (range, shown): (RangeInclusive<f64>, &str),
+    ) -> Result<Option<f64>, ConfigError> {
         let Some(value) = self.take(key) else { return Ok(None) };
         match value.as_f64().filter(|number| range.contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => Err(refuse(&self.name(key), &value, &format!("{range:?}"))),
+            None => Err(refuse(&self.name(key), &value, shown)),
         }
     }
 

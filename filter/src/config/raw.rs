@@ -224,8 +224,9 @@ pub enum RawProtocol {
 pub(super) mod range {
     use std::ops::RangeInclusive;
 
-    pub(in crate::config) const RATIO: RangeInclusive<f64> = 0.0..=1.0;
-    pub(in crate::config) const PER_SECOND: RangeInclusive<f64> = 0.0..=1_000_000.0;
+    pub(in crate::config) const RATIO: (RangeInclusive<f64>, &str) = (0.0..=1.0, "0.0..=1.0");
+    pub(in crate::config) const PER_SECOND: (RangeInclusive<f64>, &str) =
+        (0.0..=1_000_000.0, "0.0..=1000000.0");
     pub(in crate::config) const SLOWER_MS: RangeInclusive<u64> = 1..=3_600_000;
     pub(in crate::config) const VERSION: RangeInclusive<u64> = 1..=1;
     pub(in crate::config) const TIMEOUT_MS: RangeInclusive<u64> = 1..=600_000;
