@@ -28,18 +28,28 @@ pub struct Config {
 impl Config {
     /// Reads a file of `envoy-config/` and points it at `wasm`.
     pub fn new(file: &str, wasm: &[u8]) -> Config {
-        let config = Config::read(&tools::repository().join("envoy-config").join(file));
-        let filter = config.directory.path().join("filter.wasm");
-        std::fs::write(&filter, wasm).expect("the filter can be written");
-        config.replace(FILTER, filter.to_str().expect("a temporary path is text"))
+        Config::read(&tools::repository().join("envoy-config").join(file)).filter(wasm)
     }
 
     /// Reads any bootstrap as it is.
     pub fn read(path: &Path) -> Config {
         let yaml =
             std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Config::of(yaml)
+    }
+
+    /// A configuration as text.
+    pub fn of(yaml: String) -> Config {
         let directory = tempfile::tempdir().expect("a temporary directory");
         Config { yaml, directory, concurrency: 1, environment: Vec::new(), arguments: Vec::new() }
+    }
+
+    /// Points the configuration at `wasm`.
+    #[must_use]
+    pub fn filter(self, wasm: &[u8]) -> Config {
+        let filter = self.directory.path().join("filter.wasm");
+        std::fs::write(&filter, wasm).expect("the filter can be written");
+        self.replace(FILTER, filter.to_str().expect("a temporary path is text"))
     }
 
     /// Replaces every `from`; panics where there is none, so that a renamed setting is noticed.
@@ -177,6 +187,11 @@ impl Envoy {
         let text = String::from_utf8(answer.body).expect("stats are text");
         let pairs = text.lines().filter_map(|line| line.strip_prefix(prefix)?.split_once(": "));
         pairs.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect()
+    }
+
+    /// The process's id.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// What Envoy logged so far, the filter's lines among them.

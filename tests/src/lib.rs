@@ -17,8 +17,10 @@
 
 pub mod client;
 pub mod counters;
+pub mod cpu;
 pub mod demo;
 pub mod envoy;
+pub mod estimate;
 pub mod faulty_collector;
 pub mod gate;
 pub mod harness;

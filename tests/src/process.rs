@@ -34,6 +34,11 @@ impl Process {
         Process { child, directory }
     }
 
+    /// The child's process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What the child wrote to its standard output so far.
     pub fn stdout(&self) -> String {
         read(self.directory.path().join("stdout"))

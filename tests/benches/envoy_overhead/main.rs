@@ -1,0 +1,62 @@
+//! What tracing costs a real Envoy: CPU time per request with one worker, beside Envoy's own tracer.
+//!
+//! ```text
+//! load ─▶ envoy of each variant in turn ─▶ application        all but the envoys in this process
+//!               └─ OTLP/gRPC ─▶ sink: counts spans             a run without its spans fails
+//! round: read CPU of all ─▶ load each ─▶ wait for the spans ─▶ read CPU of all
+//! ```
+//!
+//! Every variant's window is the whole round, so that its exports and its timers count, and nobody else's.
+//! What is reported are medians of paired differences: a variant against no tracing in the same round.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a benchmark fails by panicking, as a test does"
+)]
+
+mod application;
+mod arguments;
+mod connection;
+mod load;
+mod machine;
+mod proxy;
+mod report;
+mod rounds;
+mod sink;
+mod variant;
+
+use std::process::ExitCode;
+
+use application::Application;
+use arguments::{Arguments, HELP, Request};
+use proxy::Proxy;
+use sink::Sink;
+
+fn main() -> ExitCode {
+    match Arguments::parse(std::env::args().skip(1)) {
+        Ok(Request::Run(arguments)) => {
+            run(&arguments);
+            ExitCode::SUCCESS
+        }
+        Ok(Request::Help) => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        Err(message) => {
+            eprintln!("envoy_overhead: {message}; --help shows the options");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) {
+    let (application, sink) = (Application::start(), Sink::start());
+    print!("{}", machine::facts(arguments));
+    let start = |variant: &_| Proxy::start(variant, &arguments.wasm, application.port(), sink.port());
+    let mut proxies: Vec<Proxy> = arguments.variants().iter().map(start).collect();
+    let measured = rounds::measure(&mut proxies, &sink, arguments);
+    print!("{}", report::report(&measured));
+}
