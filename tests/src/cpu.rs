@@ -25,15 +25,23 @@ fn on_cpu(schedstat: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+    use crate::process::Process;
+    use crate::wait;
 
     #[test]
-    fn work_shows_and_rest_does_not() {
-        let me = std::process::id();
-        let before = used_by(me);
-        while used_by(me) < before + Duration::from_millis(30) {
-            std::hint::black_box((0..100_000_u64).sum::<u64>());
-        }
+    fn who_works_uses_time_and_who_rests_does_not() {
+        let rests = Process::start(Command::new("sleep").arg("60"));
+        let works = Process::start(Command::new("sh").args(["-c", "while :; do :; done"]));
+        let threshold = Duration::from_millis(100);
+        wait::until("a busy child to use CPU", || (used_by(works.id()) >= threshold).then_some(()));
+        assert!(used_by(rests.id()) < threshold);
+    }
+
+    #[test]
+    fn the_first_number_counts() {
         assert_eq!(on_cpu("39696513840 1203882 5120\n"), Some(Duration::from_nanos(39_696_513_840)));
         assert_eq!(on_cpu(""), None);
     }

@@ -16,7 +16,7 @@ cargo bench -p meshspan-tests --bench envoy_overhead -- [OPTIONS]
                  variants: native-100, native-100-tuned, native-1, native-1-tuned, nothing,
                  meshspan-100, meshspan-1, meshspan-0
   --wasm FILE    measure another build of the filter
-  --quick        two rounds without warm-up: shows that it runs, not what it costs
+  --quick        one small round without warm-up: shows that it runs, not what it costs
   --help         this text
 ";
 
@@ -52,7 +52,7 @@ impl Arguments {
                 "--bench" => {}
                 "--help" | "-h" => return Ok(Request::Help),
                 "--quick" => {
-                    parsed = Arguments { warmup_rounds: 0, rounds: 2, requests: WHOLE_BATCHES, ..parsed }
+                    parsed = Arguments { warmup_rounds: 0, rounds: 1, requests: WHOLE_BATCHES, ..parsed }
                 }
                 "--rounds" => parsed.rounds = number(&word, &value()?, 1)?,
                 "--requests" => parsed.requests = number(&word, &value()?, WHOLE_BATCHES)?,

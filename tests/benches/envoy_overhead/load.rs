@@ -1,5 +1,7 @@
 //! What clients ask for: requests with few or many headers, and long bodies in few or many chunks.
 
+use crate::proxy::CONNECTIONS;
+
 /// One kind of request.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
@@ -24,7 +26,7 @@ pub(crate) enum Body {
 /// The length of a streamed body.
 pub(crate) const STREAMED_BYTES: usize = 1 << 20;
 /// A streamed request costs so much more that there are so many times fewer of them.
-const STREAMED_WEIGHT: usize = 50;
+pub(crate) const STREAMED_WEIGHT: usize = 50;
 
 pub(crate) const LOADS: [Load; 4] = [
     Load { name: "headers-8", title: "small GET, 8 headers", headers: 8, body: Body::Small },
@@ -59,6 +61,15 @@ impl Load {
         match self.body {
             Body::Small => small,
             Body::Streamed { .. } => small / STREAMED_WEIGHT,
+        }
+    }
+
+    /// How many requests a variant gets before it is the next one's turn: few, so that what disturbs the
+    /// machine for a while disturbs all alike.
+    pub(crate) fn slice(&self) -> usize {
+        match self.body {
+            Body::Small => 100,
+            Body::Streamed { .. } => CONNECTIONS,
         }
     }
 

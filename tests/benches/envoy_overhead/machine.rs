@@ -5,6 +5,7 @@ use std::process::Command;
 use meshspan_tests::tools;
 
 use crate::arguments::Arguments;
+use crate::load::STREAMED_WEIGHT;
 use crate::proxy::CONNECTIONS;
 
 /// The facts that a figure is worth nothing without.
@@ -24,7 +25,7 @@ pub(crate) fn facts(arguments: &Arguments) -> String {
         arguments.rounds,
         arguments.warmup_rounds,
         arguments.requests,
-        arguments.requests / 50,
+        arguments.requests / STREAMED_WEIGHT,
     )
 }
 

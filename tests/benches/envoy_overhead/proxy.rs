@@ -1,5 +1,6 @@
 //! One variant's Envoy with its clients.
 
+use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
@@ -40,14 +41,14 @@ impl Proxy {
         Proxy { variant: *variant, envoy, connections, spans: 0 }
     }
 
-    /// Sends so many requests over all connections and waits for the answers.
-    pub(crate) fn drive(&mut self, load: &Load, requests: usize) {
+    /// Sends the requests of these numbers over all connections and waits for the answers.
+    pub(crate) fn drive(&mut self, load: &Load, requests: Range<usize>) {
         let (variant, heads) = (self.variant, [load.head(false), load.head(true)]);
-        let heads = &heads;
+        let (heads, spans) = (&heads, variant.spans(requests.clone()));
         thread::scope(|scope| {
-            for (first, connection) in self.connections.iter_mut().enumerate() {
+            for (connection, first) in self.connections.iter_mut().zip(requests.clone()) {
                 scope.spawn(move || {
-                    for request in (first..requests).step_by(CONNECTIONS) {
+                    for request in (first..requests.end).step_by(CONNECTIONS) {
                         let head = &heads[usize::from(variant.samples(request))];
                         connection
                             .exchange(load, head)
@@ -56,7 +57,7 @@ impl Proxy {
                 });
             }
         });
-        self.spans += variant.spans(requests);
+        self.spans += spans;
     }
 
     /// Waits until its spans have arrived.

@@ -24,8 +24,8 @@ pub(crate) fn report(measured: &[Measured]) -> String {
 fn costs(measured: &Measured) -> String {
     let title = measured.load.title;
     let mut table = format!(
-        "\n{title:34}  CPU µs/request  added µs  95 % interval   quartiles of rounds\n{}\n",
-        "─".repeat(96)
+        "\n{title:34}  CPU µs/request  added µs  95 % interval       quartiles of rounds\n{}\n",
+        "─".repeat(99)
     );
     for cost in &measured.costs {
         let mut all = cost.rounds.clone();
@@ -42,6 +42,7 @@ fn costs(measured: &Measured) -> String {
                 interval(quartiles[0], quartiles[1], 1)
             );
         }
+        table.truncate(table.trim_end().len());
         table.push('\n');
     }
     table
@@ -72,7 +73,7 @@ fn ratios(measured: &[Measured]) -> String {
             );
         }
     }
-    heading("ratios of added CPU", "value  95 % interval   target  verdict", table)
+    heading("ratios of added CPU", "value  95 % interval       target  verdict", table)
 }
 
 /// What a further chunk each way adds, where the load was run with few and with many.
@@ -100,14 +101,14 @@ fn growth(measured: &[Measured]) -> String {
         };
         let _ = writeln!(
             table,
-            "{:72}  {:5.2}  {}          {verdict}",
+            "{:72}  {:5.2}  {}  {verdict}",
             with_few.variant.title,
             estimate.value,
             interval(estimate.low, estimate.high, 2)
         );
     }
     let title = format!("µs for each further chunk there and back, {few} to {many} chunks");
-    heading(&title, "value  95 % interval           verdict", table)
+    heading(&title, "value  95 % interval       verdict", table)
 }
 
 impl Measured {
@@ -131,10 +132,10 @@ fn verdict(ratio: &Estimate, target: f64) -> &'static str {
 }
 
 fn interval(low: f64, high: f64, digits: usize) -> String {
-    format!("{:14}", format!("{low:.digits$} … {high:.digits$}"))
+    format!("{:18}", format!("{low:.digits$} … {high:.digits$}"))
 }
 
 /// A table under its heading; nothing if it is empty.
 fn heading(title: &str, columns: &str, table: String) -> String {
-    if table.is_empty() { table } else { format!("\n{title:72}  {columns}\n{}\n{table}", "─".repeat(121)) }
+    if table.is_empty() { table } else { format!("\n{title:72}  {columns}\n{}\n{table}", "─".repeat(124)) }
 }

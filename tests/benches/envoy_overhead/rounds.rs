@@ -1,4 +1,5 @@
-//! The rounds: each visits every variant, in an order that changes, and reads the CPU of all at its ends.
+//! The rounds: each visits every variant by turns, in an order that changes, and reads the CPU of all before
+//! and after.
 
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
@@ -50,9 +51,12 @@ pub(crate) fn measure(proxies: &mut [Proxy], sink: &Sink, arguments: &Arguments)
 fn round(number: usize, proxies: &mut [Proxy], sink: &Sink, load: &Load, small: usize) -> Vec<Option<f64>> {
     let requests = load.requests(small);
     let before: Vec<Duration> = proxies.iter().map(Proxy::cpu).collect();
-    for place in order(number, proxies.len()) {
-        if takes_part(&proxies[place], load) {
-            proxies[place].drive(load, requests);
+    for (turn, start) in (0..requests).step_by(load.slice()).enumerate() {
+        let slice = start..requests.min(start + load.slice());
+        for place in order(number + turn, proxies.len()) {
+            if takes_part(&proxies[place], load) {
+                proxies[place].drive(load, slice.clone());
+            }
         }
     }
     for proxy in &*proxies {
@@ -69,12 +73,12 @@ fn takes_part(proxy: &Proxy, load: &Load) -> bool {
     load.body == Body::Small || proxy.variant.streams()
 }
 
-/// Every place once: the start moves, and every other round goes backwards, so that nobody always follows
-/// the same.
-fn order(round: usize, count: usize) -> impl Iterator<Item = usize> {
+/// Every place once: the start moves, and every other turn goes backwards, so that nobody always follows the
+/// same.
+fn order(turn: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |step| {
-        let place = (step + round / 2) % count;
-        if round.is_multiple_of(2) { place } else { count - 1 - place }
+        let place = (step + turn / 2) % count;
+        if turn.is_multiple_of(2) { place } else { count - 1 - place }
     })
 }
 

@@ -1,5 +1,7 @@
 //! The variants: how each Envoy traces, and which requests come sampled.
 
+use std::ops::Range;
+
 /// One way to run Envoy.
 #[derive(Clone, Copy)]
 pub(crate) struct Variant {
@@ -62,11 +64,11 @@ impl Variant {
         self.sampled_one_in.is_some_and(|every| request.is_multiple_of(every))
     }
 
-    /// The spans that so many requests must give.
-    pub(crate) fn spans(&self, requests: usize) -> usize {
+    /// The spans that the requests of these numbers must give.
+    pub(crate) fn spans(&self, requests: Range<usize>) -> usize {
         match self.tracing {
             Tracing::Nobody | Tracing::Nothing => 0,
-            _ => SPANS_PER_REQUEST * (0..requests).filter(|request| self.samples(*request)).count(),
+            _ => SPANS_PER_REQUEST * requests.filter(|request| self.samples(*request)).count(),
         }
     }
 
