@@ -6,7 +6,8 @@
 //! round: read CPU of all ─▶ load each ─▶ wait for the spans ─▶ read CPU of all
 //! ```
 //!
-//! Every variant's window is the whole round, so that its exports and its timers count, and nobody else's.
+//! Every variant's window is the whole round, so that its exports count wherever they fall. What its Envoy uses
+//! at rest, without requests, is taken off and reported by itself.
 //! What is reported are medians of paired differences: a variant against no tracing in the same round.
 
 #![allow(

@@ -1,4 +1,5 @@
-//! The tables: cost of each variant under each load, then the ratios that have a target.
+//! The tables: cost of each variant under each load, then the ratios that have a target,
+//! growth with the number of chunks, and what the proxies use at rest.
 
 use std::fmt::Write;
 
@@ -17,7 +18,7 @@ const TARGETS: [(&str, &str, f64); 3] = [
 /// All that was measured.
 pub(crate) fn report(measured: &[Measured]) -> String {
     let tables = measured.iter().filter(|measured| measured.costs.len() > 1).map(costs);
-    tables.chain([ratios(measured), growth(measured)]).collect()
+    tables.chain([ratios(measured), growth(measured), rest(measured)]).collect()
 }
 
 /// A load's table: CPU time of each variant and what it adds to no tracing.
@@ -109,6 +110,14 @@ fn growth(measured: &[Measured]) -> String {
     }
     let title = format!("µs for each further chunk there and back, {few} to {many} chunks");
     heading(&title, "value  95 % interval       verdict", table)
+}
+
+/// What each Envoy uses without requests: its timers.
+fn rest(measured: &[Measured]) -> String {
+    let most = measured.iter().max_by_key(|measured| measured.costs.len());
+    let costs = most.map_or(&[][..], |measured| &measured.costs);
+    let row = |cost: &Cost| format!("{:72}  {:5.0}\n", cost.variant.title, cost.at_rest);
+    heading("µs of CPU each second at rest, taken off above", "value", costs.iter().map(row).collect())
 }
 
 impl Measured {

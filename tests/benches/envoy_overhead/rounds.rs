@@ -1,8 +1,13 @@
 //! The rounds: each visits every variant by turns, in an order that changes, and reads the CPU of all before
-//! and after.
+//! and after. While one is visited the others' timers go on, far more often for each request than in a proxy
+//! under load: what an Envoy uses at rest is measured between the rounds, taken off, and reported by itself.
 
 use std::io::{IsTerminal, stderr};
+use std::thread::sleep;
 use std::time::Duration;
+
+use meshspan_tests::estimate::quantile;
+use meshspan_tests::wait;
 
 use crate::arguments::Arguments;
 use crate::load::{Body, Load};
@@ -10,47 +15,58 @@ use crate::proxy::Proxy;
 use crate::sink::Sink;
 use crate::variant::Variant;
 
+/// How long all Envoys rest after each round of all loads.
+const REST: Duration = Duration::from_secs(1);
+
 /// What one load cost each variant.
 pub(crate) struct Measured {
     pub(crate) load: Load,
     pub(crate) costs: Vec<Cost>,
 }
 
-/// A variant's CPU time per request, in microseconds, round by round.
+/// A variant's CPU time.
 pub(crate) struct Cost {
     pub(crate) variant: Variant,
+    /// Microseconds for a request more than at rest, round by round.
     pub(crate) rounds: Vec<f64>,
+    /// Microseconds each second without requests.
+    pub(crate) at_rest: f64,
+}
+
+/// A stretch of time and the CPU time that each Envoy used in it.
+struct Window {
+    lasted: Duration,
+    used: Vec<Duration>,
 }
 
 /// Runs warm-up and all rounds; rounds of all loads take turns.
 pub(crate) fn measure(proxies: &mut [Proxy], sink: &Sink, arguments: &Arguments) -> Vec<Measured> {
-    let none = |proxy: &Proxy| Cost { variant: proxy.variant, rounds: Vec::new() };
-    let loads = arguments.loads().into_iter();
-    let mut measured: Vec<Measured> =
-        loads.map(|load| Measured { load, costs: proxies.iter().map(none).collect() }).collect();
+    let mut loads: Vec<(Load, Vec<Window>)> =
+        arguments.loads().into_iter().map(|load| (load, Vec::new())).collect();
+    let mut rests = Vec::new();
     let rounds = arguments.warmup_rounds + arguments.rounds;
     for number in 0..rounds {
-        for Measured { load, costs } in &mut measured {
+        for (load, windows) in &mut loads {
             progress(&format!("round {} of {rounds}: {}", number + 1, load.name));
-            let used = round(number, proxies, sink, load, arguments.requests);
-            if number >= arguments.warmup_rounds {
-                for (cost, used) in costs.iter_mut().zip(used) {
-                    cost.rounds.extend(used);
-                }
-            }
+            let requests = load.requests(arguments.requests);
+            windows.push(window(proxies, |proxies| round(number, proxies, sink, load, requests)));
         }
+        rests.push(window(proxies, |_| sleep(REST)));
     }
     progress("");
-    for load in &mut measured {
-        load.costs.retain(|cost| !cost.rounds.is_empty());
-    }
-    measured
+    rests.drain(..arguments.warmup_rounds);
+    let measured = |(load, mut windows): (Load, Vec<Window>)| {
+        windows.drain(..arguments.warmup_rounds);
+        let requests = load.requests(arguments.requests) as f64;
+        let places = (0..proxies.len()).filter(|place| takes_part(&proxies[*place], &load));
+        let costs = places.map(|place| cost(&windows, &rests, place, requests, proxies[place].variant));
+        Measured { load, costs: costs.collect() }
+    };
+    loads.into_iter().map(measured).collect()
 }
 
-/// One round: the CPU time per request of each variant that takes part.
-fn round(number: usize, proxies: &mut [Proxy], sink: &Sink, load: &Load, small: usize) -> Vec<Option<f64>> {
-    let requests = load.requests(small);
-    let before: Vec<Duration> = proxies.iter().map(Proxy::cpu).collect();
+/// One round: all turns of all variants, until all spans have arrived.
+fn round(number: usize, proxies: &mut [Proxy], sink: &Sink, load: &Load, requests: usize) {
     for (turn, start) in (0..requests).step_by(load.slice()).enumerate() {
         let slice = start..requests.min(start + load.slice());
         for place in order(number + turn, proxies.len()) {
@@ -59,14 +75,26 @@ fn round(number: usize, proxies: &mut [Proxy], sink: &Sink, load: &Load, small: 
             }
         }
     }
-    for proxy in &*proxies {
+    for proxy in proxies {
         proxy.drain(sink);
     }
-    let of = |(proxy, before): (&Proxy, Duration)| {
-        let micros = (proxy.cpu() - before).as_secs_f64() * 1e6;
-        takes_part(proxy, load).then_some(micros / requests as f64)
-    };
-    proxies.iter().zip(before).map(of).collect()
+}
+
+fn window(proxies: &mut [Proxy], work: impl FnOnce(&mut [Proxy])) -> Window {
+    let before: Vec<Duration> = proxies.iter().map(Proxy::cpu).collect();
+    let ((), lasted) = wait::timed(|| work(proxies));
+    let used = proxies.iter().zip(before).map(|(proxy, before)| proxy.cpu() - before).collect();
+    Window { lasted, used }
+}
+
+/// The cost of the variant at this place.
+fn cost(windows: &[Window], rests: &[Window], place: usize, requests: f64, variant: Variant) -> Cost {
+    let micros = |window: &Window| window.used[place].as_secs_f64() * 1e6;
+    let mut rates: Vec<f64> = rests.iter().map(|rest| micros(rest) / rest.lasted.as_secs_f64()).collect();
+    let at_rest = quantile(&mut rates, 0.5);
+    let over_rest = |window: &Window| micros(window) - at_rest * window.lasted.as_secs_f64();
+    let rounds = windows.iter().map(|window| over_rest(window) / requests).collect();
+    Cost { variant, rounds, at_rest }
 }
 
 fn takes_part(proxy: &Proxy, load: &Load) -> bool {
