@@ -5,6 +5,8 @@
 //!                    └─ OTLP ─▶ rotel, oteltap ─▶ spans      what a collector by others got
 //! ```
 //!
+//! `situation` plays both ends of one exchange, with the filter and without, and compares.
+//!
 //! A fixture that cannot start panics: its test fails with the reason. Tools come from `./tests/run --tools`.
 
 #![allow(
@@ -31,6 +33,8 @@ pub mod rig;
 pub mod rotel;
 pub mod rules;
 pub mod sidecar;
+pub mod sink;
+pub mod situation;
 pub mod spans;
 pub mod tools;
 pub mod upstream;

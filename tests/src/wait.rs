@@ -32,6 +32,13 @@ pub fn timed<T>(action: impl FnOnce() -> T) -> (T, Duration) {
     (action(), start.elapsed())
 }
 
+/// The time of day in nanoseconds since 1970, to hold against what other processes say.
+#[expect(clippy::disallowed_methods, reason = "real processes live in real time")]
+pub fn unix_nanos() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.expect("a clock after 1970").as_nanos().try_into().expect("a time of this century")
+}
+
 #[expect(clippy::disallowed_methods, reason = "real processes live in real time")]
 fn deadline() -> Instant {
     Instant::now() + PATIENCE

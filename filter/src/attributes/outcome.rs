@@ -100,7 +100,11 @@ impl Conclusion<'_> {
         if is_error {
             return error(attributes, Some(Value::lossy(&digits(status))));
         }
-        let is_broken_off = |details: &&str| BROKEN_OFF.iter().any(|start| details.starts_with(start));
+        // What an upgrade opened has no other end than that of its connection.
+        let is_end_of_upgrade = |details: &str| status == 101 && details.starts_with("upstream_reset");
+        let is_broken_off = |details: &&str| {
+            !is_end_of_upgrade(details) && BROKEN_OFF.iter().any(|start| details.starts_with(start))
+        };
         error(attributes, self.details.filter(is_broken_off))
     }
 }
@@ -223,6 +227,8 @@ mod tests {
                 "the server left",
             ),
             (Some("200"), 200, "downstream_remote_disconnect", [None, None], "how streams of events end"),
+            (Some("101"), 101, reset, [None, None], "how a server ends a web socket"),
+            (Some("101"), 101, "stream_idle_timeout", ["stream_idle_timeout"; 2].map(Some), "a limit"),
             (Some("404"), 404, reset, [Some("upstream_reset_after_response_started"), Some("404")], "both"),
             (Some("99"), 200, "", [None, None], "a head without a status, but the proxy knows"),
         ];

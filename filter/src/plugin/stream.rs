@@ -106,9 +106,12 @@ impl Stream {
         }
         let (source, upstream) = (known("source\0address"), known("upstream\0address"));
         let protocol = known("request\0protocol");
+        let attempts = known("upstream\0request_attempt_count").and_then(integer).unwrap_or(1);
+        let latency = known("response\0backend_latency").and_then(duration);
         let end = StreamEnd {
             direction: pass.direction().or_else(|| direction(call)),
-            backend_latency: known("response\0backend_latency").and_then(duration),
+            // After retries it is the last attempt's, and the CLIENT span stands for all of them.
+            backend_latency: latency.filter(|_| attempts <= 1),
             source_address: source.as_deref(),
             upstream_address: upstream.as_deref(),
             protocol: protocol.as_deref(),

@@ -17,4 +17,5 @@ mod lifecycle;
 mod readme;
 mod rules;
 mod sampling;
+mod situations;
 mod tidy;

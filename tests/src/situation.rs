@@ -1,0 +1,83 @@
+//! One exchange that a proxy may meet, played twice, without the filter and with it: both ends have to see the
+//! same to the byte, and the filter has to give the right spans. A situation reads as a sentence:
+//!
+//! ```text
+//! when("a server breaks off", get("/"))
+//!     .then(answer(200).data("half").meet().reset())
+//!     .answered(200)
+//!     .gives(pass("GET").error("upstream_reset_after_response_started"))
+//! ```
+
+mod http1;
+mod http2;
+mod player;
+mod script;
+mod seen;
+mod spans;
+mod stage;
+
+pub use script::{Script, accept, answer, call, get, raw, request, silent, tunnel};
+pub use seen::{Event, Fields, Seen};
+pub use spans::{Pass, pass, rpc};
+pub use stage::{Stage, stage};
+
+/// What is spoken from end to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1, or what a raw script says.
+    Http1,
+    /// HTTP/2 without TLS.
+    Http2,
+}
+
+/// An exchange and what becomes of it.
+#[derive(Clone, Debug)]
+pub struct Situation {
+    name: &'static str,
+    protocols: &'static [Protocol],
+    client: Script,
+    upstreams: Vec<Script>,
+    answered: Option<u16>,
+    passes: Vec<Pass>,
+}
+
+/// What a client does, over either protocol; nobody upstream sees anything of it, nobody answers and no span
+/// is made, so far.
+pub fn when(name: &'static str, client: Script) -> Situation {
+    let protocols = &[Protocol::Http1, Protocol::Http2];
+    Situation { name, protocols, client, upstreams: Vec::new(), answered: None, passes: Vec::new() }
+}
+
+impl Situation {
+    /// Over HTTP/1 only.
+    #[must_use]
+    pub fn over_http1(self) -> Situation {
+        Situation { protocols: &[Protocol::Http1], ..self }
+    }
+
+    /// Over HTTP/2 only.
+    #[must_use]
+    pub fn over_http2(self) -> Situation {
+        Situation { protocols: &[Protocol::Http2], ..self }
+    }
+
+    /// What the upstream does; with the next of these at its next attempt.
+    #[must_use]
+    pub fn then(mut self, upstream: Script) -> Situation {
+        self.upstreams.push(upstream);
+        self
+    }
+
+    /// The status that the client gets, in the end.
+    #[must_use]
+    pub fn answered(self, status: u16) -> Situation {
+        Situation { answered: Some(status), ..self }
+    }
+
+    /// A pass through the filter; with the next of these, a pass below it.
+    #[must_use]
+    pub fn gives(mut self, pass: Pass) -> Situation {
+        self.passes.push(pass);
+        self
+    }
+}

@@ -1,0 +1,244 @@
+//! HTTP/2 as either end, with the library that has streams rather than requests: `h2`.
+//! Spec: <https://www.rfc-editor.org/rfc/rfc9113>
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use h2::client::{ResponseFuture, SendRequest};
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use hyper::HeaderMap;
+use hyper::body::Bytes;
+use hyper::http::{HeaderName, HeaderValue, Method, Request, Response};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use super::player::Wire;
+use super::script::{Head, Start};
+use super::seen::{Event, Fields, Seen};
+
+/// What comes next on the stream.
+enum Next {
+    Head(ResponseFuture),
+    Body(RecvStream),
+    Nothing,
+}
+
+/// How this end begins to send.
+enum Begin {
+    Request(SendRequest<Bytes>),
+    Response(SendResponse<Bytes>),
+}
+
+/// One end of a connection that serves one exchange.
+pub(super) struct Http2 {
+    begin: Begin,
+    sending: Option<SendStream<Bytes>>,
+    next: Next,
+    traceparent: String,
+    seen: Seen,
+    connection: JoinHandle<()>,
+}
+
+impl Http2 {
+    /// As the client.
+    pub(super) async fn connect(socket: TcpStream, traceparent: &str) -> Http2 {
+        let (sender, connection) = h2::client::handshake(socket).await.expect("HTTP/2 with prior knowledge");
+        // It ends with its socket; what that means for the stream, the stream says.
+        let connection = tokio::spawn(async { drop(connection.await) });
+        let traceparent = traceparent.to_owned();
+        let (sending, next, seen) = (None, Next::Nothing, Seen::default());
+        Http2 { begin: Begin::Request(sender), sending, next, traceparent, seen, connection }
+    }
+
+    /// As the server; waits for the request's head.
+    pub(super) async fn accept(socket: TcpStream) -> Http2 {
+        let mut connection = h2::server::handshake(socket).await.expect("HTTP/2 with prior knowledge");
+        let request = connection.accept().await.expect("a request before the connection ends");
+        let (request, sender) = request.expect("a whole head");
+        let connection = tokio::spawn(async move { while let Some(Ok(_)) = connection.accept().await {} });
+        let (head, body) = request.into_parts();
+        let mut fields = vec![(":method".to_owned(), head.method.as_str().into())];
+        let authority = head.uri.authority().map(|authority| authority.as_str());
+        let path = head.uri.path_and_query().map(|path| path.as_str());
+        for (name, value) in [(":authority", authority), (":path", path), (":scheme", head.uri.scheme_str())]
+        {
+            fields.extend(value.map(|value| (name.to_owned(), value.as_bytes().to_vec())));
+        }
+        fields.extend(owned(&head.headers));
+        let mut seen = Seen::default();
+        seen.push(Event::Head(fields));
+        let (begin, sending, traceparent) = (Begin::Response(sender), None, String::new());
+        Http2 { begin, sending, next: Next::Body(body), traceparent, seen, connection }
+    }
+
+    pub(super) fn finish(self) -> Seen {
+        self.seen
+    }
+
+    fn gone_for(&mut self, error: &h2::Error) {
+        self.next = Next::Nothing;
+        self.seen.push(Event::Reset(
+            error.reason().map_or_else(|| error.to_string(), |reason| format!("{reason:?}")),
+        ));
+    }
+
+    async fn read_head(&mut self, mut response: ResponseFuture) {
+        let head = poll_fn(|cx| {
+            if let Poll::Ready(Some(interim)) = response.poll_informational(cx) {
+                return Poll::Ready(interim.map(|head| (head.into_parts().0, None)));
+            }
+            let whole = std::pin::Pin::new(&mut response).poll(cx);
+            whole.map_ok(|whole| {
+                let (head, body) = whole.into_parts();
+                (head, Some(body))
+            })
+        });
+        match head.await {
+            Ok((head, body)) => {
+                let mut fields = vec![(":status".to_owned(), head.status.as_str().into())];
+                fields.extend(owned(&head.headers));
+                self.seen.push(Event::Head(fields));
+                self.next = body.map_or(Next::Head(response), Next::Body);
+            }
+            Err(error) => self.gone_for(&error),
+        }
+    }
+
+    async fn read_body(&mut self, mut body: RecvStream) {
+        match body.data().await {
+            Some(Ok(data)) => {
+                // Fails only for a stream that has ended.
+                let _ = body.flow_control().release_capacity(data.len());
+                self.next = Next::Body(body);
+                if !data.is_empty() {
+                    self.seen.push(Event::Data(data.to_vec()));
+                }
+            }
+            Some(Err(error)) => self.gone_for(&error),
+            None => match body.trailers().await {
+                Ok(trailers) => {
+                    let trailers = trailers.map(|trailers| Event::Trailers(owned(&trailers).collect()));
+                    trailers.into_iter().chain([Event::End]).for_each(|event| self.seen.push(event));
+                }
+                Err(error) => self.gone_for(&error),
+            },
+        }
+    }
+}
+
+impl Wire for Http2 {
+    async fn head(&mut self, head: &Head, goes_on: bool) {
+        match (&mut self.begin, &head.start) {
+            (Begin::Request(sender), Start::Request { method, target }) => {
+                let uri = match (method.as_str(), head.authority.as_str()) {
+                    ("CONNECT", _) | (_, "") => target.clone(),
+                    (_, authority) => format!("http://{authority}{target}"),
+                };
+                let method = Method::try_from(method.as_str()).expect("a method");
+                let mut request = Request::builder().method(method).uri(uri).body(()).expect("a request");
+                *request.headers_mut() = map(&head.fields);
+                let traceparent = HeaderValue::from_str(&self.traceparent).expect("a header's value");
+                request.headers_mut().insert("traceparent", traceparent);
+                let (response, sending) = sender.send_request(request, !goes_on).expect("a request");
+                (self.next, self.sending) = (Next::Head(response), Some(sending));
+            }
+            (Begin::Response(sender), Start::Status(status)) => {
+                let mut response = Response::builder().status(*status).body(()).expect("a response");
+                *response.headers_mut() = map(&head.fields);
+                if *status < 200 {
+                    sender.send_informational(response).expect("an interim response");
+                } else {
+                    // Fails if the stream has been reset: then reading says so.
+                    self.sending = sender.send_response(response, !goes_on).ok();
+                }
+            }
+            (_, other) => panic!("{other:?} is for the other end"),
+        }
+    }
+
+    async fn data(&mut self, data: &Bytes) {
+        if let Some(sending) = &mut self.sending {
+            let _ = sending.send_data(data.clone(), false);
+        }
+    }
+
+    async fn trailers(&mut self, fields: &Fields) {
+        if let Some(sending) = &mut self.sending {
+            let _ = sending.send_trailers(map(fields));
+        }
+    }
+
+    async fn end(&mut self) {
+        if let Some(sending) = &mut self.sending {
+            // Fails where the head was the end already.
+            let _ = sending.send_data(Bytes::new(), true);
+        }
+    }
+
+    async fn raw(&mut self, bytes: &Bytes) {
+        panic!("{} is for HTTP/1", bytes.escape_ascii());
+    }
+
+    async fn close(&mut self) {
+        self.connection.abort();
+        self.next = Next::Nothing;
+    }
+
+    async fn reset(&mut self) {
+        match (&mut self.sending, &mut self.begin) {
+            (Some(sending), Begin::Request(_)) => sending.send_reset(Reason::CANCEL),
+            (Some(sending), Begin::Response(_)) => sending.send_reset(Reason::INTERNAL_ERROR),
+            (None, Begin::Response(sender)) => sender.send_reset(Reason::INTERNAL_ERROR),
+            (None, Begin::Request(_)) => panic!("nothing to reset"),
+        }
+        self.next = Next::Nothing;
+    }
+
+    async fn gone(&mut self) {
+        if self.seen.is_broken() {
+            return;
+        }
+        let reason = match (&mut self.sending, &mut self.begin) {
+            (Some(sending), _) => poll_fn(|cx| sending.poll_reset(cx)).await,
+            (None, Begin::Response(sender)) => poll_fn(|cx| sender.poll_reset(cx)).await,
+            (None, Begin::Request(_)) => panic!("nobody to go"),
+        };
+        let reason = reason.map_or_else(|error| error.to_string(), |reason| format!("{reason:?}"));
+        self.seen.push(Event::Reset(reason));
+    }
+
+    fn tunnel(&mut self) {
+        panic!("a tunnel is for HTTP/1");
+    }
+
+    async fn read(&mut self) -> bool {
+        match std::mem::replace(&mut self.next, Next::Nothing) {
+            Next::Head(response) => self.read_head(response).await,
+            Next::Body(body) => self.read_body(body).await,
+            Next::Nothing => return false,
+        }
+        true
+    }
+
+    fn seen(&mut self) -> &mut Seen {
+        &mut self.seen
+    }
+}
+
+fn map(fields: &Fields) -> HeaderMap {
+    let pair = |(name, value): &(String, Vec<u8>)| {
+        let name = HeaderName::try_from(name.as_str()).expect("a header's name");
+        (name, HeaderValue::from_bytes(value).expect("a header's value"))
+    };
+    // Collecting would keep one of several values.
+    let mut map = HeaderMap::new();
+    for (name, value) in fields.iter().map(pair) {
+        map.append(name, value);
+    }
+    map
+}
+
+fn owned(map: &HeaderMap) -> impl Iterator<Item = (String, Vec<u8>)> {
+    map.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+}

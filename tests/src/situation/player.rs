@@ -1,0 +1,84 @@
+//! Plays a script on a connection, whichever protocol it speaks.
+
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use tokio::sync::Barrier;
+use tokio::time::{sleep, timeout};
+
+use super::script::{Act, Head, Script, goes_on};
+use super::seen::{Event, Fields, Seen};
+
+/// How long one act may take: nothing here waits for longer than a second.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One end of an exchange over one protocol. That the other end has gone shows in what is read, so writing
+/// does not fail.
+pub(super) trait Wire {
+    /// Sends a head, whose message goes on or ends with it.
+    async fn head(&mut self, head: &Head, goes_on: bool);
+    async fn data(&mut self, data: &Bytes);
+    async fn trailers(&mut self, fields: &Fields);
+    async fn end(&mut self);
+    async fn raw(&mut self, bytes: &Bytes);
+    async fn close(&mut self);
+    async fn reset(&mut self);
+    /// Waits until the other end has gone.
+    async fn gone(&mut self);
+    /// Takes what comes from here on as bytes.
+    fn tunnel(&mut self);
+    /// Reads one event more; false when there are no more.
+    async fn read(&mut self) -> bool;
+    fn seen(&mut self) -> &mut Seen;
+}
+
+/// Plays `script` and reads what the other end says until that is over.
+pub(super) async fn play(wire: &mut impl Wire, script: &Script, peer: &Barrier) {
+    let mut open = true;
+    for (place, act) in script.acts.iter().enumerate() {
+        let rest = &script.acts[place + 1..];
+        if matches!(act, Act::End | Act::Trailers(_) | Act::Close | Act::Reset | Act::SeeGone) {
+            open = false;
+        }
+        if timeout(PATIENCE, step(wire, act, rest, peer)).await.is_err() {
+            wire.seen().push(Event::Stuck(format!("{act:?}")));
+            return;
+        }
+        if matches!(act, Act::Reset) {
+            return;
+        }
+    }
+    if open && script.acts.iter().any(|act| matches!(act, Act::Head(_))) {
+        wire.end().await;
+    }
+    if timeout(PATIENCE, see_end(wire)).await.is_err() {
+        wire.seen().push(Event::Stuck("the end".to_owned()));
+    }
+}
+
+async fn step(wire: &mut impl Wire, act: &Act, rest: &[Act], peer: &Barrier) {
+    match act {
+        Act::Head(head) => wire.head(head, goes_on(rest)).await,
+        Act::Data(data) => wire.data(data).await,
+        Act::Trailers(fields) => wire.trailers(fields).await,
+        Act::End => wire.end().await,
+        Act::Raw(bytes) => wire.raw(bytes).await,
+        Act::Pause(time) => sleep(*time).await,
+        Act::Meet => {
+            peer.wait().await;
+        }
+        Act::Close => wire.close().await,
+        Act::Reset => wire.reset().await,
+        Act::Tunnel => wire.tunnel(),
+        Act::SeeData(length) => while wire.seen().data_bytes() < *length && wire.read().await {},
+        Act::SeeEnd => see_end(wire).await,
+        Act::SeeGone => {
+            see_end(wire).await;
+            wire.gone().await;
+        }
+    }
+}
+
+async fn see_end(wire: &mut impl Wire) {
+    while wire.read().await {}
+}

@@ -1,0 +1,288 @@
+//! Where situations are played: an Envoy with two workers and two listeners that differ in the filter alone.
+
+use std::fmt;
+use std::thread::sleep;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::trace::v1::Span;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::Barrier;
+use tokio::time::timeout;
+
+use super::http1::Http1;
+use super::http2::Http2;
+use super::player::{PATIENCE, play};
+use super::script::Script;
+use super::seen::Seen;
+use super::spans::{Expected, Times, hex};
+use super::{Protocol, Situation};
+use crate::envoy::{Config, Envoy};
+use crate::process::free_port;
+use crate::sink::Sink;
+use crate::wait;
+
+const BOOTSTRAP: &str = "../tests/envoy/situations.yaml";
+/// The span that the client's request comes from.
+const PARENT: &str = "00f067aa0ba902b7";
+/// Lines of Envoy's log that the filter may write in all, none of them a warning.
+const LOG_LINES: usize = 8;
+/// Connections from which on it is no chance that both workers have got some.
+const MANY: usize = 24;
+
+/// An Envoy with its upstream and its collector.
+#[derive(Debug)]
+pub struct Stage {
+    envoy: Envoy,
+    sink: Sink,
+    runtime: Runtime,
+    upstream: TcpListener,
+    plain: u16,
+    traced: u16,
+}
+
+/// What both ends saw of one exchange.
+#[derive(PartialEq, Eq)]
+struct Views {
+    client: Seen,
+    upstreams: Vec<Seen>,
+}
+
+impl Views {
+    fn is_stuck(&self) -> bool {
+        self.client.is_stuck() || self.upstreams.iter().any(Seen::is_stuck)
+    }
+}
+
+impl fmt::Display for Views {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "   the client\n{}", self.client)?;
+        self.upstreams.iter().try_for_each(|upstream| write!(f, "   the upstream\n{upstream}"))
+    }
+}
+
+/// A situation that has been played with the filter.
+struct Played<'a> {
+    situation: &'a Situation,
+    protocol: Protocol,
+    trace_id: String,
+    views: Views,
+    times: Times,
+}
+
+/// Plays all that `situations` say and panics with everything that was not as they say.
+pub fn stage(situations: &[Situation]) {
+    Stage::start(|config| config).play(situations);
+}
+
+impl Stage {
+    /// Starts Envoy, with changes to its configuration.
+    pub fn start(change: impl FnOnce(Config) -> Config) -> Stage {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let upstream = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).expect("a free port");
+        let (sink, plain, traced) = (Sink::start(), free_port(), free_port());
+        let config = Config::new(BOOTSTRAP, meshspan::filter_wasm()).concurrency(2);
+        let app = upstream.local_addr().expect("a bound listener has an address").port();
+        let config = config.port(15001, plain).port(15002, traced).port(8080, app).port(4317, sink.port());
+        Stage { envoy: change(config).start(), sink, runtime, upstream, plain, traced }
+    }
+
+    /// Plays every situation without the filter and with it; panics with all that was not as they say.
+    pub fn play(self, situations: &[Situation]) {
+        let mut wrong = Vec::new();
+        let mut played = Vec::new();
+        for situation in situations {
+            for protocol in situation.protocols {
+                let trace_id = format!("5174{:028x}", played.len() + 1);
+                println!("{} over {protocol:?}", situation.name);
+                let plain = self.exchange(situation, *protocol, self.plain, &trace_id);
+                let begin = wait::unix_nanos();
+                let views = self.exchange(situation, *protocol, self.traced, &trace_id);
+                let times = Times { begin, end: wait::unix_nanos() };
+                let one = Played { situation, protocol: *protocol, trace_id, views, times };
+                wrong.extend(one.differences(&plain).map(|why| one.says(&why)));
+                played.push(one);
+            }
+        }
+        let expected: usize = played.iter().map(|one| 2 * one.situation.passes.len()).sum();
+        let spans = self.settled(expected);
+        for one in &played {
+            wrong.extend(one.check(&spans).map(|why| one.says(&why)));
+        }
+        wrong.extend(self.counters(expected));
+        wrong.extend(self.log());
+        if played.len() > MANY {
+            wrong.extend(self.idle_workers());
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    fn exchange(&self, situation: &Situation, protocol: Protocol, port: u16, trace_id: &str) -> Views {
+        let traceparent = traceparent(trace_id, PARENT);
+        let meeting = Barrier::new(2);
+        self.runtime.block_on(async {
+            let client = as_client(protocol, port, &traceparent, &situation.client, &meeting);
+            let upstreams = self.as_upstreams(protocol, &situation.upstreams, &meeting);
+            let (client, upstreams) = tokio::join!(client, upstreams);
+            let more = timeout(Duration::from_millis(2), self.upstream.accept()).await;
+            assert!(more.is_err(), "{}: one more connection to the upstream", situation.name);
+            Views { client, upstreams }
+        })
+    }
+
+    async fn as_upstreams(&self, protocol: Protocol, scripts: &[Script], meeting: &Barrier) -> Vec<Seen> {
+        let mut all = Vec::new();
+        for script in scripts {
+            let Ok(accepted) = timeout(PATIENCE, self.upstream.accept()).await else { break };
+            let (socket, _) = accepted.expect("a connection");
+            all.push(match protocol {
+                Protocol::Http2 if script.speaks_http() => {
+                    let mut wire = Http2::accept(socket).await;
+                    play(&mut wire, script, meeting).await;
+                    wire.finish()
+                }
+                _ => {
+                    let mut wire = Http1::accept(socket, script).await;
+                    play(&mut wire, script, meeting).await;
+                    wire.finish().await
+                }
+            });
+        }
+        all
+    }
+
+    /// The collector's spans once all have come, or enough time for them has passed.
+    fn settled(&self, expected: usize) -> Vec<Span> {
+        wait::until("every stream to end", || {
+            let active = self.envoy.stats("http.traced.downstream_rq_active");
+            active.values().all(|streams| *streams == 0).then_some(())
+        });
+        patiently(|| self.sink.spans().len() >= expected);
+        // More than expected would come with the next batch.
+        sleep(Duration::from_millis(300));
+        self.sink.spans()
+    }
+
+    /// The filter's counters add up: `started = exported + dropped + rejected + queued`, and nothing was lost.
+    fn counters(&self, expected: usize) -> Option<String> {
+        let stats = || self.envoy.stats("wasmcustom.meshspan_");
+        let is_right = patiently(|| {
+            let stats = stats();
+            let sum = |prefix: &str| -> u64 {
+                stats.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(_, count)| count).sum()
+            };
+            let (started, exported) = (sum("spans_started"), sum("spans_exported"));
+            let elsewhere = sum("spans_dropped") + sum("spans_rejected") + sum("queue_spans");
+            started == exported + elsewhere && started == expected as u64 && elsewhere == 0
+        });
+        (!is_right).then(|| format!("{expected} spans expected, the counters are {:#?}", stats()))
+    }
+
+    fn log(&self) -> Option<String> {
+        let log = self.envoy.log();
+        let ours: Vec<_> = log.lines().filter(|line| line.contains("wasm log")).collect();
+        let is_loud =
+            |line: &&&str| ["[warning]", "[error]", "[critical]"].iter().any(|level| line.contains(level));
+        let is_wrong = ours.len() > LOG_LINES || ours.iter().any(|line| is_loud(&line));
+        is_wrong.then(|| format!("the filter's log lines:\n{}", ours.join("\n")))
+    }
+
+    fn idle_workers(&self) -> Option<String> {
+        let connections = |worker: u8| -> u64 {
+            let prefix = format!("listener.127.0.0.1_{}.worker_{worker}.downstream_cx_total", self.traced);
+            self.envoy.stats(&prefix).values().sum()
+        };
+        let counts = [connections(0), connections(1)];
+        counts.contains(&0).then(|| format!("connections of the two workers: {counts:?}"))
+    }
+}
+
+impl Played<'_> {
+    /// What either end saw otherwise than without the filter, and what the client saw against the situation's word.
+    fn differences(&self, plain: &Views) -> impl Iterator<Item = String> {
+        let differing = |end: &str, with: &Seen, without: &Seen| {
+            (with.constant() != without.constant())
+                .then(|| format!("the {end} saw without the filter\n{without}  and with it\n{with}"))
+        };
+        let mut wrong = Vec::new();
+        wrong.extend(differing("client", &self.views.client, &plain.client));
+        for (with, without) in self.views.upstreams.iter().zip(&plain.upstreams) {
+            wrong.extend(differing("upstream", with, without));
+        }
+        let views = [&self.views, plain];
+        let upstreams = self.situation.upstreams.len();
+        if views.iter().any(|views| views.is_stuck() || views.upstreams.len() != upstreams) {
+            wrong.push(format!(
+                "not played to its end: without the filter\n{plain}  and with it\n{}",
+                self.views
+            ));
+        }
+        let (got, expected) = (self.views.client.status(), self.situation.answered);
+        if got != expected {
+            wrong.push(format!("the client got {got:?}, not {expected:?}\n{}", self.views.client));
+        }
+        wrong.into_iter()
+    }
+
+    /// What is wrong with this exchange's spans, among all of the stage's.
+    fn check(&self, all: &[Span]) -> Option<String> {
+        let spans: Vec<_> = all.iter().filter(|span| hex(&span.trace_id) == self.trace_id).cloned().collect();
+        let expected = Expected {
+            passes: &self.situation.passes,
+            parent: PARENT,
+            answered: self.situation.answered,
+            times: self.times,
+        };
+        let clients = match expected.check(&spans) {
+            Ok(clients) => clients,
+            Err(why) => return Some(why),
+        };
+        // Each attempt of the last pass, and each pass before it, went onward as the CLIENT span.
+        let mut allowed = if clients.is_empty() { vec![PARENT.to_owned()] } else { clients };
+        allowed.iter_mut().for_each(|id| *id = traceparent(&self.trace_id, id));
+        let seen: Vec<_> = self.views.upstreams.iter().flat_map(Seen::traceparents).collect();
+        let expected = (0..seen.len()).filter_map(|attempt| allowed.get(attempt).or(allowed.last()));
+        (!expected.eq(&seen)).then(|| format!("the upstream got {seen:?}, the spans allow {allowed:?}"))
+    }
+
+    fn says(&self, why: &str) -> String {
+        format!("{} over {:?}: {why}", self.situation.name, self.protocol)
+    }
+}
+
+/// Whether something comes true within a few seconds.
+fn patiently(mut is_so: impl FnMut() -> bool) -> bool {
+    (0..50).any(|_| {
+        is_so() || {
+            sleep(Duration::from_millis(100));
+            false
+        }
+    })
+}
+
+fn traceparent(trace_id: &str, span_id: &str) -> String {
+    format!("00-{trace_id}-{span_id}-01")
+}
+
+async fn as_client(
+    protocol: Protocol,
+    port: u16,
+    traceparent: &str,
+    script: &Script,
+    meeting: &Barrier,
+) -> Seen {
+    let socket = TcpStream::connect(("127.0.0.1", port)).await.expect("the proxy listens");
+    match protocol {
+        Protocol::Http1 => {
+            let mut wire = Http1::connect(socket, traceparent);
+            play(&mut wire, script, meeting).await;
+            wire.finish().await
+        }
+        Protocol::Http2 => {
+            let mut wire = Http2::connect(socket, traceparent).await;
+            play(&mut wire, script, meeting).await;
+            wire.finish()
+        }
+    }
+}
