@@ -78,9 +78,7 @@ impl Http2 {
 
     fn gone_for(&mut self, error: &h2::Error) {
         self.next = Next::Nothing;
-        self.seen.push(Event::Reset(
-            error.reason().map_or_else(|| error.to_string(), |reason| format!("{reason:?}")),
-        ));
+        self.seen.push(Event::Reset(reason(error)));
     }
 
     async fn read_head(&mut self, mut response: ResponseFuture) {
@@ -204,7 +202,7 @@ impl Wire for Http2 {
             (None, Begin::Response(sender)) => poll_fn(|cx| sender.poll_reset(cx)).await,
             (None, Begin::Request(_)) => panic!("nobody to go"),
         };
-        let reason = reason.map_or_else(|error| error.to_string(), |reason| format!("{reason:?}"));
+        let reason = reason.map_or_else(|error| self::reason(&error), |reason| format!("{reason:?}"));
         self.seen.push(Event::Reset(reason));
     }
 
@@ -224,6 +222,11 @@ impl Wire for Http2 {
     fn seen(&mut self) -> &mut Seen {
         &mut self.seen
     }
+}
+
+/// HTTP/2's reason; how the connection under it ended is a matter of chance.
+fn reason(error: &h2::Error) -> String {
+    error.reason().map_or_else(|| "connection".to_owned(), |reason| format!("{reason:?}"))
 }
 
 fn map(fields: &Fields) -> HeaderMap {

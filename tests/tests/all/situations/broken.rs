@@ -35,7 +35,7 @@ fn clients_that_leave() {
             .then(answer(200).data("some").see_gone())
             .answered(200)
             .gives(pass("GET")),
-        when("a call", call("Watch").message(1).see(7).reset())
+        when("a call", call("Watch").message(1).end().see(7).reset())
             .over_http2()
             .then(accept().message(2).see_gone())
             .answered(200)
@@ -68,7 +68,7 @@ fn servers_that_break_off() {
             .then(silent().see_end().reset())
             .answered(200)
             .gives(rpc("Get").grpc("UNAVAILABLE").error("UNAVAILABLE")),
-        when("a call, after the head", call("List").message(1).see(7).meet())
+        when("a call, after the head", call("List").message(1).end().see(7).meet())
             .over_http2()
             .then(accept().message(2).meet().reset())
             .answered(200)
