@@ -9,6 +9,7 @@ mod abi;
 mod export;
 mod host;
 mod metrics;
+mod proxy;
 mod root;
 mod stream;
 

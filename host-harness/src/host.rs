@@ -10,11 +10,13 @@ mod drive;
 mod error;
 mod grpc_service;
 mod headers;
+mod hostcalls;
 mod kinds;
 mod logs;
 mod metrics;
 mod pairs;
 mod plugin;
+mod profile;
 mod property;
 mod shared;
 mod stream;
@@ -34,11 +36,13 @@ pub use logs::{LogLevel, LogLine, MAX_LINE_BYTES, MAX_LOG_BYTES};
 pub use metrics::{MAX_HISTOGRAM_VALUES, MAX_METRICS, MetricValue};
 pub use pairs::{MAX_PAIRS, MAX_PAIRS_BYTES, decode_pairs, encode_pairs};
 pub use plugin::{Lifecycle, PluginOptions};
+pub use profile::{HostProfile, NGINX_AUTHORITY, NGINX_VERSION};
 pub use property::{MAX_PROPERTY_BYTES, PropertyValue};
 pub use shared::MAX_SHARED_BYTES;
 pub use stream::{LocalReply, MAX_BODY_BYTES, MAX_MAP_BYTES, StreamAction, StreamId};
 
 use callouts::Callouts;
+use hostcalls::Hostcalls;
 use logs::Logs;
 use metrics::Metrics;
 use property::{PropertyTable, join_path};
@@ -73,6 +77,10 @@ pub enum RootState {
 /// Everything that a guest can see or change outside its own memory.
 #[derive(Debug)]
 pub struct HostState {
+    profile: HostProfile,
+    hostcalls: Hostcalls,
+    /// The callback that is running, or ran last.
+    callback: &'static str,
     configuration: Vec<u8>,
     vm_configuration: Vec<u8>,
     environment: Vec<Vec<u8>>,
@@ -113,19 +121,22 @@ impl HostState {
         for (path, value) in options.properties {
             properties.insert(join_path(&path), value);
         }
-        let environment =
-            options.environment.iter().map(|(key, value)| format!("{key}={value}\0").into_bytes());
+        let environment = options.environment.iter().filter(|_| options.profile.has_environment());
+        let environment = environment.map(|(key, value)| format!("{key}={value}\0").into_bytes()).collect();
         Self {
+            profile: options.profile,
+            hostcalls: Hostcalls::default(),
+            callback: "",
             configuration: options.configuration,
             vm_configuration: options.vm_configuration,
-            environment: environment.collect(),
+            environment,
             properties,
             clock: options.start,
             random: Xoshiro256PlusPlus::seed_from_u64(options.seed),
             logs: Logs::default(),
             metrics: Metrics::default(),
             shared: SharedData::default(),
-            callouts: Callouts::new(&options.clusters),
+            callouts: Callouts::new(&options.clusters, options.profile),
             streams: BTreeMap::new(),
             last_context: ROOT_CONTEXT,
             current: ROOT_CONTEXT,
@@ -181,8 +192,36 @@ impl HostState {
     }
 
     /// Sets the tick period; 0 ends ticking.
-    pub fn set_tick_period_ms(&mut self, period: u32) {
+    pub fn set_tick_period_ms(&mut self, period: u32) -> Result<(), HostError> {
+        if self.tick_period.is_some() && !self.profile.resets_ticks() {
+            return Err(HostError::Fatal { call: "set_tick_period", why: "tick_period already set" });
+        }
         self.tick_period = (period > 0).then(|| Duration::from_millis(u64::from(period)));
+        Ok(())
+    }
+
+    /// The proxy that the host behaves as.
+    pub fn profile(&self) -> HostProfile {
+        self.profile
+    }
+
+    /// Counts a call of the guest.
+    pub fn count_hostcall(&mut self, name: &'static str) {
+        self.hostcalls.count(name);
+    }
+
+    /// Counts a call of the guest, and says whether it may go on.
+    pub fn begin_hostcall(&mut self, name: &'static str) -> Result<(), HostError> {
+        self.count_hostcall(name);
+        if !self.profile.implements(name) {
+            return Err(HostError::Fatal { call: name, why: "host function not yet implemented" });
+        }
+        Ok(())
+    }
+
+    /// The guest's calls by name since the last time.
+    pub fn take_hostcalls(&mut self) -> BTreeMap<&'static str, u64> {
+        self.hostcalls.take()
     }
 
     /// All metrics by name.

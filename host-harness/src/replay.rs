@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
-use crate::host::LogLine;
+use crate::host::{HostProfile, LogLine};
 use crate::topology::{Topology, TopologyError};
 use crate::traffic::{Exchange, TrafficError};
 use crate::vm::{Filter, Lifecycle, VmError};
@@ -41,7 +41,9 @@ pub use propagation::CONTEXT_HEADERS;
 pub struct ReplayOptions {
     /// All ids come from it, the applications' and the filters'.
     pub seed: u64,
-    /// In which order the filters' streams end.
+    /// The proxy that every host behaves as.
+    pub profile: HostProfile,
+    /// In which order the filters' streams end, if the profile leaves a choice.
     pub lifecycle: Lifecycle,
 }
 

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 pub use emojivoto::Emojivoto;
 
+/// The collector's address where the host's profile is nginx, which knows no clusters.
+pub const NGINX_COLLECTOR: &str = "127.0.0.1:4318";
+
 /// Why a topology could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TopologyError {
@@ -209,6 +212,24 @@ impl Topology {
 
     /// The plugin configuration of `workload`'s sidecar: the topology's `plugin` with `service.name`.
     pub fn plugin_configuration(&self, workload: &str) -> Vec<u8> {
+        serde_json::Value::Object(self.plugin_of(workload)).to_string().into_bytes()
+    }
+
+    /// As [`plugin_configuration`](Self::plugin_configuration), as one writes it for nginx: the direction,
+    /// which no property tells there, and the collector's address in place of a cluster's name. The protocol
+    /// is OTLP/HTTP unless the topology names one.
+    pub fn nginx_configuration(&self, workload: &str, direction: &str) -> Vec<u8> {
+        let mut plugin = self.plugin_of(workload);
+        plugin.entry("direction").or_insert_with(|| direction.into());
+        let export = plugin.entry("export").or_insert_with(|| serde_json::Map::new().into());
+        if let serde_json::Value::Object(export) = export {
+            export.insert("cluster".to_owned(), NGINX_COLLECTOR.into());
+            export.entry("protocol").or_insert_with(|| "http".into());
+        }
+        serde_json::Value::Object(plugin).to_string().into_bytes()
+    }
+
+    fn plugin_of(&self, workload: &str) -> serde_json::Map<String, serde_json::Value> {
         let mut plugin = match &self.plugin {
             serde_json::Value::Object(plugin) => plugin.clone(),
             _ => serde_json::Map::new(),
@@ -217,7 +238,7 @@ impl Topology {
         if let serde_json::Value::Object(service) = service {
             service.insert("name".to_owned(), workload.into());
         }
-        serde_json::Value::Object(plugin).to_string().into_bytes()
+        plugin
     }
 }
 

@@ -19,8 +19,8 @@ use std::time::Duration;
 use wasmtime::{Memory, Store, Trap, TypedFunc, WasmParams, WasmResults};
 
 pub use crate::host::{
-    CallReply, HeaderMap, Lifecycle, LocalReply, LogLevel, LogLine, MetricValue, OutboundCall, OutboundKind,
-    PluginOptions, PropertyValue, StreamAction, StreamId,
+    CallReply, HeaderMap, HostProfile, Lifecycle, LocalReply, LogLevel, LogLine, MetricValue, OutboundCall,
+    OutboundKind, PluginOptions, PropertyValue, StreamAction, StreamId,
 };
 pub use error::VmError;
 pub use filter::Filter;
@@ -115,6 +115,17 @@ impl Vm {
         self.memory.data_size(&self.store)
     }
 
+    /// What the guest has executed since its start, in wasmtime's fuel: one for most instructions, the same
+    /// for the same input on every machine. `None` unless compiled by [`Filter::compile_counting_fuel`].
+    pub fn fuel_used(&self) -> Option<u64> {
+        self.store.get_fuel().ok().map(|left| filter::FUEL - left)
+    }
+
+    /// How often the guest called which function of the host, by its name, since the last time.
+    pub fn take_hostcalls(&mut self) -> BTreeMap<&'static str, u64> {
+        self.state_mut().take_hostcalls()
+    }
+
     /// Ends the plugin: closes what is open, then `proxy_on_done` and, if that does not ask to wait,
     /// `proxy_on_delete` (with `proxy_on_log` before it in the specification's order).
     ///
@@ -125,6 +136,9 @@ impl Vm {
     pub fn finish(&mut self) -> Result<bool, VmError> {
         for stream in self.state().open_streams() {
             self.close_stream(stream)?;
+        }
+        if !self.state().profile().ends_plugins() {
+            self.state_mut().root = RootState::Deleted;
         }
         if self.state().root == RootState::Running {
             // Waiting already while the guest runs, which may call `proxy_done` at once.
@@ -146,7 +160,6 @@ impl Vm {
 
     /// The plugin's own context, its start and its configuration.
     fn begin(&mut self) -> Result<(), VmError> {
-        let (configuration, vm_configuration) = self.state().configuration_sizes();
         self.call(
             "proxy_on_context_create",
             ROOT_CONTEXT,
@@ -154,12 +167,25 @@ impl Vm {
             (ROOT_CONTEXT, 0),
             (),
         )?;
-        let start = (ROOT_CONTEXT, wasm_size(vm_configuration));
+        let steps = if self.state().profile().configures_first() {
+            [Self::configure, Self::start_vm]
+        } else {
+            [Self::start_vm, Self::configure]
+        };
+        steps.into_iter().try_for_each(|step| step(self))
+    }
+
+    fn start_vm(&mut self) -> Result<(), VmError> {
+        let start = (ROOT_CONTEXT, wasm_size(self.state().configuration_sizes().1));
         if self.call("proxy_on_vm_start", ROOT_CONTEXT, |exports| &exports.vm_start, start, 1)? == 0 {
             return Err(VmError::StartRejected { logs: self.take_logs() });
         }
+        Ok(())
+    }
+
+    fn configure(&mut self) -> Result<(), VmError> {
+        let configure = (ROOT_CONTEXT, wasm_size(self.state().configuration_sizes().0));
         self.state_mut().set_configuring(true);
-        let configure = (ROOT_CONTEXT, wasm_size(configuration));
         let accepted =
             self.call("proxy_on_configure", ROOT_CONTEXT, |exports| &exports.configure, configure, 1)?;
         self.state_mut().set_configuring(false);
@@ -191,7 +217,7 @@ impl Vm {
         }
         let Some(function) = select(&self.exports) else { return Ok(absent) };
         let data = self.store.data_mut();
-        data.state.enter(context);
+        data.state.enter(context, name);
         data.limiter.refused = false;
         self.store.set_epoch_deadline(self.ticks);
         match function.call(&mut self.store, parameters) {

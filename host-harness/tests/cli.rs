@@ -79,6 +79,17 @@ fn demo_shows_a_summary_and_a_vote() {
     }
 }
 
+/// The filter adapts to nginx: nothing is lost, nothing hangs in the air, nothing is said.
+#[test]
+fn demo_in_nginx_gives_the_same_spans() {
+    let json: Value =
+        serde_json::from_str(&stdout(&["demo", "-o", "json", "--host-profile", "nginx"])).unwrap();
+    assert_eq!(json["spans"]["total"], demo_spans());
+    assert_eq!(json["dropped"], serde_json::json!({}));
+    let help = stdout(&["replay", "--help"]);
+    assert!(help.contains("--host-profile <PROXY>") && help.contains("nginx with ngx_wasm_module"), "{help}");
+}
+
 #[test]
 fn demo_as_json_is_the_same() {
     let json: Value = serde_json::from_str(&stdout(&["demo", "-o", "json"])).unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use meshspan::collect::{accept, decode_call};
-use meshspan::host::{HeaderMap, PluginOptions, PropertyValue};
+use meshspan::host::{HeaderMap, HostProfile, PluginOptions, PropertyValue};
 use meshspan::time::Timestamp;
 use meshspan::traffic::Exchange;
 use meshspan::vm::{Filter, StreamId, Vm};
@@ -19,12 +19,24 @@ pub struct HarnessPair {
 impl HarnessPair {
     /// Starts the filter twice, each with its own configuration.
     pub fn start(wasm: &[u8], outbound: &str, inbound: &str) -> HarnessPair {
+        Self::start_as(HostProfile::Envoy, "otel_collector", wasm, [outbound, inbound])
+    }
+
+    /// Starts both in hosts that behave as `profile`, with each one's configuration; their exports go to
+    /// `collector`.
+    pub fn start_as(
+        profile: HostProfile,
+        collector: &str,
+        wasm: &[u8],
+        [outbound, inbound]: [&str; 2],
+    ) -> HarnessPair {
         let filter = Filter::compile(wasm, meshspan::vm::Limits::default()).expect("the filter compiles");
         let start = |configuration: &str, direction, seed| {
             let options = PluginOptions {
                 configuration: configuration.into(),
                 properties: vec![(path(&["xds", "listener_direction"]), PropertyValue::Int(direction))],
-                clusters: vec!["otel_collector".to_owned()],
+                clusters: vec![collector.to_owned()],
+                profile,
                 start: Timestamp::from_unix_nanos(1_795_323_600_000_000_000),
                 seed,
                 ..PluginOptions::default()
@@ -56,7 +68,7 @@ fn request(vm: &mut Vm, headers: HeaderMap, has_body: bool) -> (StreamId, Header
     if has_body {
         vm.request_body(stream, vec![0; 5], true).expect("the filter takes the body");
     }
-    (stream, vm.request_map(stream).clone())
+    (stream, vm.onward_request(stream))
 }
 
 fn respond(vm: &mut Vm, stream: StreamId, exchange: &Exchange) {

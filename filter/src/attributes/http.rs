@@ -87,7 +87,8 @@ impl<'a> Request<'a> {
     pub fn read(headers: &Headers<'a>, templates: &'a [PathTemplate]) -> Self {
         let known = Known::read(headers);
         let target = Target::parse(known.path.unwrap_or_default());
-        let authority = target.authority.or(known.authority).or(known.host);
+        // A host that shows both puts its own name into `:authority`.
+        let authority = target.authority.or(known.host).or(known.authority);
         let is_grpc = known.content_type.is_some_and(rpc::is_grpc);
         let rpc = is_grpc.then(|| rpc::Method::parse(target.path));
         let route = templates.iter().find(|template| rpc.is_none() && template.matches(target.path));
@@ -351,6 +352,16 @@ mod tests {
             assert_eq!(client.find(key::SERVER_ADDRESS), Some(Value::lossy(b"10.0.0.9")), "what is called");
             assert_eq!(client.find(key::SERVER_PORT), Some(Value::Int(8080)));
             assert_eq!(client.find(key::URL_FULL), Some(Value::lossy(b"http://10.0.0.9:8080")));
+        });
+    }
+
+    #[test]
+    fn the_host_that_the_client_asked_for_counts_before_the_servers_own_name() {
+        let both: [(&str, &[u8]); 2] = [(":authority", b"localhost:8080"), ("Host", b"shop.example:81")];
+        with_request(&both, |request| {
+            let server = request.server_attributes(QueryPolicy::Keep);
+            assert_eq!(server.find(key::SERVER_ADDRESS), Some(Value::lossy(b"shop.example")));
+            assert_eq!(server.find(key::SERVER_PORT), Some(Value::Int(81)));
         });
     }
 

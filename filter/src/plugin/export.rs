@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::host::{self, CallToken, Callback, Level, Status};
 use super::metrics::Metrics;
+use super::proxy::Proxy;
 use crate::batch::BatchQueue;
 use crate::config::{Config, ExportConfig, ExportProtocol};
 use crate::ids::IdGenerator;
@@ -21,6 +22,10 @@ const ANSWER_GRACE: Duration = Duration::from_secs(5);
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// How much of a collector's message is logged.
 const MAX_MESSAGE_CHARS: usize = 200;
+const NO_GRPC: &str = "nginx has no gRPC calls; set `export.protocol` to \"http\" and `export.cluster` to the \
+    address of the collector's OTLP/HTTP port, such as \"127.0.0.1:4318\"";
+const NO_ADDRESS: &str = "nginx cannot call it; set `export.cluster` to the address of the collector's OTLP/HTTP \
+    port, such as \"127.0.0.1:4318\"";
 
 /// How the host answered a call.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +75,7 @@ enum Outcome {
 pub(super) struct Turn<'a> {
     pub(super) callback: &'a Callback,
     pub(super) now: Timestamp,
+    pub(super) proxy: Proxy,
     pub(super) metrics: &'a mut Metrics,
     pub(super) ids: &'a mut IdGenerator,
 }
@@ -150,6 +156,10 @@ impl Exporter {
         }
         let ExportConfig { cluster, timeout, .. } = &self.config;
         let called = match self.config.protocol {
+            ExportProtocol::Grpc if !turn.proxy.is_whole() => {
+                self.settle(request, Outcome::Refused { why: NO_GRPC.to_owned() }, turn);
+                return;
+            }
             ExportProtocol::Grpc => {
                 host::grpc_call(cluster, (SERVICE, METHOD), &self.headers, &request.message, *timeout)
             }
@@ -158,7 +168,7 @@ impl Exporter {
         match called {
             Ok(token) => self.state = State::InFlight { request, token, sent: turn.now },
             Err(status) => {
-                self.settle(request, Outcome::Retry { after: None, why: refusal(status) }, turn);
+                self.settle(request, Outcome::Retry { after: None, why: refusal(status, turn.proxy) }, turn);
             }
         }
     }
@@ -198,8 +208,9 @@ impl Exporter {
     }
 }
 
-fn refusal(status: Status) -> String {
+fn refusal(status: Status, proxy: Proxy) -> String {
     match status {
+        _ if !proxy.is_whole() => NO_ADDRESS.to_owned(),
         // Envoy's answers to an unknown cluster: 2 from `http_call`, 4 from `grpc_call`.
         Status::BadArgument | Status::ParseFailure => {
             "the proxy has no such cluster; define it, or set `export.cluster` to one that it has".to_owned()

@@ -2,6 +2,7 @@
 //! tick, so that a request costs no metric hostcall.
 
 use super::host::{Metric, MetricKind};
+use super::proxy::Proxy;
 use std::time::Duration;
 
 /// A counter with what has not been handed over.
@@ -26,7 +27,8 @@ impl Counter {
     }
 }
 
-/// A gauge that every VM and every plugin in it adds its own share to, so that it shows their sum.
+/// A gauge that every VM and every plugin in it adds its own share to, so that it shows their sum. In nginx,
+/// where a gauge can only be set, it shows the share of the worker that set it last.
 #[derive(Debug)]
 struct Gauge {
     metric: Metric,
@@ -38,9 +40,13 @@ impl Gauge {
         Self { metric: Metric::define(MetricKind::Gauge, name), published: 0 }
     }
 
-    fn publish(&mut self, value: usize) {
+    fn publish(&mut self, value: usize, proxy: Proxy) {
         let value = i64::try_from(value).unwrap_or(i64::MAX);
-        self.metric.increment(value.saturating_sub(self.published));
+        if proxy.is_whole() {
+            self.metric.increment(value.saturating_sub(self.published));
+        } else if value != self.published {
+            self.metric.record(value.unsigned_abs());
+        }
         self.published = value;
     }
 }
@@ -67,10 +73,10 @@ macro_rules! metrics {
             }
 
             /// Hands all counts to the host.
-            pub(super) fn publish(&mut self, queue_spans: usize, queue_bytes: usize) {
+            pub(super) fn publish(&mut self, queue_spans: usize, queue_bytes: usize, proxy: Proxy) {
                 $(self.$name.publish();)*
-                self.queue_spans.publish(queue_spans);
-                self.queue_bytes.publish(queue_bytes);
+                self.queue_spans.publish(queue_spans, proxy);
+                self.queue_bytes.publish(queue_bytes, proxy);
             }
         }
     };

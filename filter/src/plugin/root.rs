@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::export::{Answer, Exporter, Turn};
 use super::host::{self, CallToken, Callback, Level};
 use super::metrics::Metrics;
+use super::proxy::Proxy;
 use crate::batch::BatchQueue;
 use crate::config::{Config, ExportConfig};
 use crate::ids::IdGenerator;
@@ -22,6 +23,8 @@ pub(super) struct Configured {
     pub(super) ids: IdGenerator,
     pub(super) queue: BatchQueue,
     pub(super) metrics: Metrics,
+    /// Known from the first stream on.
+    pub(super) proxy: Option<Proxy>,
     exporter: Exporter,
     closing: bool,
 }
@@ -95,6 +98,7 @@ impl Configured {
             ids: IdGenerator::from_seed(seed()),
             queue: BatchQueue::new(config.export.limits()),
             metrics: Metrics::define(),
+            proxy: None,
             exporter: Exporter::new(config),
             closing: false,
         }
@@ -105,8 +109,14 @@ impl Configured {
         self.publish();
         if self.closing && self.idle() {
             self.closing = false;
-            host::done();
+            if self.proxy().is_whole() {
+                host::done();
+            }
         }
+    }
+
+    fn proxy(&self) -> Proxy {
+        self.proxy.unwrap_or_default()
     }
 
     fn send(&mut self, call: &Callback) {
@@ -119,13 +129,15 @@ impl Configured {
         callback: &Callback,
         step: impl FnOnce(&mut Exporter, &mut BatchQueue, &mut Turn<'_>),
     ) {
-        let turn = &mut Turn { callback, now: host::now(), metrics: &mut self.metrics, ids: &mut self.ids };
+        let (now, proxy) = (host::now(), self.proxy());
+        let turn = &mut Turn { callback, now, proxy, metrics: &mut self.metrics, ids: &mut self.ids };
         step(&mut self.exporter, &mut self.queue, turn);
     }
 
     fn publish(&mut self) {
         let (held_spans, held_bytes) = self.exporter.held();
-        self.metrics.publish(self.queue.len() + held_spans, self.queue.bytes() + held_bytes);
+        let (spans, bytes) = (self.queue.len() + held_spans, self.queue.bytes() + held_bytes);
+        self.metrics.publish(spans, bytes, self.proxy());
     }
 
     fn idle(&self) -> bool {

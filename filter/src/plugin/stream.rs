@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::host::{self, Callback, Map};
+use super::proxy;
 use super::root::Root;
 use crate::config::Direction;
 use crate::headers::Headers;
@@ -46,8 +47,9 @@ impl Stream {
     pub(super) fn request_headers(&mut self, root: &mut Root, call: &Callback) -> bool {
         let Some(root) = root.configured() else { return false };
         let Ok(map) = host::map(call, Map::RequestHeaders) else { return false };
+        let kind = *root.proxy.get_or_insert_with(|| proxy::Proxy::detect(call));
         let headers = Headers::decode(&map);
-        let proxy = Proxy { call };
+        let proxy = Proxy { call, kind };
         let start = root.tracer.start(&headers, &proxy, &mut root.ids, &mut RequestInjector);
         root.metrics.context_invalid.add(u64::from(start.invalid));
         match start.outcome {
@@ -58,7 +60,7 @@ impl Stream {
                 root.metrics.spans_sampled_out.add(Pass::SPANS)
             }
             StartOutcome::Untraced => {
-                if root.tracer.direction().or_else(|| direction(call)) == Some(Direction::Outbound) {
+                if root.tracer.direction().or_else(|| direction(call, kind)) == Some(Direction::Outbound) {
                     root.metrics.outbound_without_context.add(1);
                 }
             }
@@ -85,7 +87,8 @@ impl Stream {
     pub(super) fn end(self, root: &mut Root, detail: Detail, call: &Callback) {
         let Some(pass) = self.pass else { return };
         let Some(root) = root.configured() else { return };
-        let known = |path| if detail == Detail::Properties { property(call, path) } else { None };
+        let kind = root.proxy.unwrap_or_default();
+        let known = |path| if detail == Detail::Properties { property(call, kind, path) } else { None };
         let code_details = if pass.wants_details() { known("response\0code_details") } else { None };
         let code = if pass.has_status() { None } else { known("response\0code").and_then(integer) };
         let request_time = known("request\0time").and_then(timestamp);
@@ -109,7 +112,7 @@ impl Stream {
         let attempts = known("upstream\0request_attempt_count").and_then(integer).unwrap_or(1);
         let latency = known("response\0backend_latency").and_then(duration);
         let end = StreamEnd {
-            direction: pass.direction().or_else(|| direction(call)),
+            direction: pass.direction().or_else(|| direction(call, kind)),
             // After retries it is the last attempt's, and the CLIENT span stands for all of them.
             backend_latency: latency.filter(|_| attempts <= 1),
             source_address: source.as_deref(),
@@ -127,11 +130,14 @@ impl Stream {
 }
 
 /// Which side of the proxy this stream is on, where the host says so.
-fn direction(call: &Callback) -> Option<Direction> {
-    property(call, "xds\0listener_direction").and_then(integer).and_then(Direction::from_listener)
+fn direction(call: &Callback, kind: proxy::Proxy) -> Option<Direction> {
+    property(call, kind, "xds\0listener_direction").and_then(integer).and_then(Direction::from_listener)
 }
 
-fn property<'a>(call: &'a Callback, path: &str) -> Option<Cow<'a, [u8]>> {
+fn property<'a>(call: &'a Callback, kind: proxy::Proxy, path: &str) -> Option<Cow<'a, [u8]>> {
+    if !kind.has(path) {
+        return None;
+    }
     host::property(call, path).filter(|value| !value.is_empty())
 }
 
@@ -160,6 +166,7 @@ fn nanos(value: &[u8]) -> Option<u64> {
 /// What the proxy knows of a request as it arrives.
 struct Proxy<'a> {
     call: &'a Callback,
+    kind: proxy::Proxy,
 }
 
 impl Surroundings for Proxy<'_> {
@@ -168,11 +175,11 @@ impl Surroundings for Proxy<'_> {
     }
 
     fn route(&self) -> Option<Cow<'_, [u8]>> {
-        property(self.call, "xds\0route_name")
+        property(self.call, self.kind, "xds\0route_name")
     }
 
     fn direction(&self) -> Option<Direction> {
-        direction(self.call)
+        direction(self.call, self.kind)
     }
 }
 

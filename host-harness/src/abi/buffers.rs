@@ -11,21 +11,25 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         "env",
         "proxy_get_buffer_bytes",
         |caller: Caller<'_, VmData>, kind: u32, start: u32, length: u32, pointer: u32, size: u32| {
-            hostcall(caller, |guest| get_bytes(guest, kind, start, length, Out { pointer, length: size }))
+            hostcall(caller, "proxy_get_buffer_bytes", |guest| {
+                get_bytes(guest, kind, start, length, Out { pointer, length: size })
+            })
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_get_buffer_status",
         |caller: Caller<'_, VmData>, kind: u32, length: u32, flags: u32| {
-            hostcall(caller, |guest| get_status(guest, kind, length, flags))
+            hostcall(caller, "proxy_get_buffer_status", |guest| get_status(guest, kind, length, flags))
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_set_buffer_bytes",
         |caller: Caller<'_, VmData>, kind: u32, start: u32, length: u32, p: u32, n: u32| {
-            hostcall(caller, |guest| set_bytes(guest, kind, start, length, Slice(p, n)))
+            hostcall(caller, "proxy_set_buffer_bytes", |guest| {
+                set_bytes(guest, kind, start, length, Slice(p, n))
+            })
         },
     )?;
     Ok(())

@@ -27,7 +27,7 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
                 Slice(body, body_length),
                 Slice(trailers, trailers_length),
             ];
-            hostcall(caller, |guest| http_call(guest, parts, timeout_ms, token))
+            hostcall(caller, "proxy_http_call", |guest| http_call(guest, parts, timeout_ms, token))
         },
     )?;
     linker.func_wrap(
@@ -53,7 +53,7 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
                 Slice(metadata, metadata_length),
                 Slice(message, message_length),
             ];
-            hostcall(caller, |guest| grpc_call(guest, parts, timeout_ms, token))
+            hostcall(caller, "proxy_grpc_call", |guest| grpc_call(guest, parts, timeout_ms, token))
         },
     )?;
     link_grpc_streams(linker)
@@ -72,18 +72,20 @@ fn link_grpc_streams(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
          _method_length: u32,
          _metadata: u32,
          _metadata_length: u32,
-         _token: u32| { hostcall(caller, |_| Err(HostError::Unsupported("grpc_stream").into())) },
+         _token: u32| {
+            hostcall(caller, "proxy_grpc_stream", |_| Err(HostError::Unsupported("grpc_stream").into()))
+        },
     )?;
     linker.func_wrap(
         "env",
         "proxy_grpc_send",
         |caller: Caller<'_, VmData>, token: u32, _message: u32, _message_length: u32, _end: u32| {
-            hostcall(caller, |guest| Err(guest.state().refuse_grpc_send(token).into()))
+            hostcall(caller, "proxy_grpc_send", |guest| Err(guest.state().refuse_grpc_send(token).into()))
         },
     )?;
     for name in ["proxy_grpc_cancel", "proxy_grpc_close"] {
         linker.func_wrap("env", name, |caller: Caller<'_, VmData>, token: u32| {
-            hostcall(caller, |guest| Ok(guest.state().grpc_cancel(token)?))
+            hostcall(caller, name, |guest| Ok(guest.state().grpc_cancel(token)?))
         })?;
     }
     Ok(())

@@ -149,11 +149,14 @@ impl Guest<'_> {
 /// Runs a hostcall that is served at any time.
 pub(super) fn hostcall_always(
     caller: Caller<'_, VmData>,
+    name: &'static str,
     call: impl FnOnce(&mut Guest<'_>) -> Result<(), Fault>,
 ) -> wasmtime::Result<u32> {
     let mut guest = Guest(caller);
-    match call(&mut guest) {
+    let allowed = guest.state().begin_hostcall(name).map_err(Fault::from);
+    match allowed.and_then(|()| call(&mut guest)) {
         Ok(()) => Ok(Status::Ok as u32),
+        Err(Fault::Refused(error @ HostError::Fatal { .. })) => Err(wasmtime::Error::msg(error.to_string())),
         Err(Fault::Refused(error)) => {
             if error.is_worth_a_line() {
                 guest.state().explain(&error);
@@ -167,9 +170,10 @@ pub(super) fn hostcall_always(
 /// Runs a hostcall that is served in callbacks only.
 pub(super) fn hostcall(
     caller: Caller<'_, VmData>,
+    name: &'static str,
     call: impl FnOnce(&mut Guest<'_>) -> Result<(), Fault>,
 ) -> wasmtime::Result<u32> {
-    hostcall_always(caller, |guest| {
+    hostcall_always(caller, name, |guest| {
         if guest.state().gate == Gate::Closed {
             return Err(HostError::NotNow.into());
         }
@@ -180,9 +184,11 @@ pub(super) fn hostcall(
 /// Runs a WASI function, whose results are WASI's error numbers.
 pub(super) fn wasi_call(
     caller: Caller<'_, VmData>,
+    name: &'static str,
     call: impl FnOnce(&mut [u8], &mut HostState) -> Result<u32, HostError>,
 ) -> u32 {
     const EFAULT: u32 = 21;
     let mut guest = Guest(caller);
+    guest.state().count_hostcall(name);
     guest.parts().and_then(|(memory, state)| call(memory, state)).unwrap_or(EFAULT)
 }

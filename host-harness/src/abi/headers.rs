@@ -11,20 +11,24 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     linker.func_wrap(
         "env",
         "proxy_get_header_map_size",
-        |caller: Caller<'_, VmData>, kind: u32, out: u32| hostcall(caller, |guest| size(guest, kind, out)),
+        |caller: Caller<'_, VmData>, kind: u32, out: u32| {
+            hostcall(caller, "proxy_get_header_map_size", |guest| size(guest, kind, out))
+        },
     )?;
     linker.func_wrap(
         "env",
         "proxy_get_header_map_pairs",
         |caller: Caller<'_, VmData>, kind: u32, pointer: u32, length: u32| {
-            hostcall(caller, |guest| get_pairs(guest, kind, Out { pointer, length }))
+            hostcall(caller, "proxy_get_header_map_pairs", |guest| {
+                get_pairs(guest, kind, Out { pointer, length })
+            })
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_set_header_map_pairs",
         |caller: Caller<'_, VmData>, kind: u32, p: u32, n: u32| {
-            hostcall(caller, |guest| set_pairs(guest, kind, Slice(p, n)))
+            hostcall(caller, "proxy_set_header_map_pairs", |guest| set_pairs(guest, kind, Slice(p, n)))
         },
     )?;
     Ok(())
@@ -35,28 +39,34 @@ fn link_values(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         "env",
         "proxy_get_header_map_value",
         |caller: Caller<'_, VmData>, kind: u32, k: u32, kn: u32, pointer: u32, length: u32| {
-            hostcall(caller, |guest| get_value(guest, kind, Slice(k, kn), Out { pointer, length }))
+            hostcall(caller, "proxy_get_header_map_value", |guest| {
+                get_value(guest, kind, Slice(k, kn), Out { pointer, length })
+            })
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_add_header_map_value",
         |caller: Caller<'_, VmData>, kind: u32, k: u32, kn: u32, v: u32, vn: u32| {
-            hostcall(caller, |guest| add(guest, kind, Slice(k, kn), Slice(v, vn)))
+            hostcall(caller, "proxy_add_header_map_value", |guest| {
+                add(guest, kind, Slice(k, kn), Slice(v, vn))
+            })
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_replace_header_map_value",
         |caller: Caller<'_, VmData>, kind: u32, k: u32, kn: u32, v: u32, vn: u32| {
-            hostcall(caller, |guest| replace(guest, kind, Slice(k, kn), Slice(v, vn)))
+            hostcall(caller, "proxy_replace_header_map_value", |guest| {
+                replace(guest, kind, Slice(k, kn), Slice(v, vn))
+            })
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_remove_header_map_value",
         |caller: Caller<'_, VmData>, kind: u32, k: u32, kn: u32| {
-            hostcall(caller, |guest| remove(guest, kind, Slice(k, kn)))
+            hostcall(caller, "proxy_remove_header_map_value", |guest| remove(guest, kind, Slice(k, kn)))
         },
     )?;
     Ok(())
@@ -89,8 +99,14 @@ fn get_value(guest: &mut Guest<'_>, kind: u32, name: Slice, out: Out) -> Result<
 fn get_pairs(guest: &mut Guest<'_>, kind: u32, out: Out) -> Result<(), Fault> {
     let kind = map_kind(kind)?;
     guest.hand_over(out, |_, state, bytes| {
-        if let Some(map) = state.map(kind) {
-            encode_pairs(map, bytes);
+        match state.map(kind) {
+            Some(map) if map.len() > state.profile().max_pairs() => {
+                let shown = map.iter().take(state.profile().max_pairs());
+                encode_pairs(&HeaderMap::from_pairs(shown), bytes);
+            }
+            Some(map) => encode_pairs(map, bytes),
+            None if state.profile().refuses_absent_maps() => return Err(HostError::OutsidePhase),
+            None => {}
         }
         Ok(())
     })
@@ -131,6 +147,6 @@ fn replace(guest: &mut Guest<'_>, kind: u32, name: Slice, value: Slice) -> Resul
 fn remove(guest: &mut Guest<'_>, kind: u32, name: Slice) -> Result<(), Fault> {
     let kind = map_kind(kind)?;
     let (memory, state) = guest.parts()?;
-    state.map_mut(kind)?.remove(name.of(memory)?);
+    state.remove_header(kind, name.of(memory)?)?;
     Ok(())
 }

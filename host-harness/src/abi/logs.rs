@@ -8,23 +8,26 @@ use crate::host::LogLevel;
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     linker.func_wrap("env", "proxy_log", |caller: Caller<'_, VmData>, level: u32, p: u32, n: u32| {
-        hostcall_always(caller, |guest| log(guest, level, Slice(p, n)))
+        hostcall_always(caller, "proxy_log", |guest| log(guest, level, Slice(p, n)))
     })?;
     linker.func_wrap("env", "proxy_get_log_level", |caller: Caller<'_, VmData>, out: u32| {
-        hostcall_always(caller, |guest| get_log_level(guest, out))
+        hostcall_always(caller, "proxy_get_log_level", |guest| get_log_level(guest, out))
     })?;
     linker.func_wrap(
         "env",
         "proxy_get_current_time_nanoseconds",
-        |caller: Caller<'_, VmData>, out: u32| hostcall_always(caller, |guest| get_current_time(guest, out)),
+        |caller: Caller<'_, VmData>, out: u32| {
+            hostcall_always(caller, "proxy_get_current_time_nanoseconds", |guest| {
+                get_current_time(guest, out)
+            })
+        },
     )?;
     linker.func_wrap(
         "env",
         "proxy_set_tick_period_milliseconds",
         |caller: Caller<'_, VmData>, period: u32| {
-            hostcall(caller, |guest| {
-                guest.state().set_tick_period_ms(period);
-                Ok(())
+            hostcall(caller, "proxy_set_tick_period_milliseconds", |guest| {
+                Ok(guest.state().set_tick_period_ms(period)?)
             })
         },
     )?;

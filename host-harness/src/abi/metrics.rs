@@ -10,21 +10,23 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         "env",
         "proxy_define_metric",
         |caller: Caller<'_, VmData>, kind: u32, p: u32, n: u32, out: u32| {
-            hostcall(caller, |guest| define(guest, kind, Slice(p, n), out))
+            hostcall(caller, "proxy_define_metric", |guest| define(guest, kind, Slice(p, n), out))
         },
     )?;
     linker.func_wrap("env", "proxy_record_metric", |caller: Caller<'_, VmData>, id: u32, value: u64| {
-        hostcall(caller, |guest| Ok(guest.state().record_metric(id, value)?))
+        hostcall(caller, "proxy_record_metric", |guest| Ok(guest.state().record_metric(id, value)?))
     })?;
     linker.func_wrap(
         "env",
         "proxy_increment_metric",
         |caller: Caller<'_, VmData>, id: u32, offset: i64| {
-            hostcall(caller, |guest| Ok(guest.state().increment_metric(id, offset)?))
+            hostcall(caller, "proxy_increment_metric", |guest| {
+                Ok(guest.state().increment_metric(id, offset)?)
+            })
         },
     )?;
     linker.func_wrap("env", "proxy_get_metric", |caller: Caller<'_, VmData>, id: u32, out: u32| {
-        hostcall(caller, |guest| get(guest, id, out))
+        hostcall(caller, "proxy_get_metric", |guest| get(guest, id, out))
     })?;
     Ok(())
 }

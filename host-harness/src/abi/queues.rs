@@ -10,28 +10,36 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         "env",
         "proxy_register_shared_queue",
         |caller: Caller<'_, VmData>, _name: u32, _length: u32, _id: u32| {
-            hostcall(caller, |_| Err(HostError::Unsupported("register_shared_queue").into()))
+            hostcall(caller, "proxy_register_shared_queue", |_| {
+                Err(HostError::Unsupported("register_shared_queue").into())
+            })
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_resolve_shared_queue",
         |caller: Caller<'_, VmData>, _vm: u32, _vm_length: u32, _name: u32, _length: u32, _id: u32| {
-            hostcall(caller, |guest| none(guest, "resolve_shared_queue: this host has no shared queues"))
+            hostcall(caller, "proxy_resolve_shared_queue", |guest| {
+                none(guest, "resolve_shared_queue: this host has no shared queues")
+            })
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_enqueue_shared_queue",
         |caller: Caller<'_, VmData>, _id: u32, _value: u32, _length: u32| {
-            hostcall(caller, |guest| none(guest, "enqueue_shared_queue: this host has no shared queues"))
+            hostcall(caller, "proxy_enqueue_shared_queue", |guest| {
+                none(guest, "enqueue_shared_queue: this host has no shared queues")
+            })
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_dequeue_shared_queue",
         |caller: Caller<'_, VmData>, _id: u32, _pointer: u32, _length: u32| {
-            hostcall(caller, |guest| none(guest, "dequeue_shared_queue: this host has no shared queues"))
+            hostcall(caller, "proxy_dequeue_shared_queue", |guest| {
+                none(guest, "dequeue_shared_queue: this host has no shared queues")
+            })
         },
     )?;
     linker.func_wrap(
@@ -44,7 +52,9 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
          _n: u32,
          _out: u32,
          _out_length: u32| {
-            hostcall(caller, |guest| none(guest, "call_foreign_function: this host has no foreign functions"))
+            hostcall(caller, "proxy_call_foreign_function", |guest| {
+                none(guest, "call_foreign_function: this host has no foreign functions")
+            })
         },
     )?;
     Ok(())

@@ -9,14 +9,16 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         "env",
         "proxy_get_shared_data",
         |caller: Caller<'_, VmData>, k: u32, kn: u32, pointer: u32, length: u32, cas: u32| {
-            hostcall(caller, |guest| get(guest, Slice(k, kn), Out { pointer, length }, cas))
+            hostcall(caller, "proxy_get_shared_data", |guest| {
+                get(guest, Slice(k, kn), Out { pointer, length }, cas)
+            })
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_set_shared_data",
         |caller: Caller<'_, VmData>, k: u32, kn: u32, v: u32, vn: u32, cas: u32| {
-            hostcall(caller, |guest| set(guest, Slice(k, kn), Slice(v, vn), cas))
+            hostcall(caller, "proxy_set_shared_data", |guest| set(guest, Slice(k, kn), Slice(v, vn), cas))
         },
     )?;
     Ok(())

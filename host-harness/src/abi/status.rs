@@ -47,7 +47,11 @@ impl From<&HostError> for Status {
             HostError::UnknownService(_) => Self::ParseFailure,
             HostError::Memory => Self::InvalidMemoryAccess,
             HostError::CasMismatch => Self::CasMismatch,
-            HostError::Unsupported(_) | HostError::NotNow | HostError::Full(..) => Self::InternalFailure,
+            HostError::Unsupported(_)
+            | HostError::NotNow
+            | HostError::Full(..)
+            | HostError::Unreachable(_)
+            | HostError::Fatal { .. } => Self::InternalFailure,
         }
     }
 }

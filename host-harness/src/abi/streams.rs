@@ -9,10 +9,12 @@ use crate::host::LocalReply;
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     linker.func_wrap("env", "proxy_continue_stream", |caller: Caller<'_, VmData>, stream: u32| {
-        hostcall(caller, |guest| Ok(guest.state().continue_stream(direction(stream)?)?))
+        hostcall(caller, "proxy_continue_stream", |guest| {
+            Ok(guest.state().continue_stream(direction(stream)?)?)
+        })
     })?;
     linker.func_wrap("env", "proxy_close_stream", |caller: Caller<'_, VmData>, stream: u32| {
-        hostcall(caller, |guest| Ok(guest.state().close_stream(direction(stream)?)?))
+        hostcall(caller, "proxy_close_stream", |guest| Ok(guest.state().close_stream(direction(stream)?)?))
     })?;
     linker.func_wrap(
         "env",
@@ -28,14 +30,16 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
          grpc_status: i32| {
             let parts =
                 [Slice(details, details_length), Slice(body, body_length), Slice(headers, headers_length)];
-            hostcall(caller, |guest| send_local_response(guest, status, parts, grpc_status))
+            hostcall(caller, "proxy_send_local_response", |guest| {
+                send_local_response(guest, status, parts, grpc_status)
+            })
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_get_status",
         |caller: Caller<'_, VmData>, code: u32, pointer: u32, length: u32| {
-            hostcall(caller, |guest| get_status(guest, code, Out { pointer, length }))
+            hostcall(caller, "proxy_get_status", |guest| get_status(guest, code, Out { pointer, length }))
         },
     )?;
     Ok(())

@@ -21,18 +21,20 @@ pub(super) fn link(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Resul
         module,
         "fd_write",
         |caller: Caller<'_, VmData>, fd: u32, vectors: u32, count: u32, written: u32| {
-            wasi_call(caller, |memory, state| fd_write(memory, state, fd, (vectors, count), written))
+            wasi_call(caller, "fd_write", |memory, state| {
+                fd_write(memory, state, fd, (vectors, count), written)
+            })
         },
     )?;
     linker.func_wrap(
         module,
         "clock_time_get",
         |caller: Caller<'_, VmData>, clock: u32, _precision: u64, out: u32| {
-            wasi_call(caller, |memory, state| clock_time_get(memory, state, clock, out))
+            wasi_call(caller, "clock_time_get", |memory, state| clock_time_get(memory, state, clock, out))
         },
     )?;
     linker.func_wrap(module, "random_get", |caller: Caller<'_, VmData>, p: u32, n: u32| {
-        wasi_call(caller, |memory, state| random_get(memory, state, Slice(p, n)))
+        wasi_call(caller, "random_get", |memory, state| random_get(memory, state, Slice(p, n)))
     })?;
     linker.func_wrap(module, "proc_exit", |mut caller: Caller<'_, VmData>, code: u32| {
         caller
@@ -46,19 +48,19 @@ pub(super) fn link(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Resul
 
 fn link_environment(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()> {
     linker.func_wrap(module, "environ_sizes_get", |caller: Caller<'_, VmData>, count: u32, size: u32| {
-        wasi_call(caller, |memory, state| {
+        wasi_call(caller, "environ_sizes_get", |memory, state| {
             put_sizes(memory, state.environment(), count, size)?;
             Ok(SUCCESS)
         })
     })?;
     linker.func_wrap(module, "environ_get", |caller: Caller<'_, VmData>, pointers: u32, text: u32| {
-        wasi_call(caller, |memory, state| {
+        wasi_call(caller, "environ_get", |memory, state| {
             put_strings(memory, state.environment(), pointers, text)?;
             Ok(SUCCESS)
         })
     })?;
     linker.func_wrap(module, "args_sizes_get", |caller: Caller<'_, VmData>, count: u32, size: u32| {
-        wasi_call(caller, |memory, _| {
+        wasi_call(caller, "args_sizes_get", |memory, _| {
             put_sizes(memory, &[], count, size)?;
             Ok(SUCCESS)
         })
@@ -75,7 +77,7 @@ fn link_files(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()>
     linker.func_wrap(module, "fd_prestat_get", |_fd: u32, _out: u32| EBADF)?;
     linker.func_wrap(module, "fd_prestat_dir_name", |_fd: u32, _p: u32, _n: u32| EBADF)?;
     linker.func_wrap(module, "fd_fdstat_get", |caller: Caller<'_, VmData>, fd: u32, out: u32| {
-        wasi_call(caller, |memory, _| fd_fdstat_get(memory, fd, out))
+        wasi_call(caller, "fd_fdstat_get", |memory, _| fd_fdstat_get(memory, fd, out))
     })?;
     linker.func_wrap(module, "fd_fdstat_set_flags", |_fd: u32, _flags: u32| EBADF)?;
     linker.func_wrap(module, "sched_yield", || SUCCESS)?;

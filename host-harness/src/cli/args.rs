@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use meshspan::{
     export::{ExportFlags, Protocol},
-    vm::Lifecycle,
+    vm::{HostProfile, Lifecycle},
 };
 
 /// Distributed tracing for every proxy that runs WebAssembly, and a local host to see it work.
@@ -104,9 +104,22 @@ pub(crate) struct RunArgs {
     /// Same number, same ids [default: another one each run]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// In which order a stream's end is told to the filter
+    /// The proxy to behave as; nginx has no gRPC calls, no trailers and no direction, and the topology's
+    /// plugin configuration is changed for it: OTLP/HTTP to 127.0.0.1:4318, the direction written down
+    #[arg(long, value_enum, default_value_t = Profile::Envoy, value_name = "PROXY")]
+    pub(crate) host_profile: Profile,
+    /// In which order a stream's end is told to the filter; nginx has only the specification's
     #[arg(long, value_enum, default_value_t = LifecycleOrder::Envoy, value_name = "ORDER")]
     pub(crate) lifecycle: LifecycleOrder,
+}
+
+/// Proxies that the host behaves as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// Envoy 1.40
+    Envoy,
+    /// nginx with ngx_wasm_module
+    Nginx,
 }
 
 /// Orders of a stream's last callbacks.
@@ -119,6 +132,13 @@ pub(crate) enum LifecycleOrder {
 }
 
 impl RunArgs {
+    pub(crate) fn profile(&self) -> HostProfile {
+        match self.host_profile {
+            Profile::Envoy => HostProfile::Envoy,
+            Profile::Nginx => HostProfile::Nginx,
+        }
+    }
+
     pub(crate) fn lifecycle(&self) -> Lifecycle {
         match self.lifecycle {
             LifecycleOrder::Envoy => Lifecycle::Envoy,
@@ -182,6 +202,7 @@ mod tests {
             (&["meshspan"][..], ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
             (&["meshspan", "demo", "--otlp-protocol", "http/json"], ErrorKind::ValueValidation),
             (&["meshspan", "demo", "--recording", "b4"], ErrorKind::InvalidValue),
+            (&["meshspan", "demo", "--host-profile", "caddy"], ErrorKind::InvalidValue),
             (&["meshspan", "demo", "-q", "-v"], ErrorKind::ArgumentConflict),
             (&["meshspan", "replay", "x.jsonl"], ErrorKind::MissingRequiredArgument),
             (&["meshspan", "replay", "--topology", "x"], ErrorKind::MissingRequiredArgument),

@@ -123,7 +123,7 @@ fn run(job: Job<'_>) -> Result<Outcome, CliError> {
 fn capture(job: &Job<'_>, seed: u64, interrupt: &Interrupt) -> Result<Capture, CliError> {
     let filter = Filter::compile(job.wasm, Limits::default())
         .map_err(|error| CliError::bad_configuration(format!("the filter cannot be loaded: {error}")))?;
-    let options = ReplayOptions { seed, lifecycle: job.run.lifecycle() };
+    let options = ReplayOptions { seed, profile: job.run.profile(), lifecycle: job.run.lifecycle() };
     let exchanges = job.exchanges.iter().cloned().map(Ok);
     let total = u64::try_from(job.exchanges.len()).ok();
     let bar = progress::bar("replaying", total, job.quiet);

@@ -3,7 +3,7 @@
 use super::derived::encode_derived;
 use super::stream::{MAX_ACTIONS, Stream, splice_body};
 use super::{
-    BufferKind, CallReply, Direction, HeaderMap, HostError, HostState, LocalReply, MAX_MAP_BYTES,
+    BufferKind, CallReply, Direction, HeaderMap, HostError, HostState, LocalReply, LogLevel, MAX_MAP_BYTES,
     MAX_PROPERTY_BYTES, MapKind, MetricKind, OutboundKind, PropertyValue, ROOT_CONTEXT, RootState,
     StreamAction, StreamId, callouts,
 };
@@ -37,6 +37,9 @@ impl HostState {
     /// A map, if it may be read now.
     pub fn map(&self, kind: MapKind) -> Option<&HeaderMap> {
         match (kind, &self.reply) {
+            (MapKind::RequestTrailers | MapKind::ResponseTrailers, _) if !self.profile.tells_trailers() => {
+                None
+            }
             (MapKind::CallHeaders, Some(CallReply::Http { headers, .. })) => Some(headers),
             (MapKind::CallTrailers, Some(CallReply::Http { trailers, .. })) => Some(trailers),
             _ => self.stream()?.map(kind),
@@ -50,17 +53,31 @@ impl HostState {
 
     /// Appends a pair, its name in lower case as Envoy does; refuses to grow a map without end.
     pub fn add_header(&mut self, kind: MapKind, name: &[u8], value: &[u8]) -> Result<(), HostError> {
+        let name = self.profile.spelling(name);
         let map = self.map_mut(kind)?;
-        check_room(map, name, value)?;
-        map.add(name.to_ascii_lowercase(), value);
+        check_room(map, &name, value)?;
+        map.add(name, value);
         Ok(())
     }
 
     /// Leaves one pair of that name, its name in lower case if it is new.
     pub fn replace_header(&mut self, kind: MapKind, name: &[u8], value: &[u8]) -> Result<(), HostError> {
+        let profile = self.profile;
         let map = self.map_mut(kind)?;
         check_room(map, name, value)?;
-        map.replace(name.to_ascii_lowercase(), value);
+        profile.replace(map, name, value);
+        Ok(())
+    }
+
+    /// Removes every pair of that name, and keeps those of the request's head for
+    /// [`removed_request_headers`](Self::removed_request_headers).
+    pub fn remove_header(&mut self, kind: MapKind, name: &[u8]) -> Result<(), HostError> {
+        let map = self.map_mut(kind)?;
+        let removed: Vec<_> = map.all(name).map(|value| (name.to_vec(), value.to_vec())).collect();
+        map.remove(name);
+        if let (MapKind::RequestHeaders, Some(stream)) = (kind, self.stream_mut()) {
+            removed.into_iter().for_each(|(name, value)| stream.removed_request_headers.add(name, value));
+        }
         Ok(())
     }
 
@@ -117,15 +134,26 @@ impl HostState {
     /// # Errors
     /// [`HostError::NotFound`].
     pub fn property(&self, path: &[u8], out: &mut Vec<u8>) -> Result<(), HostError> {
-        let path = path.strip_suffix(&[0]).unwrap_or(path);
+        let (path, profile) = (path.strip_suffix(&[0]).unwrap_or(path), self.profile);
+        if !profile.has_property(path) || self.stream().is_none() && !profile.has_root_properties() {
+            return Err(HostError::NotFound);
+        }
         let of_stream = |stream: &Stream, out: &mut Vec<u8>| {
-            stream.properties.encode(path, out)
-                || encode_derived(stream, path, out)
-                || stream.guest_properties.encode(path, out)
+            stream.properties.encode(path, profile, out)
+                || encode_derived(stream, path, profile, out)
+                || stream.guest_properties.encode(path, profile, out)
         };
-        let found =
-            self.stream().is_some_and(|stream| of_stream(stream, out)) || self.properties.encode(path, out);
+        let found = self.stream().is_some_and(|stream| of_stream(stream, out))
+            || self.properties.encode(path, profile, out);
         if found { Ok(()) } else { Err(HostError::NotFound) }
+    }
+
+    /// Says that a property which the guest read is not there, on hosts that do.
+    pub fn missed_property(&mut self, path: &[u8]) {
+        if self.profile.logs_missing_properties() {
+            let dotted = String::from_utf8_lossy(path).replace('\0', ".");
+            self.logs.host(LogLevel::Error, format_args!("property {dotted:?} not found"));
+        }
     }
 
     /// Sets a property of the guest's own; only streams have those, as in Envoy.
@@ -193,6 +221,10 @@ impl HostState {
         kind: OutboundKind,
         timeout_ms: u32,
     ) -> Result<u32, HostError> {
+        if !self.profile.may_call_from(self.callback) {
+            let why = "can only send HTTP dispatch during request headers, request body, tick, call response";
+            return Err(HostError::Fatal { call: "http_call", why });
+        }
         let context = self.context();
         self.callouts.http(context, upstream, kind, timeout_ms)
     }
@@ -225,11 +257,17 @@ impl HostState {
 
     /// Adds to a counter, sets a gauge, records in a histogram.
     pub fn record_metric(&mut self, id: u32, value: u64) -> Result<(), HostError> {
+        if !self.profile.changes_metric(self.metrics.kind(id), false) {
+            return Err(HostError::Fatal { call: "record_metric", why: "could not record metric value" });
+        }
         self.metrics.record(id, value)
     }
 
     /// Changes a counter or a gauge.
     pub fn increment_metric(&mut self, id: u32, offset: i64) -> Result<(), HostError> {
+        if !self.profile.changes_metric(self.metrics.kind(id), true) {
+            return Err(HostError::Fatal { call: "increment_metric", why: "could not increment metric" });
+        }
         self.metrics.increment(id, offset)
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::grpc_service::{ServiceBytes, parse_service};
-use super::{HeaderMap, HostError};
+use super::{HeaderMap, HostError, HostProfile};
 
 /// Most calls without an answer.
 pub const MAX_PENDING_CALLS: usize = 10_000;
@@ -85,6 +85,7 @@ pub enum CallReply {
 /// Calls queued and calls without an answer.
 #[derive(Debug, Default)]
 pub(super) struct Callouts {
+    profile: HostProfile,
     clusters: BTreeSet<Vec<u8>>,
     queued: Vec<OutboundCall>,
     queued_bytes: usize,
@@ -94,9 +95,9 @@ pub(super) struct Callouts {
 }
 
 impl Callouts {
-    pub(super) fn new(clusters: &[String]) -> Self {
+    pub(super) fn new(clusters: &[String], profile: HostProfile) -> Self {
         let clusters = clusters.iter().map(|name| name.clone().into_bytes()).collect();
-        Self { clusters, ..Self::default() }
+        Self { profile, clusters, ..Self::default() }
     }
 
     /// Queues an HTTP call made by `context`; returns its token.
@@ -111,10 +112,15 @@ impl Callouts {
             return Err(HostError::NegativeTimeout);
         }
         if !self.clusters.contains(upstream) {
-            return Err(HostError::UnknownCluster(shown(upstream)));
+            let refuse = if self.profile.calls_addresses() {
+                HostError::Unreachable
+            } else {
+                HostError::UnknownCluster
+            };
+            return Err(refuse(shown(upstream)));
         }
         if let OutboundKind::Http { headers, .. } = &kind {
-            for name in [":path", ":method", ":authority"] {
+            for &name in self.profile.required_call_headers() {
                 // Envoy takes `host` for `:authority`.
                 let host = || if name == ":authority" { headers.first("host") } else { None };
                 headers.first(name).or_else(host).ok_or(HostError::MissingHeader(name))?;
@@ -241,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_call_needs_a_known_cluster_and_the_headers_of_every_request() {
-        let mut callouts = Callouts::new(&["otel".into()]);
+        let mut callouts = Callouts::new(&["otel".into()], HostProfile::Envoy);
         type Row<'a> = (&'a str, &'a [u8], &'a [(&'a str, &'a str)], u32, HostError);
         let table: [Row<'_>; 5] = [
             ("unknown cluster", b"nope", &FULL, 0, HostError::UnknownCluster("nope".into())),
@@ -266,7 +272,7 @@ mod tests {
 
     #[test]
     fn tokens_are_unique_and_answers_must_fit() {
-        let mut callouts = Callouts::new(&["otel".into()]);
+        let mut callouts = Callouts::new(&["otel".into()], HostProfile::Envoy);
         let first = callouts.http(1, b"otel", http(&FULL), 0).unwrap();
         let second = callouts.grpc(7, b"otel", grpc(), 5).unwrap();
         let third = callouts.grpc(1, b"\x0a\x06\x0a\x04otel", grpc(), 5).unwrap();
@@ -286,7 +292,7 @@ mod tests {
 
     #[test]
     fn calls_that_nobody_answers_are_bounded() {
-        let mut callouts = Callouts::new(&["otel".into()]);
+        let mut callouts = Callouts::new(&["otel".into()], HostProfile::Envoy);
         for _ in 0..MAX_PENDING_CALLS {
             callouts.http(1, b"otel", http(&FULL), 0).unwrap();
         }

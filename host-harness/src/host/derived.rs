@@ -3,19 +3,23 @@
 
 use super::property::join_values;
 use super::stream::Stream;
-use super::{HeaderMap, MapKind, PropertyValue};
+use super::{HeaderMap, HostProfile, MapKind, NGINX_VERSION, PropertyValue};
 
 /// Appends the property's bytes; says whether there is one.
 ///
 /// As in Envoy, those from the request's head exist while the request's head is held and in `on_log`.
-pub(super) fn encode_derived(stream: &Stream, path: &[u8], out: &mut Vec<u8>) -> bool {
+pub(super) fn encode_derived(stream: &Stream, path: &[u8], profile: HostProfile, out: &mut Vec<u8>) -> bool {
     let mut parts = path.splitn(3, |byte| *byte == 0);
     let (group, name, entry) = (parts.next(), parts.next(), parts.next());
     match (group, name, entry) {
         (Some(b"request"), Some(name), entry) => stream
             .map(MapKind::RequestHeaders)
             .is_some_and(|headers| encode_request(headers, name, entry, out)),
-        (Some(b"response"), Some(name), entry) => encode_response(stream, name, entry, out),
+        (Some(b"response"), Some(name), entry) => encode_response(stream, name, entry, profile, out),
+        (Some(b"ngx"), Some(b"nginx_version"), None) if profile == HostProfile::Nginx => {
+            out.extend_from_slice(NGINX_VERSION.as_bytes());
+            true
+        }
         _ => false,
     }
 }
@@ -48,17 +52,23 @@ fn encode_path_part(headers: &HeaderMap, part: usize, out: &mut Vec<u8>) -> bool
     true
 }
 
-fn encode_response(stream: &Stream, name: &[u8], entry: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
+fn encode_response(
+    stream: &Stream,
+    name: &[u8],
+    entry: Option<&[u8]>,
+    profile: HostProfile,
+    out: &mut Vec<u8>,
+) -> bool {
     let headers = stream.map(MapKind::ResponseHeaders);
     let trailers = stream.map(MapKind::ResponseTrailers);
     match (name, entry) {
         (b"headers", entry) => headers.is_some_and(|map| encode_map(map, entry, out)),
         (b"trailers", entry) => trailers.is_some_and(|map| encode_map(map, entry, out)),
         // The status is known for as long as the stream lives.
-        (b"code", None) => encode_number(stream.response.headers.first(":status"), out),
+        (b"code", None) => encode_number(stream.response.headers.first(":status"), profile, out),
         (b"grpc_status", None) => {
             let status = [trailers, headers].into_iter().flatten().find_map(|map| map.first("grpc-status"));
-            encode_number(status, out)
+            encode_number(status, profile, out)
         }
         _ => false,
     }
@@ -74,10 +84,10 @@ fn encode_map(map: &HeaderMap, entry: Option<&[u8]>, out: &mut Vec<u8>) -> bool 
     }
 }
 
-fn encode_number(digits: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
+fn encode_number(digits: Option<&[u8]>, profile: HostProfile, out: &mut Vec<u8>) -> bool {
     let number = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<i64>().ok());
     number.is_some_and(|number| {
-        PropertyValue::Int(number).encode(out);
+        profile.encode(&PropertyValue::Int(number), out);
         true
     })
 }
@@ -89,7 +99,8 @@ mod tests {
 
     fn read(stream: &Stream, path: &str) -> Option<Vec<u8>> {
         let mut out = Vec::new();
-        encode_derived(stream, path.replace('.', "\0").as_bytes(), &mut out).then_some(out)
+        encode_derived(stream, path.replace('.', "\0").as_bytes(), HostProfile::Envoy, &mut out)
+            .then_some(out)
     }
 
     fn stream() -> Stream {

@@ -29,7 +29,8 @@ pub enum ReplyEvent {
 
 impl HostState {
     /// Says which context's callback is about to run.
-    pub fn enter(&mut self, context: u32) {
+    pub fn enter(&mut self, context: u32, callback: &'static str) {
+        self.callback = callback;
         self.current = context;
         self.effective = None;
     }
@@ -49,7 +50,8 @@ impl HostState {
         loop {
             self.last_context = self.last_context.wrapping_add(1).max(ROOT_CONTEXT + 1);
             if !self.streams.contains_key(&self.last_context) {
-                self.streams.insert(self.last_context, Box::default());
+                let stream = Stream { logging: self.profile.keeps_maps(), ..Stream::default() };
+                self.streams.insert(self.last_context, Box::new(stream));
                 return StreamId(self.last_context);
             }
         }
@@ -91,6 +93,11 @@ impl HostState {
         self.streams.get(&id.0).map_or(&NO_HEADERS, |stream| &stream.side(direction).headers)
     }
 
+    /// Pairs of the request's head that the guest has removed.
+    pub fn removed_request_headers(&self, id: StreamId) -> &HeaderMap {
+        self.streams.get(&id.0).map_or(&NO_HEADERS, |stream| &stream.removed_request_headers)
+    }
+
     /// A side's trailers as the guest left them.
     pub fn trailers(&self, id: StreamId, direction: Direction) -> &HeaderMap {
         self.streams.get(&id.0).map_or(&NO_HEADERS, |stream| &stream.side(direction).trailers)
@@ -103,6 +110,10 @@ impl HostState {
 
     /// Shows the guest a head; returns the number of entries.
     pub fn deliver_headers(&mut self, id: StreamId, direction: Direction, headers: HeaderMap) -> usize {
+        let headers = match direction {
+            Direction::Request | Direction::Downstream => self.profile.request_head(headers),
+            Direction::Response | Direction::Upstream => headers,
+        };
         self.of(id).map_or(0, |stream| stream.deliver_headers(direction, headers))
     }
 
@@ -144,6 +155,7 @@ impl HostState {
 
     /// Whether the stream's maps are seen as in `proxy_on_log`.
     pub fn set_logging(&mut self, id: StreamId, logging: bool) {
+        let logging = logging || self.profile.keeps_maps();
         if let Some(stream) = self.of(id) {
             stream.logging = logging;
         }

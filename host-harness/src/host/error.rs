@@ -24,6 +24,11 @@ pub enum HostError {
     /// `http_call` to a cluster that is not configured.
     #[error("http_call to the unknown cluster {0:?}; name it among the plugin's clusters")]
     UnknownCluster(String),
+    /// `http_call` to what is no address that the host can reach.
+    #[error(
+        "http_call to {0:?}, which is no ip:port that this host reaches; name it among the plugin's clusters"
+    )]
+    Unreachable(String),
     /// `http_call` without a header that every request has.
     #[error("http_call without the header {0}; it needs :method, :path and :authority")]
     MissingHeader(&'static str),
@@ -51,6 +56,14 @@ pub enum HostError {
     /// A hostcall made while the guest allocates for the host or initializes itself.
     #[error("hostcall during allocation or initialization")]
     NotNow,
+    /// A hostcall that this host answers by ending the guest.
+    #[error("{call}: {why}")]
+    Fatal {
+        /// The hostcall.
+        call: &'static str,
+        /// What the host says.
+        why: &'static str,
+    },
     /// A bound on what a guest may make the host keep.
     #[error("the guest's {0} exceed {1}")]
     Full(&'static str, usize),
@@ -61,6 +74,7 @@ impl HostError {
     pub fn is_worth_a_line(&self) -> bool {
         match self {
             Self::UnknownCluster(_)
+            | Self::Unreachable(_)
             | Self::MissingHeader(_)
             | Self::NegativeTimeout
             | Self::UnknownService(_)
@@ -76,7 +90,8 @@ impl HostError {
             | Self::NoSuchContext(_)
             | Self::UnaryCall
             | Self::Memory
-            | Self::CasMismatch => false,
+            | Self::CasMismatch
+            | Self::Fatal { .. } => false,
         }
     }
 }

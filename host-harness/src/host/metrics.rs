@@ -74,6 +74,11 @@ impl Metrics {
         self.metrics.get_mut(index).ok_or(HostError::NotFound)
     }
 
+    /// The kind of a metric that is defined.
+    pub(super) fn kind(&self, id: u32) -> Option<MetricKind> {
+        self.metrics.get(self.find(id).ok()?).map(Metric::kind)
+    }
+
     pub(super) fn increment(&mut self, id: u32, offset: i64) -> Result<(), HostError> {
         if id & KIND_MASK > MetricKind::Gauge as u32 {
             return Err(HostError::MetricOperation);

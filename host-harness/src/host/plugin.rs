@@ -1,6 +1,6 @@
 //! What a plugin is started with.
 
-use super::PropertyValue;
+use super::{HostProfile, PropertyValue};
 use crate::time::Timestamp;
 
 /// In which order a stream's end is told to the guest.
@@ -32,7 +32,9 @@ pub struct PluginOptions {
     pub properties: Vec<(Vec<String>, PropertyValue)>,
     /// Names of the clusters that callouts may go to.
     pub clusters: Vec<String>,
-    /// In which order a stream's end is told.
+    /// The proxy that the host behaves as.
+    pub profile: HostProfile,
+    /// In which order a stream's end is told, if the profile leaves a choice.
     pub lifecycle: Lifecycle,
     /// The virtual clock's first instant.
     pub start: Timestamp,

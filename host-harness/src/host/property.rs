@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::HeaderMap;
 use super::pairs::encode_pairs;
+use super::{HeaderMap, HostProfile};
 use crate::time::Timestamp;
 
 /// Most bytes of properties that a guest may set on one stream.
@@ -57,12 +57,17 @@ impl PropertyTable {
     }
 
     /// Appends the value at `path`, or the entry of a map one part above it; says whether there is one.
-    pub(super) fn encode(&self, path: &[u8], out: &mut Vec<u8>) -> bool {
+    pub(super) fn encode(&self, path: &[u8], profile: HostProfile, out: &mut Vec<u8>) -> bool {
         if self.0.is_empty() {
             return false;
         }
         if let Some(value) = self.0.get(path) {
-            value.encode(out);
+            match value {
+                PropertyValue::Bytes(address) if path.ends_with(b"\0address") => {
+                    profile.encode_address(address, out);
+                }
+                value => profile.encode(value, out),
+            }
             return true;
         }
         let Some(cut) = path.iter().rposition(|byte| *byte == 0) else { return false };
@@ -132,9 +137,9 @@ mod tests {
         let map = HeaderMap::from_pairs([("k", "1"), ("K", "2")]);
         table.insert(join_path(&["metadata", "labels"]), PropertyValue::Map(map));
         let mut out = Vec::new();
-        assert!(table.encode(b"metadata\0labels\0k", &mut out));
+        assert!(table.encode(b"metadata\0labels\0k", HostProfile::Envoy, &mut out));
         assert_eq!(out, b"1,2");
-        assert!(!table.encode(b"metadata\0labels\0x", &mut out));
-        assert!(!table.encode(b"metadata", &mut out));
+        assert!(!table.encode(b"metadata\0labels\0x", HostProfile::Envoy, &mut out));
+        assert!(!table.encode(b"metadata", HostProfile::Envoy, &mut out));
     }
 }

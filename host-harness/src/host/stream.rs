@@ -79,6 +79,7 @@ pub(super) struct Stream {
     pub(super) properties: PropertyTable,
     pub(super) guest_properties: PropertyTable,
     pub(super) guest_property_bytes: usize,
+    pub(super) removed_request_headers: HeaderMap,
     pub(super) logging: bool,
     pub(super) local_reply: Option<LocalReply>,
 }

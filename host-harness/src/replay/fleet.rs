@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::schedule::{Plan, ProxyId};
 use super::{ReplayError, ReplayOptions, ReplayStats, stopwatch};
 use crate::collect::Direction;
-use crate::host::{LogLevel, LogLine, MetricValue, PropertyValue};
+use crate::host::{HostProfile, LogLevel, LogLine, MetricValue, PropertyValue};
 use crate::time::Timestamp;
-use crate::topology::Topology;
+use crate::topology::{NGINX_COLLECTOR, Topology};
 use crate::vm::{Filter, OutboundCall, PluginOptions, StreamId, Vm, VmError};
 
 /// Log lines kept in a replay's statistics.
@@ -82,6 +82,11 @@ impl<'a> Fleet<'a> {
             fleet.drain(index, stats);
         }
         Ok(fleet)
+    }
+
+    /// The proxy that the hosts behave as.
+    pub(super) fn profile(&self) -> HostProfile {
+        self.options.first().map_or(HostProfile::Envoy, |options| options.profile)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -266,13 +271,21 @@ fn plugin_options(
         Direction::Inbound => 1,
         Direction::Outbound => 2,
     };
+    let (configuration, clusters) = match options.profile {
+        HostProfile::Envoy => (topology.plugin_configuration(&id.workload), topology.clusters.clone()),
+        HostProfile::Nginx => (
+            topology.nginx_configuration(&id.workload, id.direction.as_str()),
+            vec![NGINX_COLLECTOR.to_owned()],
+        ),
+    };
     PluginOptions {
-        configuration: topology.plugin_configuration(&id.workload),
+        configuration,
+        profile: options.profile,
         properties: vec![(
             vec!["xds".to_owned(), "listener_direction".to_owned()],
             PropertyValue::Int(direction),
         )],
-        clusters: topology.clusters.clone(),
+        clusters,
         lifecycle: options.lifecycle,
         start,
         ..PluginOptions::default()

@@ -63,8 +63,7 @@ impl Pass {
         pass.describe_request(world, connection);
         let given = headers.clone();
         let reply = pass.enter(world, |vm, id| vm.request_headers(id, given, !has_body));
-        let left =
-            pass.stream.and_then(|stream| world.fleet.look(stream, |vm, id| vm.request_map(id).clone()));
+        let left = pass.stream.and_then(|stream| world.fleet.look(stream, |vm, id| vm.onward_request(id)));
         if let Some(left) = left {
             *headers = left;
         }
@@ -74,7 +73,8 @@ impl Pass {
     /// The request's body has come. Its bytes were not recorded; zeros stand for them.
     pub(super) fn request_body(&mut self, world: &mut World<'_, '_>, body_bytes: u64) -> Option<Reply> {
         let mut reply = None;
-        for (chunk, is_last) in chunks(body_bytes) {
+        let ends_empty = world.fleet.profile().ends_with_empty_chunk();
+        for (chunk, is_last) in chunks(body_bytes, ends_empty) {
             reply = reply.or(self.enter(world, |vm, id| vm.request_body(id, chunk, is_last)));
         }
         reply
@@ -106,8 +106,10 @@ impl Pass {
     /// The rest of the response comes, and the stream ends.
     pub(super) fn end(&mut self, world: &mut World<'_, '_>, response: &Reply) {
         self.describe_upstream(world);
-        let has_trailers = !response.trailers.is_empty();
-        for (chunk, is_last) in chunks(response.body_bytes) {
+        let profile = world.fleet.profile();
+        let has_trailers = !response.trailers.is_empty() && profile.tells_trailers();
+        let ends_empty = profile.ends_with_empty_chunk() && !has_trailers;
+        for (chunk, is_last) in chunks(response.body_bytes, ends_empty) {
             self.enter(world, |vm, id| vm.response_body(id, chunk, is_last && !has_trailers));
         }
         if has_trailers {
@@ -189,14 +191,16 @@ fn status(head: &HeaderMap) -> Option<i64> {
     std::str::from_utf8(head.first(":status")?).ok()?.parse().ok()
 }
 
-/// A body of zeros in chunks; the flag marks the last.
-fn chunks(body_bytes: u64) -> impl Iterator<Item = (Vec<u8>, bool)> {
+/// A body of zeros in chunks; the flag marks the last, which has no bytes if the body `ends_empty`.
+fn chunks(body_bytes: u64, ends_empty: bool) -> impl Iterator<Item = (Vec<u8>, bool)> {
     let mut left = body_bytes;
-    std::iter::from_fn(move || {
+    let full = std::iter::from_fn(move || {
         let size = left.min(MAX_CHUNK_BYTES);
         left -= size;
-        (size > 0).then(|| (vec![0; usize::try_from(size).unwrap_or_default()], left == 0))
-    })
+        let chunk = vec![0; usize::try_from(size).unwrap_or_default()];
+        (size > 0).then_some((chunk, left == 0 && !ends_empty))
+    });
+    full.chain((ends_empty && body_bytes > 0).then(|| (Vec::new(), true)))
 }
 
 #[cfg(test)]
@@ -205,9 +209,13 @@ mod tests {
 
     #[test]
     fn a_body_comes_in_chunks_of_which_one_is_the_last() {
-        let sizes = |bytes| chunks(bytes).map(|(chunk, is_last)| (chunk.len(), is_last)).collect::<Vec<_>>();
-        assert_eq!(sizes(0), []);
-        assert_eq!(sizes(MAX_CHUNK_BYTES), [(16_384, true)]);
-        assert_eq!(sizes(MAX_CHUNK_BYTES + 1), [(16_384, false), (1, true)]);
+        let sizes = |bytes, ends_empty| {
+            chunks(bytes, ends_empty).map(|(chunk, is_last)| (chunk.len(), is_last)).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(0, false), []);
+        assert_eq!(sizes(0, true), []);
+        assert_eq!(sizes(MAX_CHUNK_BYTES, false), [(16_384, true)]);
+        assert_eq!(sizes(MAX_CHUNK_BYTES + 1, false), [(16_384, false), (1, true)]);
+        assert_eq!(sizes(MAX_CHUNK_BYTES + 1, true), [(16_384, false), (1, false), (0, true)]);
     }
 }

@@ -11,7 +11,7 @@ use crate::host::{LogLevel, LogLine};
 use crate::topology::{Application, Emojivoto, Topology};
 use crate::traffic::Exchange;
 use crate::traffic::jsonl::JsonLines;
-use crate::vm::{Filter, Lifecycle, Limits};
+use crate::vm::{Filter, HostProfile, Lifecycle, Limits};
 
 use super::{Capture, ReplayError, ReplayOptions, replay};
 
@@ -28,7 +28,7 @@ fn run(topology: &Topology, exchanges: &[Exchange], seed: u64) -> Capture {
 }
 
 fn run_with(filter: &Filter, topology: &Topology, exchanges: &[Exchange], seed: u64) -> Capture {
-    let options = ReplayOptions { seed, lifecycle: Lifecycle::Envoy };
+    let options = ReplayOptions { seed, profile: HostProfile::Envoy, lifecycle: Lifecycle::Envoy };
     let exchanges = exchanges.iter().cloned().map(Ok);
     replay(filter, topology, exchanges, &options, &mut |_| ControlFlow::Continue(())).unwrap()
 }
@@ -245,7 +245,7 @@ fn a_filter_that_fails_costs_its_vm_and_no_traffic() {
 fn a_filter_that_refuses_its_configuration_stops_the_replay_before_it_begins() {
     let mut topology = Emojivoto::B3.topology().unwrap();
     topology.plugin["version"] = 99.into();
-    let options = ReplayOptions { seed: 1, lifecycle: Lifecycle::Envoy };
+    let options = ReplayOptions { seed: 1, profile: HostProfile::Envoy, lifecycle: Lifecycle::Envoy };
     let exchanges = beginning(Emojivoto::B3).into_iter().map(Ok);
     let error =
         replay(filter(), &topology, exchanges, &options, &mut |_| ControlFlow::Continue(())).unwrap_err();
@@ -257,7 +257,7 @@ fn a_break_ends_what_is_under_way_and_sends_no_more() {
     let topology = Emojivoto::B3.topology().unwrap();
     let exchanges: Vec<_> = JsonLines::new(Emojivoto::B3.recording()).collect();
     let total = exchanges.len() as u64;
-    let options = ReplayOptions { seed: 1, lifecycle: Lifecycle::Envoy };
+    let options = ReplayOptions { seed: 1, profile: HostProfile::Envoy, lifecycle: Lifecycle::Envoy };
     let stop = &mut |done| if done >= 100 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let capture = replay(filter(), &topology, exchanges, &options, stop).unwrap();
     assert!((100..total).contains(&capture.stats.exchanges), "{} of {total}", capture.stats.exchanges);

@@ -13,6 +13,9 @@ use crate::host::{Gate, HostState};
 /// How often running guests look whether their deadline has passed.
 pub(super) const EPOCH: Duration = Duration::from_millis(10);
 
+/// What a VM that counts has at its start: more than it can burn.
+pub(super) const FUEL: u64 = u64::MAX;
+
 /// A compiled filter: cheap to clone, and to be shared among threads.
 #[derive(Clone)]
 pub struct Filter(Arc<Compiled>);
@@ -21,6 +24,7 @@ struct Compiled {
     engine: Engine,
     instance: InstancePre<VmData>,
     limits: Limits,
+    counts_fuel: bool,
 }
 
 impl std::fmt::Debug for Filter {
@@ -35,8 +39,21 @@ impl Filter {
     /// # Errors
     /// [`VmError`] if it is no module, imports what the host has not, or speaks another ABI.
     pub fn compile(wasm: &[u8], limits: Limits) -> Result<Self, VmError> {
+        Self::build(wasm, limits, false)
+    }
+
+    /// As [`compile`](Self::compile), and its VMs count what they execute: [`Vm::fuel_used`]. They are slower.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile).
+    pub fn compile_counting_fuel(wasm: &[u8], limits: Limits) -> Result<Self, VmError> {
+        Self::build(wasm, limits, true)
+    }
+
+    fn build(wasm: &[u8], limits: Limits, counts_fuel: bool) -> Result<Self, VmError> {
         let mut config = Config::new();
         config.epoch_interruption(true);
+        config.consume_fuel(counts_fuel);
         let engine = Engine::new(&config).map_err(|error| VmError::Engine(format!("{error:#}")))?;
         let module =
             Module::from_binary(&engine, wasm).map_err(|error| VmError::NotWasm(format!("{error:#}")))?;
@@ -45,7 +62,18 @@ impl Filter {
         abi::link(&mut linker).map_err(|error| VmError::Engine(format!("{error:#}")))?;
         let instance = linker.instantiate_pre(&module).map_err(|error| link_error(&error))?;
         start_ticker(&engine).map_err(|error| VmError::Engine(error.to_string()))?;
-        Ok(Self(Arc::new(Compiled { engine, instance, limits })))
+        Ok(Self(Arc::new(Compiled { engine, instance, limits, counts_fuel })))
+    }
+
+    /// Module and name of everything that the filter wants from its host.
+    pub fn imports(&self) -> Vec<(&str, &str)> {
+        let imports = self.0.instance.module().imports();
+        imports.map(|import| (import.module(), import.name())).collect()
+    }
+
+    /// Names of everything that the filter gives its host.
+    pub fn exports(&self) -> Vec<&str> {
+        self.0.instance.module().exports().map(|export| export.name()).collect()
     }
 
     /// Starts a VM: `_initialize`, `proxy_on_context_create` of the root, `proxy_on_vm_start`,
@@ -54,13 +82,23 @@ impl Filter {
     /// # Errors
     /// [`VmError`] if the guest traps, exceeds a limit or rejects what it is started with.
     pub fn start(&self, options: PluginOptions) -> Result<Vm, VmError> {
-        let Compiled { engine, instance, limits } = &*self.0;
-        let lifecycle = options.lifecycle;
+        let Compiled { engine, instance, limits, counts_fuel } = &*self.0;
+        let absent = |import: &wasmtime::ImportType<'_>| !options.profile.offers(import.name());
+        if let Some(import) = instance.module().imports().find(absent) {
+            return Err(VmError::UnknownImport {
+                module: import.module().to_owned(),
+                name: import.name().to_owned(),
+            });
+        }
+        let lifecycle = options.profile.lifecycle(options.lifecycle);
         let data = VmData::new(HostState::new(options), Limiter::new(limits.memory_bytes));
         let mut store = Store::new(engine, data);
         store.limiter(|data| &mut data.limiter);
         let ticks = ticks(limits.call_deadline);
         store.set_epoch_deadline(ticks);
+        if *counts_fuel {
+            store.set_fuel(FUEL).map_err(|error| VmError::Engine(format!("{error:#}")))?;
+        }
         let instance = match instance.instantiate(&mut store) {
             Ok(instance) => instance,
             Err(error) => return Err(instantiation_error(&mut store, &error, *limits)),

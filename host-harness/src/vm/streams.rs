@@ -121,6 +121,17 @@ impl Vm {
         self.state().body(stream, Direction::Response)
     }
 
+    /// The request's head as the proxy sends it on; as HTTP/2 has it, whatever the host's profile.
+    pub fn onward_request(&self, stream: StreamId) -> HeaderMap {
+        self.state().profile().onward_head(self.request_map(stream).clone())
+    }
+
+    /// Pairs of the request's head that the guest removed. In nginx the stock proxy module sends them on
+    /// nevertheless, unless its configuration sets them by `proxy_set_header`.
+    pub fn removed_request_headers(&self, stream: StreamId) -> &HeaderMap {
+        self.state().removed_request_headers(stream)
+    }
+
     /// The stream's end, in the order of the plugin's [`Lifecycle`]; afterwards the stream is gone.
     ///
     /// # Errors
@@ -159,7 +170,8 @@ impl Vm {
         self.check(stream)?;
         let told = direction == Direction::Request || self.state().has_request(stream);
         let count = self.state_mut().deliver_headers(stream, direction, headers);
-        let parameters = (stream.0, wasm_size(count), u32::from(end_of_stream));
+        let is_end = end_of_stream && self.state().profile().tells_end_with_head();
+        let parameters = (stream.0, wasm_size(count), u32::from(is_end));
         let action = match direction {
             _ if !told => 0,
             Direction::Response | Direction::Upstream => self.call(
@@ -223,7 +235,7 @@ impl Vm {
         trailers: HeaderMap,
     ) -> Result<Verdict, VmError> {
         self.check(stream)?;
-        let told = self.state().has_request(stream);
+        let told = self.state().has_request(stream) && self.state().profile().tells_trailers();
         let count = self.state_mut().deliver_trailers(stream, direction, trailers);
         let parameters = (stream.0, wasm_size(count));
         let action = match direction {

@@ -3,6 +3,7 @@
 mod calls;
 mod hurts;
 mod lifecycle;
+mod nginx;
 mod statuses;
 mod wasi;
 
@@ -83,6 +84,7 @@ struct Script {
     used: usize,
     functions: String,
     allocator: Option<&'static str>,
+    absent: &'static [&'static str],
 }
 
 impl Script {
@@ -93,6 +95,12 @@ impl Script {
     /// Another allocator than the one that works.
     fn allocator(mut self, wat: &'static str) -> Self {
         self.allocator = Some(wat);
+        self
+    }
+
+    /// Leaves imports out.
+    fn without(mut self, imports: &'static [&'static str]) -> Self {
+        self.absent = imports;
         self
     }
 
@@ -169,6 +177,7 @@ impl Script {
     fn wasm(&self) -> Vec<u8> {
         let imports: String = IMPORTS
             .iter()
+            .filter(|(_, name, _)| !self.absent.contains(name))
             .map(|(module, name, count)| {
                 let parameters = "i32 ".repeat(*count);
                 format!("(import \"{module}\" \"{name}\" (func ${name} (param {parameters}) (result i32)))\n")

@@ -8,12 +8,15 @@
     reason = "tests fail by panicking"
 )]
 
+mod budget;
 mod collector_faults;
 mod collectors;
 mod differential;
 mod envoy;
 mod filter;
 mod lifecycle;
+mod needs;
+mod nginx;
 mod readme;
 mod rules;
 mod sampling;

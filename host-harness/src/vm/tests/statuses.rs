@@ -226,3 +226,32 @@ fn streams_are_continued_closed_and_answered() {
     let actions = [(stream, StreamAction::ContinueRequest), (stream, StreamAction::Close)];
     assert_eq!(vm.take_stream_actions(), actions);
 }
+
+#[test]
+fn every_hostcall_is_counted_by_its_own_name() {
+    for (module, name, parameters) in IMPORTS {
+        let zeros = "(i32.const 0) ".repeat(parameters);
+        let call = format!("(drop (call ${name} {zeros}))");
+        let mut vm = Script::new().on("tick", &[&call, &call]).vm();
+        vm.take_hostcalls();
+        vm.tick().unwrap();
+        let counts: Vec<_> = vm.take_hostcalls().into_iter().collect();
+        assert_eq!(counts, [(name, 2)], "{module}");
+        assert!(vm.take_hostcalls().is_empty(), "taken once");
+    }
+}
+
+#[test]
+fn fuel_is_counted_where_asked_for_and_is_the_same_each_time() {
+    let script = Script::new().on("tick", &["say 'x'"]);
+    let filter = Filter::compile_counting_fuel(&script.wasm(), Limits::default()).unwrap();
+    let burn = || {
+        let mut vm = filter.start(PluginOptions::default()).unwrap();
+        let before = vm.fuel_used().unwrap();
+        vm.tick().unwrap();
+        vm.fuel_used().unwrap() - before
+    };
+    assert!((1..100).contains(&burn()), "{}", burn());
+    assert_eq!(burn(), burn());
+    assert_eq!(script.vm().fuel_used(), None);
+}
