@@ -58,7 +58,7 @@ fn rule_46_a_span_never_ends_before_it_starts() {
 fn rule_39_reads_what_the_collector_refused() {
     let full = [&[0x0a, 6, 0x08, 3, 0x12, 2][..], b"no"].concat();
     let minus_one = [&[0x0a, 11, 0x08][..], &[0xff; 9], &[1]].concat();
-    let cases: [(&[u8], u64, &str, &str); 9] = [
+    let cases: [(&[u8], u64, &str, &str); 11] = [
         (b"", 0, "", "all was taken"),
         (&[0x0a, 0], 0, "", "an empty partial success is as none"),
         (&full, 3, "no", "three were refused"),
@@ -72,6 +72,8 @@ fn rule_39_reads_what_the_collector_refused() {
             "",
             "unknown fields before it",
         ),
+        (&[0x23, 0x0a, 2, 0x08, 7, 0x2b, 0x2c, 0x24, 0x0a, 2, 0x08, 9], 9, "", "unknown groups before it"),
+        (&[0x23, 0x0a, 2, 0x08, 7], 0, "", "a group without end"),
         (b"<html>not protobuf</html>", 0, "", "not protobuf"),
     ];
     for (message, rejected, text, reason) in cases {

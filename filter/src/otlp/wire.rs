@@ -5,6 +5,8 @@
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
 const LENGTH_DELIMITED: u32 = 2;
+const GROUP_START: u32 = 3;
+const GROUP_END: u32 = 4;
 const FIXED32: u32 = 5;
 
 /// Appends `value` in base 128, least significant group first.
@@ -79,8 +81,8 @@ pub(super) enum Field<'a> {
     Integer(u64),
     /// `bytes`, `string` or a message.
     Bytes(&'a [u8]),
-    /// A fixed-width number, of no use here.
-    Fixed,
+    /// A fixed-width number or a group, of no use here.
+    Other,
 }
 
 /// Reads fields and their numbers until the end or the first malformed one.
@@ -100,6 +102,32 @@ impl<'a> Fields<'a> {
         None
     }
 
+    /// Passes over a group, which nobody writes any more, with the groups inside.
+    fn skip_group(&mut self) -> Option<()> {
+        let mut open = 1_u32;
+        while open > 0 {
+            match u32::try_from(self.varint()? & 7).ok()? {
+                GROUP_START => open = open.checked_add(1)?,
+                GROUP_END => open -= 1,
+                wire_type => _ = self.value(wire_type)?,
+            }
+        }
+        Some(())
+    }
+
+    fn value(&mut self, wire_type: u32) -> Option<Field<'a>> {
+        match wire_type {
+            VARINT => self.varint().map(Field::Integer),
+            FIXED64 => self.take(8).map(|_| Field::Other),
+            LENGTH_DELIMITED => {
+                let len = self.varint()?;
+                self.take(len).map(Field::Bytes)
+            }
+            FIXED32 => self.take(4).map(|_| Field::Other),
+            _ => None,
+        }
+    }
+
     fn take(&mut self, len: u64) -> Option<&'a [u8]> {
         let (head, rest) = self.0.split_at_checked(usize::try_from(len).ok()?)?;
         self.0 = rest;
@@ -113,14 +141,8 @@ impl<'a> Iterator for Fields<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let tag = self.varint()?;
         let field = match u32::try_from(tag & 7).ok()? {
-            VARINT => Field::Integer(self.varint()?),
-            FIXED64 => self.take(8).map(|_| Field::Fixed)?,
-            LENGTH_DELIMITED => {
-                let len = self.varint()?;
-                Field::Bytes(self.take(len)?)
-            }
-            FIXED32 => self.take(4).map(|_| Field::Fixed)?,
-            _ => return None,
+            GROUP_START => self.skip_group().map(|()| Field::Other)?,
+            wire_type => self.value(wire_type)?,
         };
         Some((tag >> 3, field))
     }
