@@ -1,6 +1,8 @@
 //! What goes in, what goes onward: rules 1 to 21 and 38 of trace context, by number.
 //! Headers are written as lines of Latin-1 text, in which `{T}` and the like stand for ids.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod differential;
 mod linkerd;
 mod losing;
 #[cfg(not(target_arch = "wasm32"))]

@@ -5,7 +5,7 @@ use crate::propagation::tracestate::{MAX_LEN, MAX_MEMBERS};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-fn spans() -> impl Strategy<Value = SpanContext> {
+pub(super) fn spans() -> impl Strategy<Value = SpanContext> {
     let trace_id = any::<[u8; 16]>().prop_filter_map("zero", |bytes| TraceId::from_bytes(bytes).ok());
     let span_id = any::<[u8; 8]>().prop_filter_map("zero", |bytes| SpanId::from_bytes(bytes).ok());
     (trace_id, span_id, any::<bool>(), any::<bool>()).prop_map(|(trace_id, span_id, sampled, random)| {
