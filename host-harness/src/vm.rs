@@ -9,6 +9,7 @@ mod calls;
 mod error;
 mod exports;
 mod filter;
+mod hostile;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use crate::host::{
 };
 pub use error::VmError;
 pub use filter::Filter;
+pub use hostile::Callback;
 
 use crate::abi::VmData;
 use crate::host::{HostState, ROOT_CONTEXT, RootState};
