@@ -53,6 +53,11 @@ impl BatchQueue {
         Self { limits, full, open, since: Timestamp::default(), spans: 0, bytes: 0 }
     }
 
+    /// Holds to other bounds; what is too much for them stays until it is taken.
+    pub fn set_limits(&mut self, limits: BatchLimits) {
+        self.limits = limits;
+    }
+
     /// Takes the span in that `encode` appends, at `now`; if the queue is full, or the span too large
     /// for any batch, leaves it out and returns false.
     pub fn push(&mut self, now: Timestamp, encode: impl FnOnce(&mut Vec<u8>)) -> bool {

@@ -102,6 +102,13 @@ impl Exporter {
         }
     }
 
+    /// Sends by another configuration from the next request on.
+    pub(super) fn reconfigure(&mut self, config: &Config) {
+        self.encoder = RequestEncoder::new(&config.resource);
+        self.headers = serialize_headers(&config.export);
+        self.config = config.export.clone();
+    }
+
     /// Spans and bytes that have left the queue and are not done with.
     pub(super) fn held(&self) -> (usize, usize) {
         match &self.state {

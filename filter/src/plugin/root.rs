@@ -46,7 +46,10 @@ impl Root {
                 let line =
                     format!("meshspan {version}: exporting spans to cluster \"{cluster}\" ({protocol:?})");
                 host::log(Level::Debug, &line);
-                self.0 = Some(Configured::new(&config));
+                match &mut self.0 {
+                    Some(configured) => configured.reconfigure(&config),
+                    None => self.0 = Some(Configured::new(&config)),
+                }
                 true
             }
             Err(error) => {
@@ -102,6 +105,15 @@ impl Configured {
             exporter: Exporter::new(config),
             closing: false,
         }
+    }
+
+    /// Takes another configuration, or the same once more, as for a second listener with an equal plugin:
+    /// what waits to be sent, and what has been counted, stays.
+    fn reconfigure(&mut self, config: &Config) {
+        host::set_tick_period(tick_period(config.export.max_delay));
+        self.tracer = Tracer::new(config);
+        self.queue.set_limits(config.export.limits());
+        self.exporter.reconfigure(config);
     }
 
     fn work(&mut self, call: &Callback) {

@@ -43,8 +43,12 @@ impl Stream {
         self.root
     }
 
-    /// Continues or starts a trace, and writes the context onward. False if nothing is recorded.
+    /// Continues or starts a trace, and writes the context onward. False if nothing is recorded. A second
+    /// head of one request, which no sound host has, means nothing.
     pub(super) fn request_headers(&mut self, root: &mut Root, call: &Callback) -> bool {
+        if self.pass.is_some() {
+            return true;
+        }
         let Some(root) = root.configured() else { return false };
         let Ok(map) = host::map(call, Map::RequestHeaders) else { return false };
         let kind = *root.proxy.get_or_insert_with(|| proxy::Proxy::detect(call));
