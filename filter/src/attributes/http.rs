@@ -366,6 +366,34 @@ mod tests {
     }
 
     #[test]
+    fn rule_32_each_source_counts_where_those_before_it_are_silent() {
+        type Row<'a> = (&'a [(&'a str, &'a [u8])], &'a str, u16, &'a str, &'a str);
+        let inner: (&str, &[u8]) = (":authority", b"10.0.0.9:8080");
+        let rows: [Row<'_>; 5] = [
+            (&[inner], "10.0.0.9", 8080, "http", "only the authority"),
+            (&[inner, ("x-forwarded-proto", b"https")], "10.0.0.9", 8080, "https", "the scheme alone"),
+            (&[inner, ("x-forwarded-host", b"a.example")], "a.example", 80, "http", "the host alone"),
+            (
+                &[inner, ("x-forwarded-host", b"a.example:81"), ("x-forwarded-proto", b"https")],
+                "a.example",
+                81,
+                "https",
+                "both, with a port",
+            ),
+            (&[inner, ("forwarded", b"for=1.2.3.4")], "10.0.0.9", 8080, "http", "neither in Forwarded"),
+        ];
+        for (pairs, address, port, scheme, reason) in rows {
+            with_request(pairs, |request| {
+                let server = request.server_attributes(QueryPolicy::Keep);
+                let text = |text: &str| Value::from(text.to_owned());
+                assert_eq!(server.find(key::SERVER_ADDRESS), Some(&text(address)), "{reason}");
+                assert_eq!(server.find(key::SERVER_PORT), Some(&Value::from(port)), "{reason}");
+                assert_eq!(server.find(key::URL_SCHEME), Some(&text(scheme)), "{reason}");
+            });
+        }
+    }
+
+    #[test]
     fn rule_29_missing_and_malformed_headers_give_what_there_is() {
         with_request(&[], |request| {
             let server = request.server_attributes(QueryPolicy::Redact);

@@ -116,7 +116,7 @@ fn rule_21_rewrite_advances_all_that_are_there() {
 }
 
 #[test]
-fn rule_21_exactly_the_configured_formats_are_written() {
+fn rules_08_21_exactly_the_configured_formats_are_written() {
     let rows = [
         ("", "b3: {N}-{S}-1", "a new trace"),
         ("traceparent: 00-{O}-{P}-01", "traceparent: 00-{O}-{P}-01\nb3: {O}-{S}-1", "the same trace stays"),
@@ -126,6 +126,17 @@ fn rule_21_exactly_the_configured_formats_are_written() {
     check(
         &injecting(&[B3Multi]),
         &[("b3: {T}-{P}-1", "b3: {T}-{P}-1\nx-b3-traceid: {T}\nx-b3-spanid: {S}\nx-b3-sampled: 1", "multi")],
+    );
+    check(
+        &injecting(&[W3c]),
+        &[
+            (
+                "b3: {P}-{Q}-1",
+                "b3: {P}-{Q}-1\ntraceparent: 00-0000000000000000{P}-{S}-01",
+                "rule 8: a widened id is not random",
+            ),
+            ("b3: 1", "b3: 1\ntraceparent: 00-{N}-{S}-03", "rule 8: a new one is"),
+        ],
     );
     let all = "traceparent: 00-{T}-{S}-00\ngrpc-trace-bin: AABL+S81d7NNpqPOkp0ODkc2AVOZXD9CzYrYAgA\n\
                b3: {T}-{S}-0\nx-b3-traceid: {T}\nx-b3-spanid: {S}\nx-b3-sampled: 0";
