@@ -1,0 +1,20 @@
+//! What holds for any input, one module for each target: `check` panics where it does not hold.
+//!
+//! The targets in `fuzz_targets` hand over bytes and do nothing else, so that every check also runs in a
+//! debugger or a test. Corpora are text wherever the input is, so that people can read and add to them.
+
+pub mod b3;
+pub mod config;
+pub mod grpc_bin;
+#[cfg(feature = "host")]
+pub mod header_map;
+pub mod lines;
+pub mod native;
+pub mod otlp_response;
+pub mod propagation;
+pub mod script;
+#[cfg(feature = "host")]
+pub mod stream;
+pub mod traceparent;
+pub mod tracestate;
+pub mod url;

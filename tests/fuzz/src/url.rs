@@ -1,0 +1,65 @@
+//! Targets, authorities, forwarding headers and path templates: no secret shows, parts are parts of the whole.
+
+use meshspan_filter::attributes::address::{HostPort, forwarded, split_userinfo};
+use meshspan_filter::attributes::route::PathTemplate;
+use meshspan_filter::attributes::url::{QueryPolicy, Target, full, percent_decode};
+
+use crate::lines::HeaderList;
+
+/// Target, authority and template, one a line; then headers.
+pub fn check(input: &[u8]) {
+    let mut lines = input.splitn(4, |byte| *byte == b'\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (target, authority, template) = (line(), line(), line());
+    let headers = HeaderList::parse(line());
+    check_target(target, authority);
+    check_host(authority);
+    check_template(template, Target::parse(target).path);
+    for (parameter, header) in [("host", "x-forwarded-host"), ("proto", "x-forwarded-proto")] {
+        if let Some(value) = forwarded(&headers.headers(), parameter, header) {
+            assert!(!value.is_empty());
+            check_host(value);
+        }
+    }
+}
+
+fn check_target(text: &[u8], authority: &[u8]) {
+    let target = Target::parse(text);
+    assert!(!target.path.contains(&b'?') && !target.path.contains(&b'#'));
+    let shown = QueryPolicy::Redact.apply(target.query.unwrap_or_default()).expect("it is shown");
+    assert_eq!(QueryPolicy::Redact.apply(&shown), Some(shown.clone()), "redacting twice is redacting");
+    for parameter in shown.split(|byte| *byte == b'&') {
+        let Some(at) = parameter.iter().position(|byte| *byte == b'=') else { continue };
+        let secret = matches!(
+            percent_decode(&parameter[..at]).as_slice(),
+            b"sig" | b"Signature" | b"AWSAccessKeyId" | b"X-Amz-Signature" | b"X-Goog-Signature"
+        );
+        assert!(!secret || &parameter[at + 1..] == b"REDACTED", "rule 33: a secret shows");
+    }
+    let url = full("http", authority, target, QueryPolicy::Drop);
+    let (userinfo, host) = split_userinfo(authority);
+    assert!(url.ends_with(target.path));
+    match userinfo {
+        Some(_) if !host.is_empty() => assert!(url.starts_with(b"http://REDACTED:REDACTED@")),
+        None if !host.is_empty() => assert!(url.starts_with(&[b"http://", host].concat())),
+        _ => assert_eq!(url, target.path),
+    }
+}
+
+fn check_host(authority: &[u8]) {
+    let Some(parsed) = HostPort::parse(authority) else { return };
+    assert!(!parsed.host.is_empty());
+    assert!(authority.windows(parsed.host.len()).any(|part| part == parsed.host), "a part of the whole");
+}
+
+fn check_template(text: &[u8], path: &[u8]) {
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let Ok(template) = PathTemplate::parse(text) else { return };
+    assert_eq!(PathTemplate::parse(template.as_str()).as_ref(), Ok(&template));
+    let filled: Vec<&str> =
+        text.split('/').map(|part| if part.starts_with('{') { "42" } else { part }).collect();
+    assert!(template.matches(filled.join("/").as_bytes()), "{text} fits itself");
+    if template.matches(path) {
+        assert_eq!(path.split(|byte| *byte == b'/').count(), filled.len());
+    }
+}
