@@ -3,7 +3,7 @@
 use meshspan_filter::context::{Format, IncomingDecision, RemoteParent, SpanContext, TraceFlags, TraceState};
 use meshspan_filter::propagation::{Inject, LosingHeaders, Propagator, b3};
 
-use crate::lines::HeaderList;
+use super::lines::HeaderList;
 
 /// Headers, one a line.
 pub fn check(input: &[u8]) {

@@ -2,7 +2,7 @@
 
 use meshspan_filter::config::Config;
 
-use crate::lines::HeaderList;
+use super::lines::HeaderList;
 
 /// A request that touches what a configuration can change.
 const REQUEST: &[u8] = b":method: GET\n:path: /users/42?sig=1&a=b\n:authority: u@web:80\n:status: 503\n\
@@ -28,7 +28,7 @@ pub fn check(input: &[u8]) {
             let (again, _) = Config::parse(json, &environment).expect("the same is as valid");
             assert_eq!(format!("{again:?}"), format!("{config:?}"));
             let headers = HeaderList::parse(REQUEST);
-            crate::native::pass(&config, &headers.headers(), &headers.headers());
+            super::native::pass(&config, &headers.headers(), &headers.headers());
         }
     }
 }

@@ -14,5 +14,5 @@ pub fn check(map: &[u8]) {
     }
     let again = encode(&pairs);
     assert!(Headers::decode(&again).iter().eq(pairs.iter().copied()));
-    crate::native::ingress(&headers, &headers);
+    super::native::ingress(&headers, &headers);
 }

@@ -6,14 +6,12 @@
 pub mod b3;
 pub mod config;
 pub mod grpc_bin;
-#[cfg(feature = "host")]
 pub mod header_map;
 pub mod lines;
 pub mod native;
 pub mod otlp_response;
 pub mod propagation;
 pub mod script;
-#[cfg(feature = "host")]
 pub mod stream;
 pub mod traceparent;
 pub mod tracestate;

@@ -10,7 +10,7 @@ use meshspan_filter::tracer::{StreamEnd, Tracer};
 use opentelemetry_proto::tonic::trace::v1::ScopeSpans;
 use prost::Message;
 
-use crate::lines::HeaderList;
+use super::lines::HeaderList;
 
 /// One request through a tracer of `config`: every span can be read and is valid.
 pub fn pass(config: &Config, headers: &Headers<'_>, response: &Headers<'_>) {

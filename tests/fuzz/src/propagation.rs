@@ -4,7 +4,7 @@ use meshspan_filter::context::{Format, IncomingDecision, SpanContext, TraceFlags
 use meshspan_filter::ids::{SpanId, TraceId};
 use meshspan_filter::propagation::{Extraction, Inject, LosingHeaders, Propagator};
 
-use crate::lines::HeaderList;
+use super::lines::HeaderList;
 
 const FORMATS: [Format; 4] = [Format::TraceContext, Format::GrpcTraceBin, Format::B3, Format::B3Multi];
 

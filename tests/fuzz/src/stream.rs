@@ -15,9 +15,9 @@ use meshspan::vm::{
     PropertyValue, StreamId, Verdict, Vm, VmError,
 };
 
-use crate::lines::{HeaderList, is_trace_header};
-use crate::native;
-use crate::script::{Step, parse};
+use super::lines::{HeaderList, is_trace_header};
+use super::native;
+use super::script::{Step, parse};
 
 static FILTER: LazyLock<Filter> = LazyLock::new(|| {
     let limits = Limits { call_deadline: Duration::from_secs(10), ..Limits::default() };
@@ -51,7 +51,7 @@ const ROOT: u32 = 1;
 /// Scripts before a VM is replaced.
 const USES: u32 = 256;
 
-/// A script as [`crate::script`] reads it.
+/// A script as [`super::script`] reads it.
 pub fn check(text: &[u8]) {
     thread_local! {
         static VMS: RefCell<[Option<Run>; CONFIGURATIONS.len()]> = const { RefCell::new([const { None }; 6]) };

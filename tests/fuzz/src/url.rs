@@ -4,7 +4,7 @@ use meshspan_filter::attributes::address::{HostPort, forwarded, split_userinfo};
 use meshspan_filter::attributes::route::PathTemplate;
 use meshspan_filter::attributes::url::{QueryPolicy, Target, full, percent_decode};
 
-use crate::lines::HeaderList;
+use super::lines::HeaderList;
 
 /// Target, authority and template, one a line; then headers.
 pub fn check(input: &[u8]) {

@@ -14,6 +14,7 @@ mod collectors;
 mod differential;
 mod envoy;
 mod filter;
+mod fuzz;
 mod lifecycle;
 mod needs;
 mod nginx;
