@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meshspan::vm::{CallReply, HeaderMap, LogLevel, OutboundKind, VmError};
+use meshspan::vm::{CallReply, Callback, HeaderMap, LogLevel, LogLine, OutboundKind, VmError};
 use meshspan_tests::sidecar::{LIFECYCLES, SAMPLED, Sidecar, options, spans};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
@@ -50,7 +50,7 @@ fn a_pass_gives_a_server_span_and_its_client_span() {
 }
 
 #[test]
-fn nothing_leaves_before_the_tick_and_one_batch_at_a_time() {
+fn rule_45_nothing_leaves_before_the_tick_and_one_batch_at_a_time() {
     let mut sidecar = Sidecar::start(r#"{"export":{"max_batch_spans":2}}"#);
     for _ in 0..3 {
         sidecar.sampled_get();
@@ -60,6 +60,8 @@ fn nothing_leaves_before_the_tick_and_one_batch_at_a_time() {
     for waiting in [4, 2, 0] {
         let call = sidecar.export();
         assert_eq!(spans(&call).len(), 2);
+        sidecar.pass(3 * SECOND);
+        assert!(sidecar.vm.take_calls().is_empty(), "another before the answer");
         sidecar.answer(&call, grpc_ok());
         assert_eq!(sidecar.counter("queue_spans"), waiting);
     }
@@ -100,6 +102,54 @@ fn rule_39_a_partial_success_is_counted_and_never_retried() {
         "{logs:?}"
     );
     sidecar.assert_counters_add_up();
+}
+
+#[test]
+fn rule_39_a_message_without_rejections_is_a_warning() {
+    let mut sidecar = Sidecar::start(GRPC);
+    sidecar.sampled_get();
+    sidecar.pass(2 * SECOND);
+    let call = sidecar.export();
+    sidecar.answer(&call, partial_success(0, "nearly full"));
+    assert_eq!((sidecar.counter("spans_rejected"), sidecar.counter("spans_exported")), (0, 2));
+    let logs = sidecar.logs();
+    let warned = |line: &&LogLine| line.level == LogLevel::Warn && line.message.contains("nearly full");
+    assert_eq!(logs.iter().filter(warned).count(), 1, "{logs:?}");
+}
+
+#[test]
+fn rules_42_44_an_export_is_a_post_with_the_configured_timeout_and_headers() {
+    let export = |protocol: &str, more: &str| {
+        format!(r#"{{"export":{{"protocol":"{protocol}","headers":{{"X-Tenant":"a b"}}{more}}}}}"#)
+    };
+    let rows = [
+        (export("grpc", ""), 10, "gRPC, the default timeout"),
+        (export("http", ""), 10, "HTTP, the default timeout"),
+        (export("grpc", r#","timeout_ms":3000"#), 3, "gRPC, a configured one"),
+        (export("http", r#","timeout_ms":3000,"path":"/otlp/v1/traces""#), 3, "HTTP, a configured one"),
+    ];
+    for (configuration, seconds, reason) in rows {
+        let mut sidecar = Sidecar::start(&configuration);
+        sidecar.sampled_get();
+        sidecar.pass(2 * SECOND);
+        let call = sidecar.export();
+        assert_eq!(call.timeout, Some(seconds * SECOND), "{reason}");
+        match call.kind {
+            OutboundKind::Grpc { service, method, metadata, .. } => {
+                assert_eq!(service, b"opentelemetry.proto.collector.trace.v1.TraceService", "{reason}");
+                assert_eq!(method, b"Export", "{reason}");
+                assert_eq!(metadata.first("x-tenant"), Some(&b"a b"[..]), "{reason}");
+            }
+            OutboundKind::Http { headers, .. } => {
+                assert_eq!(headers.first(":method"), Some(&b"POST"[..]), "{reason}");
+                assert!(headers.first(":path").unwrap().ends_with(b"/v1/traces"), "{reason}");
+                assert_eq!(headers.first("x-tenant"), Some(&b"a b"[..]), "{reason}");
+                let agent = String::from_utf8_lossy(headers.first("user-agent").unwrap()).into_owned();
+                assert!(agent.starts_with("meshspan/"), "{reason}: {agent}");
+                assert_eq!(headers.first("content-encoding"), None, "rule 42: it is not gzip");
+            }
+        }
+    }
 }
 
 #[test]
@@ -187,6 +237,63 @@ fn rule_45_a_full_queue_drops_and_counts() {
     sidecar.pass(SECOND);
     assert_eq!(sidecar.counter("spans_dropped_queue_full"), 6);
     assert_eq!(sidecar.counter("queue_spans"), 4);
+    sidecar.assert_counters_add_up();
+}
+
+/// Envoy configures one context twice where two listeners have equal plugins.
+#[test]
+fn rule_45_a_second_configuration_loses_no_span() {
+    let mut sidecar = Sidecar::start(GRPC);
+    sidecar.sampled_get();
+    sidecar.vm.callback(1, Callback::Configure(0)).unwrap();
+    sidecar.sampled_get();
+    sidecar.pass(2 * SECOND);
+    let call = sidecar.export();
+    assert_eq!(spans(&call).len(), 4);
+    sidecar.vm.callback(1, Callback::Configure(0)).unwrap();
+    sidecar.answer(&call, grpc_ok());
+    assert_eq!(sidecar.counter("spans_exported"), 4);
+    sidecar.assert_counters_add_up();
+}
+
+/// Callbacks that no sound host makes: twice, too late, to contexts that are not, with tokens that are not.
+#[test]
+fn rule_48_a_host_with_bugs_neither_traps_nor_confuses_the_filter() {
+    let mut sidecar = Sidecar::start(r#"{"start_traces":true}"#);
+    let stream = sidecar.vm.open_stream().unwrap();
+    let head = HeaderMap::from_pairs([(":method", "GET"), (":path", "/")]);
+    for _ in 0..2 {
+        sidecar.vm.request_headers(stream, head.clone(), true).unwrap();
+    }
+    let callbacks = [
+        Callback::ContextCreate(77),
+        Callback::Configure(1 << 30),
+        Callback::Tick,
+        Callback::RequestHeaders(9),
+        Callback::ResponseHeaders(9),
+        Callback::ResponseTrailers(9),
+        Callback::HttpCallResponse(1, 3, u32::MAX),
+        Callback::GrpcReceive(1, u32::MAX),
+        Callback::GrpcClose(1, 14),
+        Callback::Log,
+        Callback::Done,
+        Callback::Delete,
+        Callback::Delete,
+        Callback::Log,
+        Callback::ResponseHeaders(1),
+    ];
+    for context in [2, 3, 99, 0, u32::MAX] {
+        for callback in callbacks {
+            let not_ours = context != 2 || !matches!(callback, Callback::ContextCreate(_));
+            if not_ours {
+                sidecar.vm.callback(context, callback).unwrap();
+            }
+        }
+    }
+    sidecar.vm.close_stream(stream).unwrap();
+    sidecar.sampled_get();
+    sidecar.pass(2 * SECOND);
+    assert_eq!(spans(&sidecar.export()).len(), 4, "the VM lives on, and each request has its two spans");
     sidecar.assert_counters_add_up();
 }
 

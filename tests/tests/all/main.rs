@@ -23,3 +23,4 @@ mod rules;
 mod sampling;
 mod situations;
 mod tidy;
+mod trace_context;
