@@ -3,6 +3,7 @@
 //! Spec: <https://github.com/open-telemetry/semantic-conventions/tree/v1.44.0/docs/http>
 
 pub mod address;
+pub mod custom;
 pub mod http;
 pub mod outcome;
 pub mod route;
@@ -12,6 +13,7 @@ pub mod url;
 use std::borrow::Cow;
 
 use crate::otlp;
+use custom::Limits;
 
 /// The version of the semantic conventions that every key here follows.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
@@ -33,6 +35,35 @@ impl<'a> Value<'a> {
     /// Text from a header or a property; bytes that are not UTF-8 become U+FFFD.
     pub fn lossy(bytes: &'a [u8]) -> Self {
         Self::Str(String::from_utf8_lossy(bytes))
+    }
+}
+
+impl Value<'_> {
+    /// Whether no text has more than `length` characters.
+    fn fits(&self, length: usize) -> bool {
+        let fits = |text: &Cow<'_, str>| text.len() <= length || text.chars().nth(length).is_none();
+        match self {
+            Self::Str(text) => fits(text),
+            Self::Bool(_) | Self::Int(_) => true,
+            Self::List(texts) => texts.iter().all(fits),
+        }
+    }
+
+    /// Cuts texts off after `length` characters.
+    fn cut(&mut self, length: usize) {
+        let cut = |text: &mut Cow<'_, str>| {
+            if let Some((end, _)) = text.char_indices().nth(length) {
+                match text {
+                    Cow::Borrowed(text) => *text = text.get(..end).unwrap_or_default(),
+                    Cow::Owned(text) => text.truncate(end),
+                }
+            }
+        };
+        match self {
+            Self::Str(text) => cut(text),
+            Self::Bool(_) | Self::Int(_) => {}
+            Self::List(texts) => texts.iter_mut().for_each(cut),
+        }
     }
 }
 
@@ -125,6 +156,37 @@ impl Attributes {
         otlp::decode_attributes(&self.0)
     }
 
+    /// Puts `others`, whose keys have no values yet, behind.
+    pub fn append(&mut self, others: &Self) {
+        self.0.extend_from_slice(&others.0);
+    }
+
+    /// Keeps within `limits`: the first attributes and the beginnings of their texts. How many were
+    /// dropped.
+    pub fn limit(&mut self, limits: Limits) -> u32 {
+        /// Bytes that every attribute takes at least: its key and value, tag and length of both and of
+        /// what they are in.
+        const LEAST: usize = 9;
+        let most = self.0.len();
+        let fits =
+            |(i, (_, value)): (usize, (&str, Value<'_>))| i < limits.count && value.fits(limits.length);
+        if most <= limits.length && most / LEAST <= limits.count || self.iter().enumerate().all(fits) {
+            return 0;
+        }
+        let mut kept = Self::with_capacity(self.0.len());
+        let mut dropped = 0;
+        for (i, (key, mut value)) in self.iter().enumerate() {
+            if i < limits.count {
+                value.cut(limits.length);
+                kept.set(key, value);
+            } else {
+                dropped += 1;
+            }
+        }
+        *self = kept;
+        dropped
+    }
+
     /// `Span.attributes` fields, one after another.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -157,6 +219,8 @@ pub mod key {
     pub const NETWORK_PROTOCOL_NAME: &str = "network.protocol.name";
     /// `1.0`, `1.1`, `2` or `3`.
     pub const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
+    /// `tcp`, as Linkerd has it.
+    pub const NETWORK_TRANSPORT: &str = "network.transport";
     /// `pkg.Service/Method`.
     pub const RPC_METHOD: &str = "rpc.method";
     /// The method as it was, if it is not one by gRPC's grammar.

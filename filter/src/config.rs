@@ -5,6 +5,8 @@
 mod check;
 mod environment;
 mod json;
+mod node;
+mod protobuf_struct;
 mod raw;
 #[cfg(not(target_arch = "wasm32"))]
 mod schema;
@@ -12,6 +14,7 @@ mod schema;
 use std::fmt;
 use std::time::Duration;
 
+use crate::attributes::custom::SpanShape;
 use crate::attributes::route::PathTemplate;
 use crate::attributes::url::QueryPolicy;
 use crate::batch::BatchLimits;
@@ -19,10 +22,11 @@ use crate::propagation::Propagator;
 use crate::sampler::Sampler;
 
 use environment::Environment;
+pub use node::Node;
 pub use raw::{
-    RawConfig, RawDecision, RawDirection, RawExport, RawHeaderMatch, RawInject, RawLosingHeaders, RawMatch,
-    RawMatchDirection, RawMethods, RawPropagation, RawProtocol, RawQuery, RawRule, RawSampling, RawService,
-    RawSpans,
+    RawAttribute, RawConfig, RawDecision, RawDirection, RawExport, RawHeaderMatch, RawInject,
+    RawLosingHeaders, RawMatch, RawMatchDirection, RawMethods, RawNames, RawPlace, RawPropagation,
+    RawProtocol, RawQuery, RawRule, RawSampling, RawService, RawSource, RawSpans,
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use schema::{reference, schema};
@@ -31,7 +35,7 @@ pub use schema::{reference, schema};
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What spans say of their origin: service, the configured attributes and `telemetry.sdk.*`;
-    /// keys are unique and sorted. `service.instance.id` is there only if it was configured.
+    /// keys are unique and sorted.
     pub resource: Vec<(String, String)>,
     /// Whether a request without context starts a trace.
     pub start_traces: bool,
@@ -45,24 +49,40 @@ pub struct Config {
     pub query: QueryPolicy,
     /// Paths that name spans; the first that fits counts.
     pub path_templates: Vec<PathTemplate>,
+    /// What spans say beyond the conventions.
+    pub shape: SpanShape,
     /// Where spans go.
     pub export: ExportConfig,
 }
 
 impl Config {
-    /// Checks the configuration `json`, which may be empty, over the variables `env` of the VM, over
+    /// Checks the configuration `json`, which may be empty or the same in a binary
+    /// `google.protobuf.Struct`, over the variables `env` of the VM, over
     /// the defaults: what is in an earlier one counts.
     ///
     /// # Errors
     /// [`ConfigError`] if `json` is no JSON, or a value has the wrong type or is out of range. What
     /// is wrong in `env`, and keys that are not known, only give warnings.
     pub fn parse(json: &[u8], env: &[(String, String)]) -> Result<(Self, Vec<Warning>), ConfigError> {
+        Self::parse_on(&Node::default(), json, env)
+    }
+
+    /// As [`Config::parse`], in a proxy that says of itself what `node` says, which counts after `env`.
+    ///
+    /// # Errors
+    /// As [`Config::parse`].
+    pub fn parse_on(
+        node: &Node,
+        json: &[u8],
+        env: &[(String, String)],
+    ) -> Result<(Self, Vec<Warning>), ConfigError> {
         let env = Environment::new(env);
         let mut warnings = Vec::new();
         let mut raw = RawConfig::default();
+        node.apply(&mut raw, &mut warnings);
         env.apply(&mut raw, &mut warnings);
         json::apply(json, &env, &mut raw, &mut warnings)?;
-        let mut config = check::check(raw, &mut warnings)?;
+        let mut config = check::check(raw, &env, &mut warnings)?;
         if env.is_disabled() {
             config.disable();
         }
@@ -165,12 +185,9 @@ pub enum ConfigError {
         /// What the parser says.
         problem: String,
     },
-    /// Protobuf: Envoy hands a `google.protobuf.Struct` over in binary.
-    #[error(
-        "configuration is a binary google.protobuf.Struct, expected JSON text: \
-         put the JSON into a google.protobuf.StringValue"
-    )]
-    BinaryStruct,
+    /// A `google.protobuf.Struct` in binary, malformed.
+    #[error("configuration is a binary google.protobuf.Struct, but {0}")]
+    Struct(&'static str),
     /// A value of the wrong type or out of range.
     #[error("{path} is {found}, expected {expected}")]
     Value {

@@ -20,6 +20,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// `Span.attributes`.
 pub(crate) const SPAN_ATTRIBUTE: u32 = 9;
 
+/// `Span.dropped_attributes_count`.
+const DROPPED_ATTRIBUTES_COUNT: u32 = 10;
 /// `Span.flags`: whether the parent is remote is known.
 const HAS_IS_REMOTE: u32 = 0x100;
 /// `Span.flags`: the parent is remote.
@@ -57,6 +59,9 @@ pub fn encode_span(span: &FinishedSpan<'_>, out: &mut Vec<u8>) {
     wire::fixed64(out, 7, span.start.as_unix_nanos());
     wire::fixed64(out, 8, span.end.max(span.start).as_unix_nanos());
     out.extend_from_slice(span.attributes.as_bytes());
+    if span.dropped_attributes > 0 {
+        wire::integer(out, DROPPED_ATTRIBUTES_COUNT, span.dropped_attributes.into());
+    }
     if span.status != Status::Unset {
         wire::length(out, 15, STATUS_LEN);
         wire::integer(out, 3, span.status as u64);
@@ -76,9 +81,13 @@ fn span_len(span: &FinishedSpan<'_>) -> usize {
         if span.trace_state.is_empty() { 0 } else { field_len(span.trace_state.as_str().len()) };
     let parent = if span.parent.is_some() { field_len(size_of::<u64>()) } else { 0 };
     let status = if span.status == Status::Unset { 0 } else { field_len(STATUS_LEN) };
+    let dropped = match span.dropped_attributes {
+        0 => 0,
+        dropped => 1 + varint_len(dropped.into()),
+    };
     let ids = field_len(size_of::<u128>()) + field_len(size_of::<u64>()) + parent;
     let name = field_len(span.name.len());
-    ids + trace_state + name + KIND + TIMES + span.attributes.as_bytes().len() + status + FLAGS
+    ids + trace_state + name + KIND + TIMES + span.attributes.as_bytes().len() + dropped + status + FLAGS
 }
 
 fn flags(trace_flags: u8, parent: Option<Parent>) -> u32 {

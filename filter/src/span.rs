@@ -58,6 +58,8 @@ pub struct FinishedSpan<'a> {
     pub end: Timestamp,
     /// What is known of it.
     pub attributes: &'a Attributes,
+    /// How many attributes were more than a span may have.
+    pub dropped_attributes: u32,
     /// How it ended.
     pub status: Status,
 }

@@ -4,9 +4,11 @@
 
 use std::borrow::Cow;
 use std::mem::take;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::attributes::address::HostPort;
+use crate::attributes::custom::{CustomValues, Limits, Names, SpanShape};
 use crate::attributes::http::{Request, protocol_version};
 use crate::attributes::outcome::Outcome;
 use crate::attributes::route::PathTemplate;
@@ -29,6 +31,7 @@ pub struct Tracer {
     start_traces: bool,
     query: QueryPolicy,
     path_templates: Vec<PathTemplate>,
+    shape: Rc<SpanShape>,
     direction: Option<Direction>,
 }
 
@@ -66,8 +69,9 @@ impl Tracer {
             propagator: config.propagator.clone(),
             sampler: config.sampler.clone(),
             start_traces: config.start_traces,
-            query: config.query,
+            query: config.query.clone(),
             path_templates: config.path_templates.clone(),
+            shape: Rc::new(config.shape.clone()),
             direction: config.direction,
         }
     }
@@ -122,12 +126,16 @@ impl Tracer {
 
         let identity = Identity { parent: parent.map(|parent| parent.span_id), server_id, onward };
         let mut pass = self.begin(headers, facts.now(), identity);
-        let decider = self.sampler.name(sampling.decider);
-        for attributes in [&mut pass.server, &mut pass.client] {
-            attributes.set(key::SAMPLING_RULE, decider);
-            if !sampled {
-                attributes.set(key::SAMPLING_LOCAL, true);
-                pass.keep = Some(keep);
+        if !sampled {
+            pass.keep = Some(keep);
+        }
+        if self.shape.names == Names::Semconv {
+            let decider = self.sampler.name(sampling.decider);
+            for attributes in [&mut pass.server, &mut pass.client] {
+                attributes.set(key::SAMPLING_RULE, decider);
+                if !sampled {
+                    attributes.set(key::SAMPLING_LOCAL, true);
+                }
             }
         }
         Start { pass: Some(pass), outcome, invalid }
@@ -135,12 +143,27 @@ impl Tracer {
 
     fn begin(&self, headers: &Headers<'_>, now: Timestamp, identity: Identity) -> Pass {
         let request = Request::read(headers, &self.path_templates);
+        let (name, server, client) = match self.shape.names {
+            Names::Semconv => (
+                request.span_name(),
+                request.server_attributes(&self.query),
+                request.client_attributes(&self.query),
+            ),
+            Names::Linkerd => {
+                let attributes = request.linkerd_attributes(headers, &self.query);
+                (Cow::Owned(request.linkerd_name()), attributes.clone(), attributes)
+            }
+        };
+        let is_plain = self.shape.is_plain();
         Pass {
             identity,
-            name: request.span_name(),
+            name,
+            names: self.shape.names,
             onward: now,
-            server: request.server_attributes(self.query),
-            client: request.client_attributes(self.query),
+            server,
+            client,
+            custom: (!is_plain).then(|| CustomValues::of_request(&self.shape, headers)),
+            limits: self.shape.limits,
             outcome: Outcome { is_grpc: request.is_grpc(), ..Outcome::default() },
             direction: self.direction,
             keep: None,
@@ -168,6 +191,9 @@ pub struct Pass {
     onward: Timestamp,
     server: Attributes,
     client: Attributes,
+    custom: Option<CustomValues>,
+    names: Names,
+    limits: Limits,
     outcome: Outcome,
     direction: Option<Direction>,
     /// What decides at the end whether it is kept; none if it is sampled.
@@ -239,6 +265,25 @@ impl Pass {
         self.outcome.record_head(status, grpc_status);
     }
 
+    /// Whether any attribute is out of the response's head as a whole.
+    pub fn wants_response_headers(&self) -> bool {
+        self.custom.as_ref().is_some_and(CustomValues::wants_response)
+    }
+
+    /// Takes in the response's head as a whole.
+    pub fn record_response_headers(&mut self, headers: &Headers<'_>) {
+        if let Some(custom) = &mut self.custom {
+            custom.record_response(headers);
+        }
+    }
+
+    /// Takes in, at the end, the properties that attributes are configured to come from.
+    pub fn record_properties<P: AsRef<[u8]>>(&mut self, property: impl Fn(&str) -> Option<P>) {
+        if let Some(custom) = &mut self.custom {
+            custom.record_properties(property);
+        }
+    }
+
     /// Takes in `grpc-status` of the response's trailers.
     pub fn record_trailers(&mut self, grpc_status: Option<&[u8]>) {
         self.outcome.record_trailers(grpc_status);
@@ -256,16 +301,26 @@ impl Pass {
 
     /// Ends both spans.
     pub fn end(mut self, end: &StreamEnd<'_>) -> FinishedPass {
-        self.record_connection(end);
+        if self.names == Names::Semconv {
+            self.record_connection(end);
+        }
         let direction = self.direction.or(end.direction).map(Direction::as_str);
         let conclusion = self.outcome.conclude(end.response_code, end.code_details);
+        let custom = self.custom.take().map(CustomValues::finish);
         let complete = |kind, attributes: &mut Attributes| {
             attributes.set_some(key::DIRECTION, direction);
-            conclusion.record(kind, attributes)
+            let status = match self.names {
+                Names::Semconv => conclusion.record(kind, attributes),
+                Names::Linkerd => conclusion.record_linkerd(attributes),
+            };
+            if let Some(custom) = &custom {
+                attributes.append(custom);
+            }
+            (status, attributes.limit(self.limits))
         };
-        let statuses =
+        let ends =
             [complete(SpanKind::Server, &mut self.server), complete(SpanKind::Client, &mut self.client)];
-        FinishedPass { times: Times::new(self.onward, end), statuses, pass: self }
+        FinishedPass { times: Times::new(self.onward, end), ends, pass: self }
     }
 
     fn record_connection(&mut self, end: &StreamEnd<'_>) {
@@ -295,13 +350,14 @@ impl Pass {
 pub struct FinishedPass {
     pass: Pass,
     times: Times,
-    statuses: [Status; 2],
+    /// Each span's status, and how many attributes it lost.
+    ends: [(Status, u32); 2],
 }
 
 impl FinishedPass {
     /// The SERVER span, then the CLIENT span.
     pub fn spans(&self) -> [FinishedSpan<'_>; 2] {
-        let Self { pass, times, statuses: [server_status, client_status] } = self;
+        let Self { pass, times, ends: [server_end, client_end] } = self;
         let Identity { parent, server_id, onward } = &pass.identity;
         let client = FinishedSpan {
             trace_id: onward.trace_id,
@@ -314,7 +370,8 @@ impl FinishedPass {
             start: times.client_start,
             end: times.end,
             attributes: &pass.client,
-            status: *client_status,
+            dropped_attributes: client_end.1,
+            status: client_end.0,
         };
         let server = FinishedSpan {
             span_id: *server_id,
@@ -322,7 +379,8 @@ impl FinishedPass {
             kind: SpanKind::Server,
             start: times.server_start,
             attributes: &pass.server,
-            status: *server_status,
+            dropped_attributes: server_end.1,
+            status: server_end.0,
             ..client
         };
         [server, client]

@@ -1,6 +1,8 @@
 //! HTTP requests as attributes of a SERVER and of a CLIENT span.
 //! Spec: <https://github.com/open-telemetry/semantic-conventions/blob/v1.44.0/docs/http/http-spans.md>
 
+mod linkerd;
+
 use std::borrow::Cow;
 
 use crate::attributes::address::{HostPort, original};
@@ -121,7 +123,7 @@ impl<'a> Request<'a> {
     }
 
     /// The attributes of the SERVER span, as far as the request gives them.
-    pub fn server_attributes(&self, policy: QueryPolicy) -> Attributes {
+    pub fn server_attributes(&self, policy: &QueryPolicy) -> Attributes {
         let mut attributes = self.common_attributes(SERVER_ROOM);
         let scheme = scheme([self.known.original_scheme(), self.known.scheme]);
         let original_host = original(self.known.forwarded, "host", self.known.x_forwarded_host);
@@ -140,7 +142,7 @@ impl<'a> Request<'a> {
     }
 
     /// The attributes of the CLIENT span, as far as the request gives them.
-    pub fn client_attributes(&self, policy: QueryPolicy) -> Attributes {
+    pub fn client_attributes(&self, policy: &QueryPolicy) -> Attributes {
         let mut attributes = self.common_attributes(CLIENT_ROOM);
         let scheme = scheme([self.known.scheme, self.known.original_scheme()]);
         self.set_server(&mut attributes, None, &scheme);
@@ -246,7 +248,7 @@ mod tests {
 
     #[test]
     fn rule_29_a_server_span_has_the_parts_of_the_url() {
-        let attributes = with_request(&VOTE, |request| request.server_attributes(QueryPolicy::Redact));
+        let attributes = with_request(&VOTE, |request| request.server_attributes(&QueryPolicy::default()));
         let expected = [
             ("client.address", "10.1.1.1"),
             ("http.request.method", "GET"),
@@ -262,7 +264,7 @@ mod tests {
 
     #[test]
     fn rule_30_a_client_span_has_the_whole_url() {
-        let attributes = with_request(&VOTE, |request| request.client_attributes(QueryPolicy::Redact));
+        let attributes = with_request(&VOTE, |request| request.client_attributes(&QueryPolicy::default()));
         let expected = [
             ("http.request.method", "GET"),
             ("server.address", "web-svc.emojivoto"),
@@ -287,8 +289,8 @@ mod tests {
             with_request(&[(":method", method), (":path", b"/secret/42")], |request| {
                 assert_eq!(request.span_name(), name, "{reason}");
                 for attributes in [
-                    request.server_attributes(QueryPolicy::Keep),
-                    request.client_attributes(QueryPolicy::Keep),
+                    request.server_attributes(&QueryPolicy::Keep),
+                    request.client_attributes(&QueryPolicy::Keep),
                 ] {
                     let text = |text: &str| Value::from(text.to_owned());
                     assert_eq!(attributes.find(key::HTTP_REQUEST_METHOD), Some(text(recorded)), "{reason}");
@@ -327,9 +329,9 @@ mod tests {
             let request = Request::read(&headers, &templates);
             assert_eq!(request.span_name(), name, "{reason}");
             let route = route.map(|route| Value::from(route.to_owned()));
-            let server = request.server_attributes(QueryPolicy::Redact);
+            let server = request.server_attributes(&QueryPolicy::default());
             assert_eq!(server.find(key::HTTP_ROUTE), route, "{reason}");
-            let client = request.client_attributes(QueryPolicy::Redact);
+            let client = request.client_attributes(&QueryPolicy::default());
             assert_eq!(client.find(key::URL_TEMPLATE), route, "{reason}");
         }
     }
@@ -344,11 +346,11 @@ mod tests {
             ("x-forwarded-proto", b"http"),
         ];
         with_request(&forwarded, |request| {
-            let server = request.server_attributes(QueryPolicy::Keep);
+            let server = request.server_attributes(&QueryPolicy::Keep);
             assert_eq!(server.find(key::SERVER_ADDRESS), Some(Value::lossy(b"shop.example")));
             assert_eq!(server.find(key::SERVER_PORT), Some(Value::Int(443)), "the scheme's port");
             assert_eq!(server.find(key::URL_SCHEME), Some(Value::from("https")));
-            let client = request.client_attributes(QueryPolicy::Keep);
+            let client = request.client_attributes(&QueryPolicy::Keep);
             assert_eq!(client.find(key::SERVER_ADDRESS), Some(Value::lossy(b"10.0.0.9")), "what is called");
             assert_eq!(client.find(key::SERVER_PORT), Some(Value::Int(8080)));
             assert_eq!(client.find(key::URL_FULL), Some(Value::lossy(b"http://10.0.0.9:8080")));
@@ -359,7 +361,7 @@ mod tests {
     fn the_host_that_the_client_asked_for_counts_before_the_servers_own_name() {
         let both: [(&str, &[u8]); 2] = [(":authority", b"localhost:8080"), ("Host", b"shop.example:81")];
         with_request(&both, |request| {
-            let server = request.server_attributes(QueryPolicy::Keep);
+            let server = request.server_attributes(&QueryPolicy::Keep);
             assert_eq!(server.find(key::SERVER_ADDRESS), Some(Value::lossy(b"shop.example")));
             assert_eq!(server.find(key::SERVER_PORT), Some(Value::Int(81)));
         });
@@ -384,11 +386,11 @@ mod tests {
         ];
         for (pairs, address, port, scheme, reason) in rows {
             with_request(pairs, |request| {
-                let server = request.server_attributes(QueryPolicy::Keep);
+                let server = request.server_attributes(&QueryPolicy::Keep);
                 let text = |text: &str| Value::from(text.to_owned());
-                assert_eq!(server.find(key::SERVER_ADDRESS), Some(&text(address)), "{reason}");
-                assert_eq!(server.find(key::SERVER_PORT), Some(&Value::from(port)), "{reason}");
-                assert_eq!(server.find(key::URL_SCHEME), Some(&text(scheme)), "{reason}");
+                assert_eq!(server.find(key::SERVER_ADDRESS), Some(text(address)), "{reason}");
+                assert_eq!(server.find(key::SERVER_PORT), Some(Value::from(port)), "{reason}");
+                assert_eq!(server.find(key::URL_SCHEME), Some(text(scheme)), "{reason}");
             });
         }
     }
@@ -396,7 +398,7 @@ mod tests {
     #[test]
     fn rule_29_missing_and_malformed_headers_give_what_there_is() {
         with_request(&[], |request| {
-            let server = request.server_attributes(QueryPolicy::Redact);
+            let server = request.server_attributes(&QueryPolicy::default());
             let expected = [
                 ("http.request.method", "_OTHER"),
                 ("http.request.method_original", ""),
@@ -412,7 +414,7 @@ mod tests {
             (":scheme", b"ws"),
         ];
         with_request(&odd, |request| {
-            let server = request.server_attributes(QueryPolicy::Redact);
+            let server = request.server_attributes(&QueryPolicy::default());
             assert_eq!(server.find(key::URL_PATH), Some(Value::from("/\u{fffd}")));
             assert_eq!(server.find(key::URL_QUERY), Some(Value::from("\u{fffd}")));
             assert_eq!(server.find(key::SERVER_ADDRESS), Some(Value::from("h\u{fffd}")), "HTTP/1.1's host");
@@ -444,7 +446,7 @@ mod tests {
                 ("server.port", "#8080"),
                 ("url.full", "http://voting-svc:8080/emojivoto.v1.VotingService/VoteDoughnut"),
             ];
-            assert_eq!(list(&request.client_attributes(QueryPolicy::Redact)), expect(&expected));
+            assert_eq!(list(&request.client_attributes(&QueryPolicy::default())), expect(&expected));
         });
     }
 

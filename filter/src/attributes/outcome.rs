@@ -82,6 +82,14 @@ impl Conclusion<'_> {
         self.record_error(kind, &mut Attributes::new()) == Status::Error
     }
 
+    /// The same as Linkerd's proxy has it: HTTP's status as a string, and a span's status never set.
+    pub fn record_linkerd(&self, attributes: &mut Attributes) -> Status {
+        let status = self.outcome.http_status.map(digits);
+        attributes
+            .set_some(key::HTTP_RESPONSE_STATUS_CODE, status.as_ref().map(|digits| Value::lossy(digits)));
+        Status::Unset
+    }
+
     fn record_error(&self, kind: SpanKind, attributes: &mut Attributes) -> Status {
         if let Some(code) = self.outcome.grpc_status {
             let is_error = match kind {

@@ -9,42 +9,49 @@ use crate::attributes::address::{split_once, split_userinfo};
 
 const REDACTED: &[u8] = b"REDACTED";
 
-/// Query parameters whose values are credentials; compared with regard to case.
-const SECRET_PARAMETERS: [&[u8]; 7] = [
-    b"AWSAccessKeyId",
-    b"Signature",
-    b"X-Amz-Credential",
-    b"X-Amz-Security-Token",
-    b"X-Amz-Signature",
-    b"X-Goog-Signature",
-    b"sig",
+/// Query parameters whose values are credentials, as the conventions list them.
+pub const SECRET_PARAMETERS: [&str; 7] = [
+    "AWSAccessKeyId",
+    "Signature",
+    "X-Amz-Credential",
+    "X-Amz-Security-Token",
+    "X-Amz-Signature",
+    "X-Goog-Signature",
+    "sig",
 ];
 
 /// What becomes of a URL's query in spans.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueryPolicy {
-    /// Kept, but for the values of parameters that are known to be credentials.
-    #[default]
-    Redact,
+    /// Kept, but for the values of these parameters; names compare with regard to case.
+    Redact(Vec<String>),
     /// Kept as it is.
     Keep,
     /// Left out.
     Drop,
 }
 
+impl Default for QueryPolicy {
+    /// Hides [`SECRET_PARAMETERS`].
+    fn default() -> Self {
+        Self::Redact(SECRET_PARAMETERS.map(str::to_owned).to_vec())
+    }
+}
+
 impl QueryPolicy {
     /// What of `query` may be shown.
-    pub fn apply(self, query: &[u8]) -> Option<Cow<'_, [u8]>> {
+    pub fn apply<'q>(&self, query: &'q [u8]) -> Option<Cow<'q, [u8]>> {
         match self {
             Self::Keep => Some(Cow::Borrowed(query)),
             Self::Drop => None,
-            Self::Redact => Some(redact(query)),
+            Self::Redact(secrets) => Some(redact(query, secrets)),
         }
     }
 }
 
-fn redact(query: &[u8]) -> Cow<'_, [u8]> {
-    let parameters = || query.split(|byte| *byte == b'&').map(|parameter| (parameter, secret(parameter)));
+fn redact<'q>(query: &'q [u8], secrets: &[String]) -> Cow<'q, [u8]> {
+    let with_name = |parameter| (parameter, secret(parameter, secrets));
+    let parameters = || query.split(|byte| *byte == b'&').map(with_name);
     if parameters().all(|(_, secret)| secret.is_none()) {
         return Cow::Borrowed(query);
     }
@@ -62,16 +69,14 @@ fn redact(query: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The name of a parameter whose value is a secret.
-fn secret(parameter: &[u8]) -> Option<&[u8]> {
-    split_once(parameter, b'=').map(|(name, _)| name).filter(|name| is_secret(name))
+fn secret<'q>(parameter: &'q [u8], secrets: &[String]) -> Option<&'q [u8]> {
+    split_once(parameter, b'=').map(|(name, _)| name).filter(|name| is_secret(name, secrets))
 }
 
 /// Whether `name`, which may be percent-encoded, is a secret's.
-fn is_secret(name: &[u8]) -> bool {
-    if !name.contains(&b'%') {
-        return SECRET_PARAMETERS.contains(&name);
-    }
-    SECRET_PARAMETERS.contains(&percent_decode(name).as_slice())
+fn is_secret(name: &[u8], secrets: &[String]) -> bool {
+    let is_among = |name: &[u8]| secrets.iter().any(|secret| secret.as_bytes() == name);
+    if name.contains(&b'%') { is_among(&percent_decode(name)) } else { is_among(name) }
 }
 
 /// Decodes `%41` to `A`; what is not an escape stays as it is.
@@ -139,7 +144,7 @@ pub fn record_full(
     key: &str,
     (scheme, authority): (&str, &[u8]),
     target: Target<'_>,
-    policy: QueryPolicy,
+    policy: &QueryPolicy,
 ) {
     let (userinfo, host) = split_userinfo(authority);
     let (scheme, separator) = match userinfo {
@@ -179,11 +184,19 @@ mod tests {
             ("", "", "empty"),
         ];
         for (query, expected, reason) in cases {
-            let shown = QueryPolicy::Redact.apply(query.as_bytes()).unwrap();
+            let shown = QueryPolicy::default().apply(query.as_bytes()).unwrap();
             assert_eq!(String::from_utf8_lossy(&shown), expected, "{reason}");
             assert_eq!(QueryPolicy::Keep.apply(query.as_bytes()).as_deref(), Some(query.as_bytes()));
             assert_eq!(QueryPolicy::Drop.apply(query.as_bytes()), None);
         }
+    }
+
+    #[test]
+    fn rule_33_the_list_is_overridable() {
+        let policy = QueryPolicy::Redact(vec!["token".to_owned()]);
+        let shown = policy.apply(b"token=a&sig=b&tok%65n=c").unwrap();
+        assert_eq!(String::from_utf8_lossy(&shown), "token=REDACTED&sig=b&tok%65n=REDACTED");
+        assert_eq!(QueryPolicy::Redact(Vec::new()).apply(b"sig=b").as_deref(), Some(&b"sig=b"[..]));
     }
 
     #[test]
@@ -213,7 +226,7 @@ mod tests {
     #[test]
     fn rule_33_whole_urls_show_no_userinfo() {
         let cases = [
-            ("h:80", "/a?sig=x&b=1", QueryPolicy::Redact, "https://h:80/a?sig=REDACTED&b=1", "redacted"),
+            ("h:80", "/a?sig=x&b=1", QueryPolicy::default(), "https://h:80/a?sig=REDACTED&b=1", "redacted"),
             ("h", "/a?sig=x", QueryPolicy::Keep, "https://h/a?sig=x", "kept"),
             ("h", "/a?sig=x", QueryPolicy::Drop, "https://h/a", "left out"),
             ("u:p@h", "/", QueryPolicy::Keep, "https://REDACTED:REDACTED@h/", "name and password"),
@@ -223,7 +236,7 @@ mod tests {
         for (authority, target, policy, expected, reason) in cases {
             let mut attributes = Attributes::default();
             let target = Target::parse(target.as_bytes());
-            record_full(&mut attributes, "url", ("https", authority.as_bytes()), target, policy);
+            record_full(&mut attributes, "url", ("https", authority.as_bytes()), target, &policy);
             assert_eq!(attributes.find("url"), Some(expected.into()), "{reason}");
         }
     }

@@ -1,12 +1,14 @@
 //! [`RawConfig`] → [`Config`]: what concerns several keys, or more than their type.
 
 mod sampling;
+mod spans;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::environment::Environment;
 use super::json::refuse;
 use super::raw::{
     RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawQuery,
@@ -22,7 +24,7 @@ use crate::propagation::{Inject, LosingHeaders, Propagator};
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
 /// Bytes of resource attributes at most: they are part of every request.
-const MAX_RESOURCE_BYTES: usize = 32 << 10;
+const MAX_RESOURCE_BYTES: usize = 48 << 10;
 
 /// Formats by the names that the configuration has for them.
 pub(super) const FORMATS: [(&str, Format); 4] = [
@@ -37,8 +39,12 @@ pub(super) fn format_by_name(name: &str) -> Option<Format> {
     FORMATS.into_iter().find(|(known, _)| *known == name).map(|(_, format)| format)
 }
 
-/// Checks `raw`.
-pub(super) fn check(raw: RawConfig, warnings: &mut Vec<Warning>) -> Result<Config, ConfigError> {
+/// Checks `raw`, whose attributes may name variables of `env`.
+pub(super) fn check(
+    raw: RawConfig,
+    env: &Environment<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Config, ConfigError> {
     if raw.propagation.extract.is_empty() {
         let problem = "is empty: no context is read, all requests are untraced or roots".to_owned();
         warnings.push(Warning::Ignored { name: "propagation.extract".to_owned(), problem });
@@ -54,11 +60,12 @@ pub(super) fn check(raw: RawConfig, warnings: &mut Vec<Warning>) -> Result<Confi
         },
         sampler: sampling::sampler(&raw.sampling, warnings)?,
         query: match raw.spans.query {
-            RawQuery::Redact => QueryPolicy::Redact,
+            RawQuery::Redact => QueryPolicy::Redact(raw.spans.redact.clone()),
             RawQuery::Keep => QueryPolicy::Keep,
             RawQuery::Drop => QueryPolicy::Drop,
         },
         path_templates: path_templates(&raw.spans.path_templates)?,
+        shape: spans::shape(&raw.spans, env, warnings)?,
         export: export(raw.export, warnings)?,
     })
 }
@@ -116,6 +123,7 @@ fn resource(raw: &RawConfig) -> Result<Vec<(String, String)>, ConfigError> {
     let own = [
         ("service.name", Some(service.unwrap_or_else(|| UNKNOWN_SERVICE.to_owned()))),
         ("service.namespace", raw.service.namespace.clone().filter(|name| !name.is_empty())),
+        ("service.instance.id", raw.service.instance.clone().filter(|id| !id.is_empty())),
         ("telemetry.sdk.language", Some("rust".to_owned())),
         ("telemetry.sdk.name", Some(otlp::SCOPE_NAME.to_owned())),
         ("telemetry.sdk.version", Some(otlp::VERSION.to_owned())),
@@ -178,8 +186,7 @@ fn headers(raw: BTreeMap<String, String>) -> Result<Vec<(String, String)>, Confi
     for (name, value) in raw {
         let path = format!("export.headers.{name}");
         let name = name.to_ascii_lowercase();
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(is_token) || OWN.contains(&name.as_str()) {
+        if !is_header_name(&name) || OWN.contains(&name.as_str()) {
             return Err(refuse(&path, &Value::from(name), "a header name that is not the exporter's own"));
         }
         if !value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)) {
@@ -189,4 +196,10 @@ fn headers(raw: BTreeMap<String, String>) -> Result<Vec<(String, String)>, Confi
         headers.insert(name, value);
     }
     Ok(headers.into_iter().collect())
+}
+
+/// Whether `name` is a `token`, RFC 9110 §5.6.2.
+fn is_header_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token)
 }

@@ -20,7 +20,8 @@ impl<'e> Environment<'e> {
         Self(variables)
     }
 
-    fn find(&self, name: &str) -> Option<&'e str> {
+    /// The variable `name`, unless it is empty.
+    pub(super) fn find(&self, name: &str) -> Option<&'e str> {
         let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
         Some(value.trim()).filter(|value| !value.is_empty())
     }
@@ -63,9 +64,7 @@ impl<'e> Environment<'e> {
                 .push(ignored("OTEL_CONFIG_FILE", "is not supported: the plugin has no files".to_owned()));
         }
         if let Some(list) = self.find("OTEL_RESOURCE_ATTRIBUTES") {
-            raw.resource = pairs("OTEL_RESOURCE_ATTRIBUTES", list, warnings);
-            raw.service.name = raw.resource.remove("service.name");
-            raw.service.namespace = raw.resource.remove("service.namespace");
+            raw.set_resource(pairs("OTEL_RESOURCE_ATTRIBUTES", list, warnings));
         }
         if let Some(name) = self.find("OTEL_SERVICE_NAME") {
             raw.service.name = Some(name.to_owned());
@@ -83,6 +82,11 @@ impl<'e> Environment<'e> {
         );
         let batch = ["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"; 2];
         self.number(batch, range::BATCH_SPANS, &mut export.max_batch_spans, warnings);
+        let spans = &mut raw.spans;
+        let count = ["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"];
+        self.number(count, range::ATTRIBUTES, &mut spans.max_attributes, warnings);
+        let length = ["OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"];
+        self.number(length, range::ATTRIBUTE_LENGTH, &mut spans.max_attribute_length, warnings);
         let timeout = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
         self.number(timeout, range::TIMEOUT_MS, &mut export.timeout_ms, warnings);
     }

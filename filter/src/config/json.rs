@@ -1,7 +1,8 @@
-//! Reads the configuration's JSON over what [`RawConfig`] already holds.
+//! Reads the configuration's JSON, or the Struct that stands for it, over what [`RawConfig`] already holds.
 //! The keys that are asked for are the keys that are known: whatever is left over is warned of.
 
 mod sampling;
+mod spans;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -9,13 +10,9 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value};
 
 use super::raw::{
-    RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawQuery,
-    range,
+    RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, range,
 };
-use super::{ConfigError, Environment, Warning};
-
-const SERVICE_NAME: &str = "service.name";
-const SERVICE_NAMESPACE: &str = "service.namespace";
+use super::{ConfigError, Environment, Warning, protobuf_struct};
 
 /// Reads `json`, which may be empty, over `raw`.
 pub(super) fn apply(
@@ -32,10 +29,13 @@ pub(super) fn apply(
         other => return Err(refuse("configuration", &other, r#"an object such as {"version": 1}"#)),
     };
     root.number("version", range::VERSION, &mut raw.version)?;
-    root.resource(&mut raw.resource, &mut raw.service.name, &mut raw.service.namespace)?;
+    let mut resource = BTreeMap::new();
+    root.templates("resource", &mut resource)?;
+    raw.set_resource(resource);
     root.section("service", |service| {
         service.template("name", &mut raw.service.name)?;
-        service.template("namespace", &mut raw.service.namespace)
+        service.template("namespace", &mut raw.service.namespace)?;
+        service.template("instance", &mut raw.service.instance)
     })?;
     root.boolean("start_traces", &mut raw.start_traces)?;
     let directions = [
@@ -46,37 +46,28 @@ pub(super) fn apply(
     root.choice("direction", &directions, &mut raw.direction)?;
     root.section("propagation", |section| propagation(section, &mut raw.propagation))?;
     root.section("sampling", |section| sampling::read(section, &mut raw.sampling))?;
-    root.section("spans", |section| {
-        let policies = [("redact", RawQuery::Redact), ("keep", RawQuery::Keep), ("drop", RawQuery::Drop)];
-        section.choice("query", &policies, &mut raw.spans.query)?;
-        if let Some(templates) = section.take("path_templates") {
-            let path = section.name("path_templates");
-            raw.spans.path_templates =
-                strings(&path, templates, ["path templates", "a path such as /users/{id}"])?;
-        }
-        Ok(())
-    })?;
+    root.section("spans", |section| spans::spans(section, &mut raw.spans))?;
     root.section("export", |section| export(section, &mut raw.export))?;
     root.finish();
     Ok(())
 }
 
+/// JSON, or a Struct that stands for it.
 fn parse(json: &[u8]) -> Result<Value, ConfigError> {
-    serde_json::from_slice(json).map_err(|error| {
-        let is_binary = json.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace());
-        if json.first() == Some(&0x0a) && is_binary {
-            return ConfigError::BinaryStruct;
+    let error: serde_json::Error = match serde_json::from_slice(json) {
+        Ok(value) => return Ok(value),
+        Err(_) if protobuf_struct::is_struct(json) => {
+            return protobuf_struct::decode(json).map_err(ConfigError::Struct);
         }
-        let text = error.to_string();
-        let problem = text.split(" at line ").next().unwrap_or_default().to_owned();
-        ConfigError::Syntax { line: error.line(), column: error.column(), problem }
-    })
+        Err(error) => error,
+    };
+    let text = error.to_string();
+    let problem = text.split(" at line ").next().unwrap_or_default().to_owned();
+    Err(ConfigError::Syntax { line: error.line(), column: error.column(), problem })
 }
 
 fn propagation(section: &mut Section<'_, '_>, raw: &mut RawPropagation) -> Result<(), ConfigError> {
-    if let Some(formats) = section.take("extract") {
-        raw.extract = strings(&section.name("extract"), formats, FORMATS)?;
-    }
+    section.strings("extract", FORMATS, &mut raw.extract)?;
     match section.take("inject") {
         Some(Value::String(same)) => raw.inject = RawInject::Same(same),
         Some(formats) => raw.inject = RawInject::Formats(strings(&section.name("inject"), formats, FORMATS)?),
@@ -192,6 +183,19 @@ impl Section<'_, '_> {
         Ok(())
     }
 
+    /// Reads a list of what is called `[all, one]`.
+    fn strings(
+        &mut self,
+        key: &'static str,
+        kind: [&str; 2],
+        into: &mut Vec<String>,
+    ) -> Result<(), ConfigError> {
+        if let Some(list) = self.take(key) {
+            *into = strings(&self.name(key), list, kind)?;
+        }
+        Ok(())
+    }
+
     fn maybe_text(&mut self, key: &'static str) -> Result<Option<String>, ConfigError> {
         match self.take(key) {
             Some(Value::String(text)) => Ok(Some(text)),
@@ -234,24 +238,6 @@ impl Section<'_, '_> {
             Value::String(text) => Ok(self.env.expand(&text, path, self.warnings)),
             other => Err(refuse(path, &Value::from(kind(&other)), "a string")),
         }
-    }
-
-    /// Reads the resource; the service in it counts as if it were under `service`.
-    fn resource(
-        &mut self,
-        into: &mut BTreeMap<String, String>,
-        name: &mut Option<String>,
-        namespace: &mut Option<String>,
-    ) -> Result<(), ConfigError> {
-        let mut resource = BTreeMap::new();
-        self.templates("resource", &mut resource)?;
-        for (key, service) in [(SERVICE_NAME, name), (SERVICE_NAMESPACE, namespace)] {
-            if let Some(value) = resource.remove(key) {
-                *service = Some(value);
-            }
-        }
-        into.append(&mut resource);
-        Ok(())
     }
 
     fn boolean(&mut self, key: &'static str, into: &mut bool) -> Result<(), ConfigError> {

@@ -2,6 +2,7 @@
 //! their documentation is what users read.
 
 mod sampling;
+mod spans;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use super::schema;
 pub use sampling::{
     RawDecision, RawHeaderMatch, RawMatch, RawMatchDirection, RawMethods, RawRule, RawSampling,
 };
+pub use spans::{RawAttribute, RawNames, RawPlace, RawQuery, RawSource, RawSpans};
 
 /// Configuration of the Meshspan filter.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +23,10 @@ pub struct RawConfig {
     pub version: u64,
     /// Whose spans these are.
     pub service: RawService,
-    /// Further resource attributes. `${NAME}` stands for an environment variable of the VM.
+    /// Further resource attributes. `${NAME}` stands for an environment variable of the VM. For each
+    /// attribute the first of these counts: `service`, `resource`, `OTEL_SERVICE_NAME`,
+    /// `OTEL_RESOURCE_ATTRIBUTES`, the pod's annotations `resource.opentelemetry.io/…`, the pod's labels
+    /// and what else the proxy's node metadata says.
     pub resource: BTreeMap<String, String>,
     /// Whether a request without trace context starts a trace: true at an ingress, false in a sidecar.
     pub start_traces: bool,
@@ -47,9 +52,24 @@ impl Default for RawConfig {
             direction: RawDirection::Auto,
             propagation: RawPropagation::default(),
             sampling: RawSampling::default(),
-            spans: RawSpans { query: RawQuery::Redact, path_templates: Vec::new() },
+            spans: RawSpans::default(),
             export: RawExport::default(),
         }
+    }
+}
+
+impl RawConfig {
+    /// Writes `attributes` over the resource's; those of the service count as if they were under `service`.
+    pub(super) fn set_resource(&mut self, mut attributes: BTreeMap<String, String>) {
+        let RawService { name, namespace, instance } = &mut self.service;
+        for (key, service) in
+            [("service.name", name), ("service.namespace", namespace), ("service.instance.id", instance)]
+        {
+            if let Some(value) = attributes.remove(key) {
+                *service = Some(value);
+            }
+        }
+        self.resource.append(&mut attributes);
     }
 }
 
@@ -57,10 +77,16 @@ impl Default for RawConfig {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema), schemars(default))]
 pub struct RawService {
-    /// `service.name`; `unknown_service` if nothing names it. `${NAME}` stands for an environment variable.
+    /// `service.name`. `${NAME}` stands for an environment variable. Where nobody names it: the pod's label
+    /// `app.kubernetes.io/instance`, else `app.kubernetes.io/name`, else Istio's `WORKLOAD_NAME`, else the
+    /// cluster of the proxy's node, else `unknown_service`.
     pub name: Option<String>,
-    /// `service.namespace`. `${NAME}` stands for an environment variable.
+    /// `service.namespace`. `${NAME}` stands for an environment variable. Where nobody names it: the
+    /// `NAMESPACE` of the node's metadata.
     pub namespace: Option<String>,
+    /// `service.instance.id`, the same for all workers of a proxy. `${NAME}` stands for an environment
+    /// variable. Where nobody names it: the id of the proxy's node.
+    pub instance: Option<String>,
 }
 
 /// Which way traffic goes.
@@ -122,36 +148,6 @@ pub enum RawLosingHeaders {
     Leave,
     /// Rewritten together with the format that counted.
     Rewrite,
-}
-
-/// What spans contain.
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema), schemars(default))]
-pub struct RawSpans {
-    /// What becomes of the query in `url.query` and `url.full`.
-    pub query: RawQuery,
-    /// Paths with variable segments, such as `/users/{id}`: the first that fits names the spans,
-    /// `GET /users/{id}`, and is `http.route` and `url.template`. Without one the name is the method.
-    pub path_templates: Vec<String>,
-}
-
-impl Default for RawSpans {
-    fn default() -> Self {
-        RawConfig::default().spans
-    }
-}
-
-/// What becomes of a URL's query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema))]
-#[cfg_attr(not(target_arch = "wasm32"), serde(rename_all = "snake_case"))]
-pub enum RawQuery {
-    /// Kept, but values of signatures and access keys become `REDACTED`.
-    Redact,
-    /// Kept as it is.
-    Keep,
-    /// Left out.
-    Drop,
 }
 
 /// Where spans go.
@@ -234,5 +230,7 @@ pub(super) mod range {
     pub(in crate::config) const DELAY_MS: RangeInclusive<u64> = 10..=600_000;
     pub(in crate::config) const QUEUE_SPANS: RangeInclusive<u64> = 1..=1_000_000;
     pub(in crate::config) const QUEUE_BYTES: RangeInclusive<u64> = 4_096..=268_435_456;
+    pub(in crate::config) const ATTRIBUTES: RangeInclusive<u64> = 1..=1_024;
+    pub(in crate::config) const ATTRIBUTE_LENGTH: RangeInclusive<u64> = 1..=65_536;
     pub(in crate::config) const ATTEMPTS: RangeInclusive<u64> = 1..=100;
 }

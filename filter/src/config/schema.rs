@@ -2,10 +2,11 @@
 
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator, json_schema};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::RawConfig;
 use super::check::FORMATS;
+use super::raw::RawPlace;
 
 /// The configuration's JSON Schema (draft 2020-12).
 pub fn schema() -> Value {
@@ -33,6 +34,26 @@ pub(super) fn formats(_: &mut SchemaGenerator) -> Schema {
 /// The schema of `propagation.inject`.
 pub(super) fn inject(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "anyOf": [{ "const": "same" }, formats(generator)] })
+}
+
+/// The schema of `spans.attributes`.
+pub(super) fn attributes(_: &mut SchemaGenerator) -> Schema {
+    let source = |(key, place): (&str, RawPlace)| {
+        let name = match place {
+            RawPlace::Property => json!({
+                "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+            }),
+            _ => json!({ "type": "string" }),
+        };
+        json!({
+            "type": "object",
+            "properties": { key: name, "default": { "type": "string" } },
+            "required": [key],
+        })
+    };
+    let text = json!({ "type": "string" });
+    let choices: Vec<_> = std::iter::once(text).chain(RawPlace::ALL.map(source)).collect();
+    json_schema!({ "type": "object", "additionalProperties": { "anyOf": choices } })
 }
 
 /// The schema of `sampling.rules[].match.method`.

@@ -21,6 +21,7 @@ fn plain<'a>(trace_state: &'a TraceState, attributes: &'a Attributes) -> Finishe
         start: Timestamp::from_unix_nanos(5),
         end: Timestamp::from_unix_nanos(7),
         attributes,
+        dropped_attributes: 0,
         status: Status::Unset,
     }
 }

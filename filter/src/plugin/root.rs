@@ -8,7 +8,7 @@ use super::host::{self, CallToken, Callback, Level};
 use super::metrics::Metrics;
 use super::proxy::Proxy;
 use crate::batch::BatchQueue;
-use crate::config::{Config, ExportConfig};
+use crate::config::{Config, ExportConfig, Node};
 use crate::ids::IdGenerator;
 use crate::tracer::Tracer;
 
@@ -36,7 +36,8 @@ impl Root {
         let environment: Vec<_> = std::env::vars_os()
             .map(|(key, value)| (key.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .collect();
-        match Config::parse(&json, &environment) {
+        let node = Node::read(|path| Some(host::property(call, &format!("xds\0node\0{path}"))?.into_owned()));
+        match Config::parse_on(&node, &json, &environment) {
             Ok((config, warnings)) => {
                 for warning in warnings {
                     host::log(Level::Warn, &warning.to_string());

@@ -79,6 +79,10 @@ impl Stream {
         let header = |name| host::header(call, Map::ResponseHeaders, name);
         let grpc_status = if pass.is_grpc() { header(GRPC_STATUS) } else { None };
         pass.record_response(header(":status").as_deref(), grpc_status.as_deref());
+        if pass.wants_response_headers() {
+            let map = host::map(call, Map::ResponseHeaders).unwrap_or_default();
+            pass.record_response_headers(&Headers::decode(&map));
+        }
     }
 
     /// Notes gRPC's status.
@@ -89,10 +93,10 @@ impl Stream {
 
     /// Ends the spans and queues them.
     pub(super) fn end(self, root: &mut Root, detail: Detail, call: &Callback) {
-        let Some(pass) = self.pass else { return };
+        let Some(mut pass) = self.pass else { return };
         let Some(root) = root.configured() else { return };
         let kind = root.proxy.unwrap_or_default();
-        let known = |path| if detail == Detail::Properties { property(call, kind, path) } else { None };
+        let known = |path: &str| if detail == Detail::Properties { property(call, kind, path) } else { None };
         let code_details = if pass.wants_details() { known("response\0code_details") } else { None };
         let code = if pass.has_status() { None } else { known("response\0code").and_then(integer) };
         let request_time = known("request\0time").and_then(timestamp);
@@ -124,6 +128,7 @@ impl Stream {
             protocol: protocol.as_deref(),
             ..end
         };
+        pass.record_properties(|path| host::property(call, path).filter(|value| !value.is_empty()));
         root.metrics.spans_finished.add(Pass::SPANS);
         for span in pass.end(&end).spans() {
             if !root.queue.push(end.now, |out| otlp::encode_span(&span, out)) {

@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod attributes;
 mod budget;
 mod collector_faults;
 mod collectors;
@@ -21,6 +22,7 @@ mod nginx;
 mod readme;
 mod rules;
 mod sampling;
+mod shape;
 mod situations;
 mod tidy;
 mod trace_context;

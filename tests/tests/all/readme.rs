@@ -66,6 +66,19 @@ fn commands_run() {
 }
 
 #[test]
+fn plugin_configurations_are_valid() {
+    let readme = read();
+    let blocks: Vec<&str> =
+        readme.split("```json plugin\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(blocks.len() >= 2, "README.md has lost its configurations");
+    for block in blocks {
+        let env = [("POD_NAME".to_owned(), "web-0".to_owned())];
+        let (_, warnings) = meshspan_filter::config::Config::parse(block.as_bytes(), &env).unwrap();
+        assert_eq!(warnings, [], "{block}");
+    }
+}
+
+#[test]
 fn the_recording_is_one() {
     let readme = read();
     let (_, rest) = readme.split_once("```json\n").unwrap();

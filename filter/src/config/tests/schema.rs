@@ -54,7 +54,7 @@ fn the_committed_schema_is_the_generated_one() {
 #[test]
 fn every_key_is_documented_and_its_default_changes_nothing() {
     let keys = all_keys();
-    assert_eq!(keys.len(), 43, "a key came or went: see that it is tested");
+    assert_eq!(keys.len(), 51, "a key came or went: see that it is tested");
     let expected = format!("{:?}", parse("").unwrap().0);
     let with_rule = format!("{:?}", parse(r#"{"sampling": {"rules": [{"decision": "parent"}]}}"#).unwrap().0);
     for (path, property) in keys {
@@ -85,7 +85,7 @@ fn ranges_of_schema_and_parser_are_the_same() {
         }
         compared += 1;
     }
-    assert_eq!(compared, 8);
+    assert_eq!(compared, 10);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn choices_of_schema_and_parser_are_the_same() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 20);
+    assert_eq!(compared, 22);
 }
 
 #[test]
@@ -111,6 +111,7 @@ fn the_reference_has_a_row_for_every_key() {
     );
     assert!(reference.contains("| `service.name` | string | none |"));
     assert!(reference.contains("{\"ratio\": number 0.0 to 1.0}"));
+    assert!(reference.contains("object of string or {\"default\": string, \"request_header\": string} or"));
     assert!(reference.contains("| `sampling.rules` | list of objects | `[]` | "));
     assert!(reference.contains("| `sampling.rules[].match.headers` | object of string or boolean | `{}` | "));
     assert!(reference.contains("{\"per_second\": number 0.0 to 1000000.0} | required | "));

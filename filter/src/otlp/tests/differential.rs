@@ -68,6 +68,7 @@ fn model(span: &FinishedSpan<'_>) -> proto::Span {
         start_time_unix_nano: span.start.as_unix_nanos(),
         end_time_unix_nano: span.end.max(span.start).as_unix_nanos(),
         attributes: span.attributes.iter().map(|(key, value)| attribute(key, &value)).collect(),
+        dropped_attributes_count: span.dropped_attributes,
         status: (span.status == Status::Error)
             .then(|| proto::Status { message: String::new(), code: proto::status::StatusCode::Error.into() }),
         ..Default::default()
@@ -108,6 +109,7 @@ prop_compose! {
         name in ".{1,40}",
         times in (1..=u64::MAX, 1..=u64::MAX),
         failed in any::<bool>(),
+        dropped_attributes in prop_oneof![Just(0), any::<u32>()],
         attributes in attributes(),
     ) -> Owned {
         static NOTHING: (TraceState, Attributes) = (TraceState(String::new()), Attributes::new());
@@ -119,6 +121,7 @@ prop_compose! {
             kind: if server { SpanKind::Server } else { SpanKind::Client },
             start: Timestamp::from_unix_nanos(times.0),
             end: Timestamp::from_unix_nanos(times.1),
+            dropped_attributes,
             status: if failed { Status::Error } else { Status::Unset },
             ..plain(&NOTHING.0, &NOTHING.1)
         };

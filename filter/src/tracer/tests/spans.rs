@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span, status::StatusCode};
 use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
+
+mod shape;
 
 fn decode(pass: &FinishedPass) -> [Span; 2] {
     let mut encoded = Vec::new();
@@ -25,6 +27,9 @@ fn attributes(span: &Span) -> BTreeMap<&str, String> {
         let value = match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
             Some(Value::StringValue(text)) => text.clone(),
             Some(Value::IntValue(number)) => format!("#{number}"),
+            Some(Value::ArrayValue(list)) => {
+                format!("{:?}", list.values.iter().map(text).collect::<Vec<_>>())
+            }
             other => panic!("{} is {other:?}", pair.key),
         };
         (pair.key.as_str(), value)
@@ -32,6 +37,13 @@ fn attributes(span: &Span) -> BTreeMap<&str, String> {
     let attributes: BTreeMap<_, _> = pairs.collect();
     assert_eq!(attributes.len(), span.attributes.len(), "rule 46: keys are unique");
     attributes
+}
+
+fn text(value: &AnyValue) -> &str {
+    match &value.value {
+        Some(Value::StringValue(text)) => text,
+        other => panic!("{other:?} is no text"),
+    }
 }
 
 fn expect<'a>(pairs: &[(&'a str, &str)]) -> BTreeMap<&'a str, String> {

@@ -1,0 +1,131 @@
+//! [`RawSpans`] → [`SpanShape`]: which further attributes spans have, and within which bounds.
+
+use serde_json::Value;
+
+use super::size;
+use crate::attributes::custom::{
+    BUILT_IN_KEYS, CustomAttribute, HeaderAttribute, Limits, Names, Source, SpanShape,
+};
+use crate::config::environment::Environment;
+use crate::config::json::refuse;
+use crate::config::raw::{RawAttribute, RawNames, RawPlace, RawSource, RawSpans};
+use crate::config::{ConfigError, Warning};
+
+/// Headers that are credentials as a whole: no configuration makes them appear in spans.
+const SECRET_HEADERS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+
+/// Checks everything of `raw` that is beyond names, paths and the query.
+pub(super) fn shape(
+    raw: &RawSpans,
+    env: &Environment<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<SpanShape, ConfigError> {
+    let mut request_headers = headers("spans.request_headers", "http.request.header.", &raw.request_headers)?;
+    let response_headers = headers("spans.response_headers", "http.response.header.", &raw.response_headers)?;
+    let names = match raw.names {
+        RawNames::Semconv => Names::Semconv,
+        RawNames::Linkerd => Names::Linkerd,
+    };
+    if names == Names::Linkerd {
+        // What Linkerd shows of its own is shown once.
+        request_headers.retain(|header| !BUILT_IN_KEYS.contains(&header.key.as_str()));
+    }
+    let is_shown = |key: &str| {
+        let mut headers = request_headers.iter().chain(&response_headers);
+        BUILT_IN_KEYS.contains(&key) || headers.any(|header| header.key == key)
+    };
+    let mut attributes = Vec::with_capacity(raw.attributes.len());
+    for (key, attribute) in &raw.attributes {
+        if key.is_empty() || is_shown(key) {
+            let found = Value::from(key.as_str());
+            return Err(refuse("spans.attributes", &found, "keys that the filter does not set itself"));
+        }
+        let path = format!("spans.attributes.{key}");
+        let (source, default) = match attribute {
+            RawAttribute::Literal(text) => (Source::Literal(env.expand(text, &path, warnings)), None),
+            RawAttribute::From(raw) => match source(&path, raw, env, warnings)? {
+                Some(source) => (source, raw.default.clone()),
+                None => continue,
+            },
+        };
+        attributes.push(CustomAttribute { key: key.clone(), source, default });
+    }
+    Ok(SpanShape {
+        names,
+        attributes,
+        request_headers,
+        response_headers,
+        limits: Limits { count: size(raw.max_attributes), length: size(raw.max_attribute_length) },
+    })
+}
+
+/// Where `raw` comes from; none for a variable that is not set and has no default.
+fn source(
+    path: &str,
+    raw: &RawSource,
+    env: &Environment<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Option<Source>, ConfigError> {
+    let (name, is_path) = match (raw.name.as_slice(), raw.place) {
+        (parts, RawPlace::Property) => (parts.join("\0"), true),
+        ([name], _) => (name.clone(), false),
+        _ => (String::new(), false),
+    };
+    if name.is_empty() || (is_path && raw.name.iter().any(|part| part.is_empty() || part.contains('\0'))) {
+        return Err(refuse(path, &Value::from(raw.name.join(".")), "a name that is not empty"));
+    }
+    Ok(Some(match raw.place {
+        RawPlace::RequestHeader => Source::RequestHeader(header(&format!("{path}.request_header"), &name)?),
+        RawPlace::ResponseHeader => {
+            Source::ResponseHeader(header(&format!("{path}.response_header"), &name)?)
+        }
+        RawPlace::Baggage => Source::Baggage(name),
+        RawPlace::Property => {
+            if let Some(secret) = raw.name.iter().find(|part| is_secret(part)) {
+                return Err(refuse_secret(&format!("{path}.property"), secret));
+            }
+            Source::Property(name)
+        }
+        RawPlace::Environment => match env.find(&name).or(raw.default.as_deref()) {
+            Some(value) => Source::Literal(value.to_owned()),
+            None => {
+                let problem =
+                    format!("names the environment variable {name}, which is not set: it is left out");
+                warnings.push(Warning::Ignored { name: path.to_owned(), problem });
+                return Ok(None);
+            }
+        },
+    }))
+}
+
+fn headers(path: &str, prefix: &str, names: &[String]) -> Result<Vec<HeaderAttribute>, ConfigError> {
+    let mut headers: Vec<HeaderAttribute> = Vec::with_capacity(names.len());
+    for (i, name) in names.iter().enumerate() {
+        let name = header(&format!("{path}[{i}]"), name)?;
+        if !headers.iter().any(|known| known.name == name) {
+            headers.push(HeaderAttribute { key: format!("{prefix}{name}"), name });
+        }
+    }
+    Ok(headers)
+}
+
+/// A header's name in lower case.
+fn header(path: &str, name: &str) -> Result<String, ConfigError> {
+    if is_secret(name) {
+        return Err(refuse_secret(path, name));
+    }
+    if !super::is_header_name(name) {
+        return Err(refuse(path, &Value::from(name), "a header's name"));
+    }
+    Ok(name.to_ascii_lowercase())
+}
+
+fn is_secret(name: &str) -> bool {
+    SECRET_HEADERS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+}
+
+fn refuse_secret(path: &str, name: &str) -> ConfigError {
+    let expected =
+        format!("another header: {} are credentials and never in spans", SECRET_HEADERS.join(", "));
+    refuse(path, &Value::from(name), &expected)
+}
