@@ -209,6 +209,8 @@ pub mod key {
     pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
     /// The method as it was, if it is not known.
     pub const HTTP_REQUEST_METHOD_ORIGINAL: &str = "http.request.method_original";
+    /// Which resend of the request this is, from 1.
+    pub const HTTP_REQUEST_RESEND_COUNT: &str = "http.request.resend_count";
     /// The status code, a number.
     pub const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
     /// The other end of the connection.

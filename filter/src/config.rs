@@ -26,7 +26,7 @@ pub use node::Node;
 pub use raw::{
     RawAttribute, RawConfig, RawDecision, RawDirection, RawExport, RawHeaderMatch, RawInject,
     RawLosingHeaders, RawMatch, RawMatchDirection, RawMethods, RawNames, RawPlace, RawPropagation,
-    RawProtocol, RawQuery, RawRule, RawSampling, RawService, RawSource, RawSpans,
+    RawProtocol, RawQuery, RawRole, RawRule, RawSampling, RawService, RawSource, RawSpans,
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use schema::{reference, schema};
@@ -41,6 +41,8 @@ pub struct Config {
     pub start_traces: bool,
     /// Which way the traffic goes; none means as the listener says.
     pub direction: Option<Direction>,
+    /// Which spans are recorded.
+    pub role: Role,
     /// Which headers carry context.
     pub propagator: Propagator,
     /// Which traces are recorded.
@@ -51,6 +53,8 @@ pub struct Config {
     pub path_templates: Vec<PathTemplate>,
     /// What spans say beyond the conventions.
     pub shape: SpanShape,
+    /// Whether spans have events for the request's end and the response's start.
+    pub phases: bool,
     /// Where spans go.
     pub export: ExportConfig,
 }
@@ -121,6 +125,37 @@ impl Direction {
             2 => Some(Self::Outbound),
             _ => None,
         }
+    }
+}
+
+/// Which of a request's spans one plugin records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The SERVER and the CLIENT span.
+    Both,
+    /// The SERVER span.
+    Server,
+    /// The CLIENT span of one attempt.
+    Client,
+}
+
+impl Role {
+    /// Spans of one request.
+    pub const fn spans(self) -> u64 {
+        match self {
+            Self::Both => 2,
+            Self::Server | Self::Client => 1,
+        }
+    }
+
+    /// Whether there is a SERVER span.
+    pub const fn has_server(self) -> bool {
+        !matches!(self, Self::Client)
+    }
+
+    /// Whether there is a CLIENT span.
+    pub const fn has_client(self) -> bool {
+        !matches!(self, Self::Server)
     }
 }
 

@@ -8,7 +8,7 @@ mod wire;
 use std::borrow::Cow;
 
 use crate::attributes::{SCHEMA_URL, Value};
-use crate::span::{FinishedSpan, Parent, Status};
+use crate::span::{Event, FinishedSpan, Parent, Status};
 use wire::{Field, field_len, varint_len};
 
 /// The instrumentation scope that all spans are from.
@@ -62,11 +62,22 @@ pub fn encode_span(span: &FinishedSpan<'_>, out: &mut Vec<u8>) {
     if span.dropped_attributes > 0 {
         wire::integer(out, DROPPED_ATTRIBUTES_COUNT, span.dropped_attributes.into());
     }
+    for event in span.events.iter().flatten() {
+        wire::length(out, 11, event_len(event));
+        wire::fixed64(out, 1, event.time.as_unix_nanos());
+        wire::bytes(out, 2, event.name.as_bytes());
+    }
     if span.status != Status::Unset {
         wire::length(out, 15, STATUS_LEN);
         wire::integer(out, 3, span.status as u64);
     }
     wire::fixed32(out, 16, flags(span.flags.as_byte(), span.parent));
+}
+
+/// A `Span.Event` with its time and its name.
+fn event_len(event: &Event) -> usize {
+    const TIME: usize = 1 + 8;
+    TIME + field_len(event.name.len())
 }
 
 /// `Status` with its code alone.
@@ -85,9 +96,11 @@ fn span_len(span: &FinishedSpan<'_>) -> usize {
         0 => 0,
         dropped => 1 + varint_len(dropped.into()),
     };
+    let events: usize = span.events.iter().flatten().map(|event| field_len(event_len(event))).sum();
     let ids = field_len(size_of::<u128>()) + field_len(size_of::<u64>()) + parent;
     let name = field_len(span.name.len());
-    ids + trace_state + name + KIND + TIMES + span.attributes.as_bytes().len() + dropped + status + FLAGS
+    let attributes = span.attributes.as_bytes().len() + dropped;
+    ids + trace_state + name + KIND + TIMES + attributes + events + status + FLAGS
 }
 
 fn flags(trace_flags: u8, parent: Option<Parent>) -> u32 {

@@ -75,8 +75,9 @@ impl Plugin {
     }
 
     /// The request's head is there: a stream that is not recorded leaves nothing behind.
-    fn begin_stream(&mut self, id: u32, call: &Callback) {
-        let is_recorded = self.stream(id).is_some_and(|(stream, root)| stream.request_headers(root, call));
+    fn begin_stream(&mut self, id: u32, is_whole: bool, call: &Callback) {
+        let is_recorded =
+            self.stream(id).is_some_and(|(stream, root)| stream.request_headers(root, is_whole, call));
         if !is_recorded {
             self.streams.remove(id);
         }

@@ -35,6 +35,22 @@ pub struct Parent {
     pub is_remote: bool,
 }
 
+/// Something that happened while a span lasted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What happened.
+    pub name: &'static str,
+    /// When.
+    pub time: Timestamp,
+}
+
+impl Event {
+    /// The last byte of the request was there; no semantic convention names it.
+    pub const REQUEST_END: &str = "request.end";
+    /// The response's head was there; no semantic convention names it.
+    pub const RESPONSE_START: &str = "response.start";
+}
+
 /// A span that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FinishedSpan<'a> {
@@ -60,6 +76,8 @@ pub struct FinishedSpan<'a> {
     pub attributes: &'a Attributes,
     /// How many attributes were more than a span may have.
     pub dropped_attributes: u32,
+    /// What happened meanwhile.
+    pub events: [Option<Event>; 2],
     /// How it ended.
     pub status: Status,
 }

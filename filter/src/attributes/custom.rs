@@ -144,7 +144,7 @@ fn text(bytes: &[u8]) -> Cow<'static, str> {
 }
 
 /// Keys that the filter sets itself: those of [`key`], and those that Linkerd's names add.
-pub const BUILT_IN_KEYS: [&str; 30] = [
+pub const BUILT_IN_KEYS: [&str; 32] = [
     key::DIRECTION,
     key::ERROR_TYPE,
     key::CLIENT_ADDRESS,
@@ -152,6 +152,7 @@ pub const BUILT_IN_KEYS: [&str; 30] = [
     key::HTTP_ROUTE,
     key::HTTP_REQUEST_METHOD,
     key::HTTP_REQUEST_METHOD_ORIGINAL,
+    key::HTTP_REQUEST_RESEND_COUNT,
     key::HTTP_RESPONSE_STATUS_CODE,
     key::NETWORK_PEER_ADDRESS,
     key::NETWORK_PEER_PORT,

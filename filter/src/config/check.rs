@@ -12,8 +12,9 @@ use super::environment::Environment;
 use super::json::refuse;
 use super::raw::{
     RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawQuery,
+    RawRole,
 };
-use super::{Config, ConfigError, Direction, ExportConfig, ExportProtocol, Warning};
+use super::{Config, ConfigError, Direction, ExportConfig, ExportProtocol, Role, Warning};
 use crate::attributes::route::PathTemplate;
 use crate::attributes::url::QueryPolicy;
 use crate::context::Format;
@@ -58,6 +59,11 @@ pub(super) fn check(
             RawDirection::Inbound => Some(Direction::Inbound),
             RawDirection::Outbound => Some(Direction::Outbound),
         },
+        role: match raw.role {
+            RawRole::Both => Role::Both,
+            RawRole::Server => Role::Server,
+            RawRole::Client => Role::Client,
+        },
         sampler: sampling::sampler(&raw.sampling, warnings)?,
         query: match raw.spans.query {
             RawQuery::Redact => QueryPolicy::Redact(raw.spans.redact.clone()),
@@ -66,6 +72,7 @@ pub(super) fn check(
         },
         path_templates: path_templates(&raw.spans.path_templates)?,
         shape: spans::shape(&raw.spans, env, warnings)?,
+        phases: raw.spans.phases,
         export: export(raw.export, warnings)?,
     })
 }

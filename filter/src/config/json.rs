@@ -10,7 +10,8 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value};
 
 use super::raw::{
-    RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, range,
+    RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawRole,
+    range,
 };
 use super::{ConfigError, Environment, Warning, protobuf_struct};
 
@@ -44,6 +45,8 @@ pub(super) fn apply(
         ("outbound", RawDirection::Outbound),
     ];
     root.choice("direction", &directions, &mut raw.direction)?;
+    let roles = [("both", RawRole::Both), ("server", RawRole::Server), ("client", RawRole::Client)];
+    root.choice("role", &roles, &mut raw.role)?;
     root.section("propagation", |section| propagation(section, &mut raw.propagation))?;
     root.section("sampling", |section| sampling::read(section, &mut raw.sampling))?;
     root.section("spans", |section| spans::spans(section, &mut raw.spans))?;

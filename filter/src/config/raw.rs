@@ -32,6 +32,8 @@ pub struct RawConfig {
     pub start_traces: bool,
     /// Which way the traffic goes, seen from the workload: the attribute `direction` of every span.
     pub direction: RawDirection,
+    /// Which spans this plugin records.
+    pub role: RawRole,
     /// Which headers carry trace context.
     pub propagation: RawPropagation,
     /// Which traces are recorded.
@@ -50,6 +52,7 @@ impl Default for RawConfig {
             resource: BTreeMap::new(),
             start_traces: false,
             direction: RawDirection::Auto,
+            role: RawRole::Both,
             propagation: RawPropagation::default(),
             sampling: RawSampling::default(),
             spans: RawSpans::default(),
@@ -100,6 +103,19 @@ pub enum RawDirection {
     Inbound,
     /// From the workload.
     Outbound,
+}
+
+/// Which spans a plugin records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize, schemars::JsonSchema))]
+#[cfg_attr(not(target_arch = "wasm32"), serde(rename_all = "snake_case"))]
+pub enum RawRole {
+    /// A SERVER and a CLIENT span for each request: the only filter of its proxy.
+    Both,
+    /// The SERVER span alone: at the listener, above a `client` in the cluster's upstream filters.
+    Server,
+    /// A CLIENT span for each attempt, so that retries and hedges show: in the cluster's upstream filters.
+    Client,
 }
 
 /// Which headers carry trace context.

@@ -35,6 +35,7 @@ fn nothing_configured_gives_the_designs_defaults() {
         assert_eq!(warnings, Vec::<String>::new(), "{json}");
         assert!(!config.start_traces);
         assert_eq!(config.direction, None);
+        assert_eq!((config.role, config.phases), (Role::Both, true));
         assert_eq!(
             config.propagator.extract,
             [Format::TraceContext, Format::GrpcTraceBin, Format::B3, Format::B3Multi]
@@ -66,10 +67,10 @@ fn nothing_configured_gives_the_designs_defaults() {
 #[test]
 fn every_key_has_its_effect() {
     let json = r#"{
-        "version": 1, "start_traces": true, "direction": "outbound",
+        "version": 1, "start_traces": true, "direction": "outbound", "role": "server",
         "service": {"name": "web", "namespace": "emojivoto"}, "resource": {"k8s.pod.name": "web-1"},
         "propagation": {"extract": ["b3", "tracecontext", "b3"], "inject": ["b3multi"], "losing_headers": "leave"},
-        "sampling": {"default": {"ratio": 0.25}}, "spans": {"query": "drop", "path_templates": ["/users/{id}"]},
+        "sampling": {"default": {"ratio": 0.25}}, "spans": {"query": "drop", "path_templates": ["/users/{id}"], "phases": false},
         "export": {"cluster": "c", "protocol": "http", "path": "/p", "authority": "a", "headers": {"X-Token": "t"},
                    "timeout_ms": 1, "max_batch_spans": 2, "max_delay_ms": 30, "max_queue_spans": 4,
                    "max_queue_bytes": 5000, "max_attempts": 6}
@@ -78,6 +79,7 @@ fn every_key_has_its_effect() {
     assert_eq!(warnings, Vec::<String>::new());
     assert!(config.start_traces);
     assert_eq!(config.direction, Some(Direction::Outbound));
+    assert_eq!((config.role, config.phases), (Role::Server, false));
     assert_eq!(config.propagator.extract, [Format::B3, Format::TraceContext], "named twice counts once");
     assert_eq!(config.propagator.inject, Inject::Formats(vec![Format::B3Multi]));
     assert_eq!(config.propagator.losing_headers, LosingHeaders::Leave);

@@ -22,6 +22,7 @@ fn plain<'a>(trace_state: &'a TraceState, attributes: &'a Attributes) -> Finishe
         end: Timestamp::from_unix_nanos(7),
         attributes,
         dropped_attributes: 0,
+        events: [None; 2],
         status: Status::Unset,
     }
 }

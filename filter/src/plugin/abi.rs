@@ -59,8 +59,8 @@ extern "C" fn proxy_on_tick(root: u32) {
 
 /// The request's head is there.
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_headers(stream: u32, _count: u32, _end_of_stream: u32) -> u32 {
-    Plugin::with(|plugin, call| plugin.begin_stream(stream, call));
+extern "C" fn proxy_on_request_headers(stream: u32, _count: u32, end_of_stream: u32) -> u32 {
+    Plugin::with(|plugin, call| plugin.begin_stream(stream, end_of_stream != 0, call));
     CONTINUE
 }
 

@@ -110,6 +110,7 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, size: usize) -> u32;
     fn proxy_http_call(
         upstream: *const u8,
         upstream_size: usize,
@@ -221,6 +222,12 @@ pub(super) fn remove_header(map: Map, name: &str) {
 pub(super) fn property<'a>(callback: &'a Callback, path: &str) -> Option<Cow<'a, [u8]>> {
     // SAFETY: pointer and size describe `path`; `receive` hands over valid places for the result.
     receive(callback, |data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) }).ok()
+}
+
+/// Leaves a property for others that handle the same request.
+pub(super) fn set_property(path: &str, value: &[u8]) {
+    // SAFETY: pointers and sizes describe `path` and `value`, which outlive the call.
+    unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) };
 }
 
 /// Names the reply to an outbound call.

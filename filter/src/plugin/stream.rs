@@ -18,6 +18,14 @@ use crate::tracer::{Fate, Pass, StartOutcome, StreamEnd};
 /// gRPC's own header, in trailers or in the head of a response that is nothing but it.
 const GRPC_STATUS: &str = "grpc-status";
 
+/// How often the request has been sent upstream.
+const ATTEMPTS: &str = "upstream\0request_attempt_count";
+
+/// Where the filter at the listener leaves its SERVER span.
+const SERVER_SPAN: &str = "meshspan.server_span";
+/// Where those in the upstream filters find it: Envoy keeps properties in the request's filter state.
+const SHARED_SERVER_SPAN: &str = "filter_state\0wasm.meshspan.server_span";
+
 /// A stream of the host's, and its pass through the filter while that is recorded.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -45,7 +53,7 @@ impl Stream {
 
     /// Continues or starts a trace, and writes the context onward. False if nothing is recorded. A second
     /// head of one request, which no sound host has, means nothing.
-    pub(super) fn request_headers(&mut self, root: &mut Root, call: &Callback) -> bool {
+    pub(super) fn request_headers(&mut self, root: &mut Root, is_whole: bool, call: &Callback) -> bool {
         if self.pass.is_some() {
             return true;
         }
@@ -53,21 +61,27 @@ impl Stream {
         let Ok(map) = host::map(call, Map::RequestHeaders) else { return false };
         let kind = *root.proxy.get_or_insert_with(|| proxy::Proxy::detect(call));
         let headers = Headers::decode(&map);
-        let proxy = Proxy { call, kind };
+        let proxy = Proxy { is_whole, call, kind };
         let start = root.tracer.start(&headers, &proxy, &mut root.ids, &mut RequestInjector);
         root.metrics.context_invalid.add(u64::from(start.invalid));
+        let role = root.tracer.role();
         match start.outcome {
             // Counted at its end, when it is known as what.
             StartOutcome::Undecided => {}
-            StartOutcome::Recording => root.metrics.spans_started.add(Pass::SPANS),
+            StartOutcome::Recording => root.metrics.spans_started.add(role.spans()),
             StartOutcome::SampledOut | StartOutcome::Deferred => {
-                root.metrics.spans_sampled_out.add(Pass::SPANS)
+                root.metrics.spans_sampled_out.add(role.spans());
             }
             StartOutcome::Untraced => {
-                if root.tracer.direction().or_else(|| direction(call, kind)) == Some(Direction::Outbound) {
+                if role.has_server()
+                    && root.tracer.direction().or_else(|| direction(call, kind)) == Some(Direction::Outbound)
+                {
                     root.metrics.outbound_without_context.add(1);
                 }
             }
+        }
+        if let Some(span) = start.server_span {
+            host::set_property(SERVER_SPAN, &span);
         }
         self.pass = start.pass.map(Box::new);
         self.pass.is_some()
@@ -78,7 +92,8 @@ impl Stream {
         let Some(pass) = &mut self.pass else { return };
         let header = |name| host::header(call, Map::ResponseHeaders, name);
         let grpc_status = if pass.is_grpc() { header(GRPC_STATUS) } else { None };
-        pass.record_response(header(":status").as_deref(), grpc_status.as_deref());
+        let time = pass.wants_phases().then(host::now);
+        pass.record_response(header(":status").as_deref(), grpc_status.as_deref(), time);
         if pass.wants_response_headers() {
             let map = host::map(call, Map::ResponseHeaders).unwrap_or_default();
             pass.record_response_headers(&Headers::decode(&map));
@@ -95,8 +110,10 @@ impl Stream {
     pub(super) fn end(self, root: &mut Root, detail: Detail, call: &Callback) {
         let Some(mut pass) = self.pass else { return };
         let Some(root) = root.configured() else { return };
-        let kind = root.proxy.unwrap_or_default();
-        let known = |path: &str| if detail == Detail::Properties { property(call, kind, path) } else { None };
+        let (kind, role) = (root.proxy.unwrap_or_default(), pass.role());
+        // An attempt's host tells of the whole request: its times are not the attempt's.
+        let all = detail == Detail::Properties && role.has_server();
+        let known = |path: &str| if all { property(call, kind, path) } else { None };
         let code_details = if pass.wants_details() { known("response\0code_details") } else { None };
         let code = if pass.has_status() { None } else { known("response\0code").and_then(integer) };
         let request_time = known("request\0time").and_then(timestamp);
@@ -112,24 +129,23 @@ impl Stream {
         };
         match pass.fate(&end) {
             Fate::Sampled => {}
-            Fate::Kept => root.metrics.spans_started.add(Pass::SPANS),
-            Fate::SampledOut => return root.metrics.spans_sampled_out.add(Pass::SPANS),
+            Fate::Kept => root.metrics.spans_started.add(role.spans()),
+            Fate::SampledOut => return root.metrics.spans_sampled_out.add(role.spans()),
         }
-        let (source, upstream) = (known("source\0address"), known("upstream\0address"));
+        let of_upstream = |path| if role.has_client() { known(path) } else { None };
+        let (source, upstream) = (known("source\0address"), of_upstream("upstream\0address"));
         let protocol = known("request\0protocol");
-        let attempts = known("upstream\0request_attempt_count").and_then(integer).unwrap_or(1);
-        let latency = known("response\0backend_latency").and_then(duration);
         let end = StreamEnd {
             direction: pass.direction().or_else(|| direction(call, kind)),
-            // After retries it is the last attempt's, and the CLIENT span stands for all of them.
-            backend_latency: latency.filter(|_| attempts <= 1),
+            attempts: of_upstream(ATTEMPTS).and_then(integer).and_then(|count| count.try_into().ok()),
+            backend_latency: of_upstream("response\0backend_latency").and_then(duration),
             source_address: source.as_deref(),
             upstream_address: upstream.as_deref(),
             protocol: protocol.as_deref(),
             ..end
         };
         pass.record_properties(|path| host::property(call, path).filter(|value| !value.is_empty()));
-        root.metrics.spans_finished.add(Pass::SPANS);
+        root.metrics.spans_finished.add(role.spans());
         for span in pass.end(&end).spans() {
             if !root.queue.push(end.now, |out| otlp::encode_span(&span, out)) {
                 root.metrics.spans_dropped_queue_full.add(1);
@@ -174,6 +190,7 @@ fn nanos(value: &[u8]) -> Option<u64> {
 
 /// What the proxy knows of a request as it arrives.
 struct Proxy<'a> {
+    is_whole: bool,
     call: &'a Callback,
     kind: proxy::Proxy,
 }
@@ -189,6 +206,22 @@ impl Surroundings for Proxy<'_> {
 
     fn direction(&self) -> Option<Direction> {
         direction(self.call, self.kind)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    fn server_span(&self) -> Option<Cow<'_, [u8]>> {
+        property(self.call, self.kind, SHARED_SERVER_SPAN)
+    }
+
+    fn attempt(&self) -> Option<u64> {
+        property(self.call, self.kind, ATTEMPTS).and_then(integer)?.try_into().ok()
+    }
+
+    fn upstream_address(&self) -> Option<Cow<'_, [u8]>> {
+        property(self.call, self.kind, "upstream\0address")
     }
 }
 

@@ -21,6 +21,22 @@ pub trait Surroundings {
     fn route(&self) -> Option<Cow<'_, [u8]>>;
     /// Which side of its workload the listener is on.
     fn direction(&self) -> Option<Direction>;
+    /// Whether the request is nothing but its head.
+    fn is_whole(&self) -> bool {
+        false
+    }
+    /// The SERVER span of the filter at the listener, as it left it for those in the upstream filters.
+    fn server_span(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+    /// How often the request has been sent to an upstream, from 1.
+    fn attempt(&self) -> Option<u64> {
+        None
+    }
+    /// The upstream that this attempt goes to, with its port.
+    fn upstream_address(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
 }
 
 /// One request as rules see it. What is asked is found out once, what is not asked never.

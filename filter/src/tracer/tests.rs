@@ -1,10 +1,16 @@
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use std::time::Duration;
+
+use super::pass::Times;
 use super::*;
-use crate::ids::{SpanId, TraceId};
+use crate::ids::SpanId;
+use crate::span::{Event, FinishedSpan, SpanKind};
+use crate::time::Timestamp;
 
 mod probability;
+mod roles;
 mod sampling;
 #[cfg(not(target_arch = "wasm32"))]
 mod spans;
@@ -77,6 +83,11 @@ fn start(json: &str, pairs: &[(&str, &str)]) -> (Start, HeaderList) {
     start_at(json, pairs, &mut IdGenerator::from_seed([1; 32]))
 }
 
+/// The two spans of a pass that has both.
+fn both(ended: &FinishedPass) -> [FinishedSpan<'_>; 2] {
+    ended.spans().collect::<Vec<_>>().try_into().unwrap()
+}
+
 const ROOTS: &str = r#"{"start_traces": true}"#;
 
 #[test]
@@ -98,7 +109,7 @@ fn rule_01_an_ingress_starts_the_trace() {
     let (start, after) = start(ROOTS, &[(":method", "GET"), ("tracestate", "a=1")]);
     let pass = start.pass.unwrap();
     let ended = pass.end(&StreamEnd::default());
-    let [server, client] = ended.spans();
+    let [server, client] = both(&ended);
     assert_eq!(server.parent, None, "the root");
     assert_eq!(server.flags, TraceFlags::new(true, true), "rule 8: we drew a random id");
     let expected = format!("00-{}-{}-03", server.trace_id, client.span_id);
@@ -114,7 +125,7 @@ fn rule_09_the_client_span_is_the_next_ones_parent() {
     assert_eq!((start.outcome, start.invalid), (StartOutcome::Recording, 0));
     let pass = start.pass.unwrap();
     let ended = pass.end(&StreamEnd::default());
-    let [server, client] = ended.spans();
+    let [server, client] = both(&ended);
     let caller = SpanId::parse(CALLER.as_bytes()).unwrap();
     assert_eq!(server.trace_id, TraceId::parse(TRACE.as_bytes()).unwrap());
     assert_eq!(server.parent, Some(Parent { span_id: caller, is_remote: true }));
@@ -137,7 +148,7 @@ fn four_spans_between_two_proxies_are_each_the_child_of_the_one_before() {
     let inbound = tracer("{}").start(&between.headers(), &Bare(2000), &mut ids, &mut after);
     let (outbound, inbound) = (outbound.pass.unwrap(), inbound.pass.unwrap());
     let ended = [outbound, inbound].map(|pass| pass.end(&StreamEnd::default()));
-    let chain = [ended[0].spans(), ended[1].spans()].concat();
+    let chain = [both(&ended[0]), both(&ended[1])].concat();
     for pair in chain.windows(2) {
         assert_eq!(pair[1].parent.map(|parent| parent.span_id), Some(pair[0].span_id));
         assert_eq!(pair[1].trace_id, pair[0].trace_id);
@@ -237,5 +248,26 @@ fn times_are_the_streams_where_the_proxy_has_them() {
         let times = Times::new(at(onward), &end);
         let found = (times.server_start, times.client_start, times.end);
         assert_eq!(found, (at(expected.0), at(expected.1), at(expected.2)), "{reason}");
+    }
+}
+
+#[test]
+fn rule_35_one_client_span_stands_for_all_attempts() {
+    let end = |attempts| StreamEnd {
+        now: at(9000),
+        attempts,
+        backend_latency: Some(Duration::from_nanos(500)),
+        ..StreamEnd::default()
+    };
+    for (attempts, client_start, resends) in
+        [(None, 8500, None), (Some(1), 8500, None), (Some(3), 1000, Some(2))]
+    {
+        let pass = start("{}", &[("traceparent", &format!("00-{TRACE}-{CALLER}-01"))]).0.pass.unwrap();
+        let ended = pass.end(&end(attempts));
+        let [server, client] = both(&ended);
+        assert_eq!(client.start, at(client_start), "{attempts:?}: the latency is the last attempt's");
+        let count = client.attributes.find(key::HTTP_REQUEST_RESEND_COUNT);
+        assert_eq!(count, resends.map(crate::attributes::Value::Int), "{attempts:?}");
+        assert!(!server.attributes.has(key::HTTP_REQUEST_RESEND_COUNT));
     }
 }

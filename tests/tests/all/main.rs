@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod attempts;
 mod attributes;
 mod budget;
 mod collector_faults;

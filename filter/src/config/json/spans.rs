@@ -16,6 +16,7 @@ pub(super) fn spans(section: &mut Section<'_, '_>, raw: &mut RawSpans) -> Result
     section.strings("redact", ["parameters", "a parameter's name"], &mut raw.redact)?;
     let templates = ["path templates", "a path such as /users/{id}"];
     section.strings("path_templates", templates, &mut raw.path_templates)?;
+    section.boolean("phases", &mut raw.phases)?;
     section.strings("request_headers", HEADERS, &mut raw.request_headers)?;
     section.strings("response_headers", HEADERS, &mut raw.response_headers)?;
     section.number("max_attributes", range::ATTRIBUTES, &mut raw.max_attributes)?;

@@ -19,6 +19,10 @@ pub struct RawSpans {
     /// Paths with variable segments, such as `/users/{id}`: the first that fits names the spans,
     /// `GET /users/{id}`, and is `http.route` and `url.template`. Without one the name is the method.
     pub path_templates: Vec<String>,
+    /// Whether the last span of a request in this plugin notes its phases as events: `request.end`, where
+    /// the request has no body (proxies do not tell the end of one that has), and `response.start`, the
+    /// upstream's first byte. The span's end is the response's.
+    pub phases: bool,
     /// Further attributes of both spans, by their keys: a text, in which `${NAME}` stands for an
     /// environment variable, or where the value comes from, with a `default` where it may be missing.
     /// A property is a path of the proxy's, `"xds.node.locality.zone"`, or a list where its parts have
@@ -47,6 +51,7 @@ impl Default for RawSpans {
             query: RawQuery::Redact,
             redact: SECRET_PARAMETERS.map(str::to_owned).to_vec(),
             path_templates: Vec::new(),
+            phases: true,
             attributes: BTreeMap::new(),
             request_headers: Vec::new(),
             response_headers: Vec::new(),

@@ -49,6 +49,11 @@ fn attribute(key: &str, text: &Value<'_>) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(value(text)), ..Default::default() }
 }
 
+fn event(event: &Event) -> proto::span::Event {
+    let (time_unix_nano, name) = (event.time.as_unix_nanos(), event.name.to_owned());
+    proto::span::Event { time_unix_nano, name, ..Default::default() }
+}
+
 /// The same span in the library's types.
 fn model(span: &FinishedSpan<'_>) -> proto::Span {
     let remote = span.parent.is_some_and(|parent| parent.is_remote);
@@ -69,6 +74,7 @@ fn model(span: &FinishedSpan<'_>) -> proto::Span {
         end_time_unix_nano: span.end.max(span.start).as_unix_nanos(),
         attributes: span.attributes.iter().map(|(key, value)| attribute(key, &value)).collect(),
         dropped_attributes_count: span.dropped_attributes,
+        events: span.events.iter().flatten().map(event).collect(),
         status: (span.status == Status::Error)
             .then(|| proto::Status { message: String::new(), code: proto::status::StatusCode::Error.into() }),
         ..Default::default()
@@ -111,6 +117,7 @@ prop_compose! {
         failed in any::<bool>(),
         dropped_attributes in prop_oneof![Just(0), any::<u32>()],
         attributes in attributes(),
+        events in proptest::array::uniform2(proptest::option::of(1..=u64::MAX)),
     ) -> Owned {
         static NOTHING: (TraceState, Attributes) = (TraceState(String::new()), Attributes::new());
         let span = FinishedSpan {
@@ -122,6 +129,10 @@ prop_compose! {
             start: Timestamp::from_unix_nanos(times.0),
             end: Timestamp::from_unix_nanos(times.1),
             dropped_attributes,
+            events: events.map(|time| {
+                let name = Event::RESPONSE_START;
+                time.map(|time| Event { name, time: Timestamp::from_unix_nanos(time) })
+            }),
             status: if failed { Status::Error } else { Status::Unset },
             ..plain(&NOTHING.0, &NOTHING.1)
         };

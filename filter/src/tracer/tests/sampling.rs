@@ -126,7 +126,7 @@ fn what_is_not_sampled_is_kept_if_it_failed_or_lasted() {
             let onward = after.text("traceparent").or_else(|| after.text("b3")).unwrap();
             assert!(["-00", "-02", "-0"].iter().any(|end| onward.ends_with(end)), "unsampled: {onward}");
             let mut pass = start.pass.unwrap();
-            pass.record_response(Some(status.as_bytes()), None);
+            pass.record_response(Some(status.as_bytes()), None, None);
             let end = ended(millis, None);
             assert_eq!(pass.fate(&end), expected, "{headers:?}: {reason}");
             let finished = pass.end(&end);

@@ -13,7 +13,7 @@ mod shape;
 
 fn decode(pass: &FinishedPass) -> [Span; 2] {
     let mut encoded = Vec::new();
-    pass.spans().iter().for_each(|span| crate::otlp::encode_span(span, &mut encoded));
+    pass.spans().for_each(|span| crate::otlp::encode_span(&span, &mut encoded));
     let mut spans = ScopeSpans::decode(encoded.as_slice()).unwrap().spans;
     let client = spans.pop().unwrap();
     let server = spans.pop().unwrap();
@@ -52,7 +52,7 @@ fn expect<'a>(pairs: &[(&'a str, &str)]) -> BTreeMap<&'a str, String> {
 
 fn response(pairs: &[(&str, &str)], trailers: &[(&str, &str)], pass: &mut Pass) {
     let (head, trailers) = (HeaderList::new(pairs).headers(), HeaderList::new(trailers).headers());
-    pass.record_response(head.first(":status"), head.first("grpc-status"));
+    pass.record_response(head.first(":status"), head.first("grpc-status"), None);
     pass.record_trailers(trailers.first("grpc-status"));
 }
 
@@ -61,6 +61,7 @@ fn is_error(span: &Span) -> bool {
 }
 
 const END: StreamEnd<'_> = StreamEnd {
+    attempts: Some(1),
     now: Timestamp::from_unix_nanos(9000),
     direction: Some(Direction::Outbound),
     request_time: Some(Timestamp::from_unix_nanos(900)),
@@ -232,9 +233,10 @@ proptest! {
         let ids = &mut IdGenerator::from_seed([9; 32]);
         let start = tracer(ROOTS).start(&headers, &Bare(times[0]), ids, &mut after);
         let Some(mut pass) = start.pass else { return Ok(()) };
-        pass.record_response(headers.first(":status"), headers.first("grpc-status"));
+        pass.record_response(headers.first(":status"), headers.first("grpc-status"), None);
         pass.record_trailers(headers.first("grpc-status"));
         let end = StreamEnd {
+            attempts: None,
             now: at(times[1]),
             direction: None,
             request_time: Some(at(times[2])),
