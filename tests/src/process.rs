@@ -54,11 +54,6 @@ impl Process {
         self.directory.path()
     }
 
-    /// The child's number.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Sends SIGTERM, as whoever runs the child does to end it.
     pub fn terminate(&self) {
         let status = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();

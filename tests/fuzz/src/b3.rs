@@ -8,7 +8,7 @@ use super::lines::HeaderList;
 /// Headers, one a line.
 pub fn check(input: &[u8]) {
     let list = HeaderList::parse(input);
-    for (name, value) in &list.0 {
+    for (name, value) in list.headers().iter() {
         if name == b"b3" {
             check_single(value);
         }
@@ -58,7 +58,7 @@ fn round_trip(parent: RemoteParent, decision: IncomingDecision) {
         let propagator = propagator(vec![format], vec![format]);
         let mut list = HeaderList::default();
         let none = HeaderList::default();
-        propagator.inject(&none.headers(), &propagator.extract(&none.headers()), &span, debug, &mut list);
+        propagator.inject(&propagator.extract(&none.headers()), &span, debug, &mut list);
         let read = propagator.extract(&list.headers());
         let context = read.context.expect("what is written is valid");
         assert_eq!((context.parent, context.decision), (Some(parent), expected), "{format:?} {list:?}");

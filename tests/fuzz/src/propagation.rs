@@ -19,7 +19,7 @@ pub fn check(input: &[u8]) {
     let debug =
         extraction.context.as_ref().is_some_and(|context| context.decision == IncomingDecision::Debug);
     let mut out = list.clone();
-    propagator.inject(&list.headers(), &extraction, &span, debug, &mut out);
+    propagator.inject(&extraction, &span, debug, &mut out);
     assert_eq!(out.foreign(), list.foreign(), "nothing foreign is touched");
     for format in FORMATS {
         let alone = Propagator { extract: vec![format], ..propagator.clone() }.extract(&out.headers());

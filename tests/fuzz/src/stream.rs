@@ -99,7 +99,7 @@ impl Run {
     fn step(&mut self, step: Step<'_>) {
         match step {
             Step::Open => self.streams.push(self.vm.open_stream().expect("a stream opens")),
-            Step::Header(name, value) => self.waiting.0.push((name.to_vec(), value.to_vec())),
+            Step::Header(name, value) => self.waiting.push(name, value),
             Step::Request(n, end) => self.request(n, end),
             Step::Response(n, end) => self.response(n, end),
             Step::RequestTrailers(n) => {
@@ -260,7 +260,7 @@ impl Run {
     fn take(&mut self) -> HeaderMap {
         let list = std::mem::take(&mut self.waiting);
         native::ingress(&list.headers(), &list.headers());
-        HeaderMap::from_pairs(list.0)
+        HeaderMap::from_pairs(list.into_pairs())
     }
 
     fn stream(&self, n: usize) -> Option<StreamId> {
