@@ -254,6 +254,13 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// Whether it is about what the proxy says of itself.
+    pub fn is_of_node(&self) -> bool {
+        matches!(self, Self::Ignored { name, .. } if name.starts_with(node::WARNING))
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,6 +9,9 @@ use super::Warning;
 use super::raw::RawConfig;
 use crate::headers::Headers;
 
+/// How the names of what is wrong with a node begin.
+pub(super) const WARNING: &str = "the node's";
+
 /// Bytes of keys and values that are taken from a node at most: they are part of every request.
 const MAX_BYTES: usize = 16 << 10;
 
@@ -109,7 +112,7 @@ impl Node {
         raw.set_resource(self.attributes.clone());
         for key in &self.left_out {
             let problem = format!("is left out: a node's attributes are {MAX_BYTES} bytes at most");
-            warnings.push(Warning::Ignored { name: format!("the node's {key}"), problem });
+            warnings.push(Warning::Ignored { name: format!("{WARNING} {key}"), problem });
         }
     }
 }

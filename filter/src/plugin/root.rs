@@ -8,7 +8,7 @@ use super::host::{self, CallToken, Callback, Level};
 use super::metrics::Metrics;
 use super::proxy::Proxy;
 use crate::batch::BatchQueue;
-use crate::config::{Config, ExportConfig, Node};
+use crate::config::{Config, ExportConfig, Node, Warning};
 use crate::ids::IdGenerator;
 use crate::tracer::Tracer;
 
@@ -23,8 +23,10 @@ pub(super) struct Configured {
     pub(super) ids: IdGenerator,
     pub(super) queue: BatchQueue,
     pub(super) metrics: Metrics,
-    /// Known from the first stream on.
-    pub(super) proxy: Option<Proxy>,
+    /// Known from the first stream on, where all proxies can be asked.
+    proxy: Option<Proxy>,
+    /// The configuration as it came.
+    json: Vec<u8>,
     exporter: Exporter,
     closing: bool,
 }
@@ -33,23 +35,17 @@ impl Root {
     /// Reads the configuration; `false` rejects it, with one log line that says why.
     pub(super) fn configure(&mut self, call: &Callback) -> bool {
         let json = host::buffer(call, host::Buffer::PluginConfiguration).unwrap_or_default();
-        let environment: Vec<_> = std::env::vars_os()
-            .map(|(key, value)| (key.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-            .collect();
-        let node = Node::read(|path| Some(host::property(call, &format!("xds\0node\0{path}"))?.into_owned()));
-        match Config::parse_on(&node, &json, &environment) {
+        match Config::parse(&json, &environment()) {
             Ok((config, warnings)) => {
-                for warning in warnings {
-                    host::log(Level::Warn, &warning.to_string());
-                }
+                warn(&warnings);
                 let ExportConfig { cluster, protocol, .. } = &config.export;
                 let version = env!("CARGO_PKG_VERSION");
                 let line =
                     format!("meshspan {version}: exporting spans to cluster \"{cluster}\" ({protocol:?})");
                 host::log(Level::Debug, &line);
                 match &mut self.0 {
-                    Some(configured) => configured.reconfigure(&config),
-                    None => self.0 = Some(Configured::new(&config)),
+                    Some(configured) => configured.reconfigure(&config, json.into_owned()),
+                    None => self.0 = Some(Configured::new(&config, json.into_owned())),
                 }
                 true
             }
@@ -95,7 +91,7 @@ impl Root {
 }
 
 impl Configured {
-    fn new(config: &Config) -> Self {
+    fn new(config: &Config, json: Vec<u8>) -> Self {
         host::set_tick_period(tick_period(config.export.max_delay));
         Self {
             tracer: Tracer::new(config),
@@ -103,6 +99,7 @@ impl Configured {
             queue: BatchQueue::new(config.export.limits()),
             metrics: Metrics::define(),
             proxy: None,
+            json,
             exporter: Exporter::new(config),
             closing: false,
         }
@@ -110,11 +107,39 @@ impl Configured {
 
     /// Takes another configuration, or the same once more, as for a second listener with an equal plugin:
     /// what waits to be sent, and what has been counted, stays.
-    fn reconfigure(&mut self, config: &Config) {
+    fn reconfigure(&mut self, config: &Config, json: Vec<u8>) {
         host::set_tick_period(tick_period(config.export.max_delay));
         self.tracer = Tracer::new(config);
         self.queue.set_limits(config.export.limits());
         self.exporter.reconfigure(config);
+        self.proxy = None;
+        self.json = json;
+    }
+
+    /// Which proxy this is. Only a stream's callback finds it out: elsewhere nginx has no properties.
+    pub(super) fn meet(&mut self, call: &Callback) -> Proxy {
+        if let Some(proxy) = self.proxy {
+            return proxy;
+        }
+        let proxy = Proxy::detect(call);
+        self.proxy = Some(proxy);
+        if proxy.is_whole() {
+            self.read_node(call);
+        }
+        proxy
+    }
+
+    /// Completes the resource by what the proxy says of itself.
+    #[cold]
+    fn read_node(&mut self, call: &Callback) {
+        let node = Node::read(|path| Some(host::property(call, &format!("xds\0node\0{path}"))?.into_owned()));
+        match Config::parse_on(&node, &self.json, &environment()) {
+            Ok((config, warnings)) => {
+                self.exporter.reconfigure(&config);
+                warn(warnings.iter().filter(|warning| warning.is_of_node()));
+            }
+            Err(error) => host::log(Level::Warn, &format!("the proxy's node is left out: {error}")),
+        }
     }
 
     fn work(&mut self, call: &Callback) {
@@ -128,7 +153,8 @@ impl Configured {
         }
     }
 
-    fn proxy(&self) -> Proxy {
+    /// Which proxy this is, as far as it is known.
+    pub(super) fn proxy(&self) -> Proxy {
         self.proxy.unwrap_or_default()
     }
 
@@ -155,6 +181,17 @@ impl Configured {
 
     fn idle(&self) -> bool {
         self.queue.is_empty() && self.exporter.held().0 == 0
+    }
+}
+
+fn environment() -> Vec<(String, String)> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(key, value)| (text(key), text(value))).collect()
+}
+
+fn warn<'a>(warnings: impl IntoIterator<Item = &'a Warning>) {
+    for warning in warnings {
+        host::log(Level::Warn, &warning.to_string());
     }
 }
 

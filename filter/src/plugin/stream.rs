@@ -59,7 +59,7 @@ impl Stream {
         }
         let Some(root) = root.configured() else { return false };
         let Ok(map) = host::map(call, Map::RequestHeaders) else { return false };
-        let kind = *root.proxy.get_or_insert_with(|| proxy::Proxy::detect(call));
+        let kind = root.meet(call);
         let headers = Headers::decode(&map);
         let proxy = Proxy { is_whole, call, kind };
         let start = root.tracer.start(&headers, &proxy, &mut root.ids, &mut RequestInjector);
@@ -110,7 +110,7 @@ impl Stream {
     pub(super) fn end(self, root: &mut Root, detail: Detail, call: &Callback) {
         let Some(mut pass) = self.pass else { return };
         let Some(root) = root.configured() else { return };
-        let (kind, role) = (root.proxy.unwrap_or_default(), pass.role());
+        let (kind, role) = (root.proxy(), pass.role());
         // An attempt's host tells of the whole request: its times are not the attempt's.
         let all = detail == Detail::Properties && role.has_server();
         let known = |path: &str| if all { property(call, kind, path) } else { None };

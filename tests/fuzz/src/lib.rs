@@ -11,7 +11,9 @@ pub mod lines;
 pub mod native;
 pub mod otlp_response;
 pub mod propagation;
+#[cfg(feature = "host")]
 pub mod script;
+#[cfg(feature = "host")]
 pub mod stream;
 pub mod traceparent;
 pub mod tracestate;

@@ -262,7 +262,9 @@ impl Wire for Http1 {
             let event = match socket.read_buf(&mut self.unread).await {
                 Ok(0) => Event::Closed,
                 Ok(_) => continue,
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Event::Reset(String::new()),
+                // A peer that closes with our bytes unread resets the connection, or not, as TCP's timing has it.
+                Err(error) if is_reset(&error) && self.seen.has_ended() => Event::Closed,
+                Err(error) if is_reset(&error) => Event::Reset(String::new()),
                 Err(error) => panic!("reading: {error}; seen so far:\n{}", self.seen),
             };
             self.seen.push(event);
@@ -294,4 +296,8 @@ fn fields(head: &[u8]) -> Fields {
         rest = rest.get(end + 2..).unwrap_or_default();
     }
     fields
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionReset
 }

@@ -48,6 +48,11 @@ impl Seen {
         lengths.sum()
     }
 
+    /// Whether the last message came to its end.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.0.last(), Some(Event::End))
+    }
+
     /// Whether the other end broke off.
     pub(super) fn is_broken(&self) -> bool {
         matches!(self.0.last(), Some(Event::Reset(_)))

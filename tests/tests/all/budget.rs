@@ -44,28 +44,28 @@ const BUDGETS: [&[(&str, u64)]; 5] = [
     &[("proxy_get_header_map_pairs", 1), ("proxy_get_property", 1)],
     // unsampled: 2 calls
     &[("proxy_get_header_map_pairs", 1), ("proxy_replace_header_map_value", 1)],
-    // sampled: 12 calls
+    // sampled: 14 calls
     &[
-        ("proxy_get_current_time_nanoseconds", 1),
+        ("proxy_get_current_time_nanoseconds", 2),
         ("proxy_get_header_map_pairs", 1),
         ("proxy_get_header_map_value", 1),
-        ("proxy_get_property", 8),
+        ("proxy_get_property", 9),
         ("proxy_replace_header_map_value", 1),
     ],
-    // sampled gRPC with trailers: 13 calls
+    // sampled gRPC with trailers: 15 calls
     &[
-        ("proxy_get_current_time_nanoseconds", 1),
+        ("proxy_get_current_time_nanoseconds", 2),
         ("proxy_get_header_map_pairs", 1),
         ("proxy_get_header_map_value", 3),
-        ("proxy_get_property", 7),
+        ("proxy_get_property", 8),
         ("proxy_replace_header_map_value", 1),
     ],
-    // sampled by B3: 12 calls
+    // sampled by B3: 14 calls
     &[
-        ("proxy_get_current_time_nanoseconds", 1),
+        ("proxy_get_current_time_nanoseconds", 2),
         ("proxy_get_header_map_pairs", 1),
         ("proxy_get_header_map_value", 1),
-        ("proxy_get_property", 8),
+        ("proxy_get_property", 9),
         ("proxy_replace_header_map_value", 1),
     ],
 ];

@@ -1,5 +1,6 @@
 //! Every input of the fuzz targets' corpora, without a fuzzer: what once was found stays found.
 
+use meshspan_filter::ids::IdGenerator;
 use meshspan_tests::tools::repository;
 
 #[allow(unreachable_pub, reason = "the targets' own crate exports them")]
@@ -31,6 +32,57 @@ fn rule_48_every_corpus_passes() {
             let result = std::panic::catch_unwind(|| check(&input));
             assert!(result.is_ok(), "{target}: {}", file.display());
         }
+    }
+}
+
+/// How many scripts are made up; `MESHSPAN_FUZZ_RUNS=10000000` for a long run.
+const RUNS: u64 = 5_000;
+
+#[test]
+fn rule_48_made_up_lives_of_streams_do_no_harm() {
+    let runs = std::env::var("MESHSPAN_FUZZ_RUNS").map_or(RUNS, |runs| runs.parse().unwrap());
+    let directory = repository().join("tests/fuzz/corpus/stream");
+    let mut files: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort_unstable();
+    let corpus: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+    let mut random = Random(IdGenerator::from_seed([runs as u8; 32]));
+    for run in 0..runs {
+        let script = random.script(&corpus);
+        let result = std::panic::catch_unwind(|| targets::stream::check(&script));
+        assert!(result.is_ok(), "run {run}: {:?}", String::from_utf8_lossy(&script));
+    }
+}
+
+/// The same numbers in every run.
+struct Random(IdGenerator);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        let bytes = self.0.span_id().as_bytes().map(usize::from);
+        (bytes[0] << 16 | bytes[1] << 8 | bytes[2]) % bound.max(1)
+    }
+
+    /// Lines of two scripts of the corpus, cut, repeated, in any order, and some bytes of them changed.
+    fn script(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
+        let mut lines: Vec<&[u8]> = Vec::new();
+        for _ in 0..2 {
+            let one = &corpus[self.below(corpus.len())];
+            let from = self.below(one.len());
+            lines.extend(one[if self.below(2) == 0 { 0 } else { from }..].split(|byte| *byte == b'\n'));
+        }
+        for _ in 0..self.below(8) {
+            let (from, to) = (self.below(lines.len()), self.below(lines.len()));
+            if self.below(2) == 0 { lines.swap(from, to) } else { lines.insert(to, lines[from]) }
+        }
+        let mut script = lines.join(&b'\n');
+        for _ in 0..self.below(6) {
+            let at = self.below(script.len());
+            if let Some(byte) = script.get_mut(at) {
+                *byte = self.below(256) as u8;
+            }
+        }
+        script
     }
 }
 

@@ -8,7 +8,7 @@ use meshspan::vm::{Filter, Limits};
 type Need = (&'static str, &'static str, &'static str);
 
 /// Every import, what it is for, and what is lost where the call fails. All have to be linked.
-const IMPORTS: [Need; 21] = [
+const IMPORTS: [Need; 22] = [
     ("env.proxy_get_header_map_pairs", "reading heads and trailers", "requests pass untraced"),
     ("env.proxy_replace_header_map_value", "writing the context", "the trace ends at this proxy"),
     ("env.proxy_remove_header_map_value", "removing other traces' headers", "they go on"),
@@ -24,6 +24,11 @@ const IMPORTS: [Need; 21] = [
     ("env.proxy_grpc_call", "export by OTLP/gRPC; never called in nginx", "spans are dropped and counted"),
     ("env.proxy_get_header_map_value", "status and Retry-After of an answer", "answers count as failures"),
     ("env.proxy_get_property", "addresses, protocol, direction, times", "spans with fewer attributes"),
+    (
+        "env.proxy_set_property",
+        "`role: server` leaves its span for `role: client`",
+        "CLIENT spans are children of what the headers name",
+    ),
     ("env.proxy_define_metric", "the filter's counters", "no counters"),
     ("env.proxy_increment_metric", "counters; gauges but in nginx", "no counters"),
     ("env.proxy_record_metric", "the export's latency; gauges in nginx", "no histogram"),

@@ -137,7 +137,7 @@ fn configured_attributes_are_in_both_spans() {
     assert_attributes(&running, &expected);
     let log = running.rotel.log();
     for (key, _) in expected {
-        assert_eq!(log.matches(&format!("{key}: Str(")).count(), 2, "{key} in both spans: {log}");
+        assert_eq!(log.matches(&format!("-> {key}: Str(")).count(), 2, "{key} in both spans: {log}");
     }
     assert_eq!(log.matches("http.request.size: Int(").count(), 2, "{log}");
     assert_eq!(log.matches("http.response.header.content-length: ").count(), 2, "{log}");
