@@ -35,7 +35,7 @@ fn build_filter() -> Result<(), String> {
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTFLAGS")
-        .env("CARGO_ENCODED_RUSTFLAGS", reproducible_paths(&workspace)?);
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(&workspace)?);
     run(&mut cargo, "cannot build the filter for wasm")?;
     let built = target_dir.join(TARGET).join("filter").join(ARTIFACT);
     std::fs::copy(&built, out.join(ARTIFACT))
@@ -62,10 +62,14 @@ fn install_target() -> Result<(), String> {
 }
 
 /// Compiler flags that keep this machine's folders out of the artifact, so that the same sources
-/// give the same bytes, and the same SHA-256, everywhere.
-fn reproducible_paths(workspace: &Path) -> Result<String, String> {
+/// give the same bytes, and the same SHA-256, everywhere; and the linker's shortest form of addresses
+/// and indexes, which otherwise are five bytes each.
+fn flags(workspace: &Path) -> Result<String, String> {
     let workspace = workspace.canonicalize().map_err(|error| format!("{}: {error}", workspace.display()))?;
-    let mut flags = vec![format!("--remap-path-prefix={}=meshspan", workspace.display())];
+    let mut flags = vec![
+        "-Clink-arg=--compress-relocations".to_owned(),
+        format!("--remap-path-prefix={}=meshspan", workspace.display()),
+    ];
     let cargo_home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
