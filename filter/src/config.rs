@@ -10,6 +10,7 @@ mod protobuf_struct;
 mod raw;
 #[cfg(not(target_arch = "wasm32"))]
 mod schema;
+mod sorted;
 
 use std::fmt;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub use raw::{
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use schema::{reference, schema};
+pub use sorted::SortedMap;
 
 /// The configuration, valid.
 #[derive(Clone, Debug)]

@@ -3,17 +3,15 @@
 mod sampling;
 mod spans;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::environment::Environment;
-use super::json::refuse;
+use super::json::{Value, refuse};
 use super::raw::{
     RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawQuery,
     RawRole,
 };
+use super::sorted::SortedMap;
 use super::{Config, ConfigError, Direction, ExportConfig, ExportProtocol, Role, Warning};
 use crate::attributes::route::PathTemplate;
 use crate::attributes::url::QueryPolicy;
@@ -123,7 +121,7 @@ fn formats(path: &str, names: &[String]) -> Result<Vec<Format>, ConfigError> {
 
 fn resource(raw: &RawConfig) -> Result<Vec<(String, String)>, ConfigError> {
     let mut resource = raw.resource.clone();
-    if resource.contains_key("") {
+    if resource.get("").is_some() {
         return Err(refuse("resource", &Value::from(""), "keys that are not empty"));
     }
     let service = raw.service.name.clone().filter(|name| !name.is_empty());
@@ -135,13 +133,17 @@ fn resource(raw: &RawConfig) -> Result<Vec<(String, String)>, ConfigError> {
         ("telemetry.sdk.name", Some(otlp::SCOPE_NAME.to_owned())),
         ("telemetry.sdk.version", Some(otlp::VERSION.to_owned())),
     ];
-    resource.extend(own.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    for (key, value) in own {
+        if let Some(value) = value {
+            resource.insert(key.to_owned(), value);
+        }
+    }
     let bytes: usize = resource.iter().map(|(key, value)| key.len() + value.len()).sum();
     if bytes > MAX_RESOURCE_BYTES {
         let expected = format!("at most {MAX_RESOURCE_BYTES} bytes of keys and values");
         return Err(refuse("resource", &Value::from(format!("{bytes} bytes long")), &expected));
     }
-    Ok(resource.into_iter().collect())
+    Ok(resource.into_pairs())
 }
 
 fn export(raw: RawExport, warnings: &mut Vec<Warning>) -> Result<ExportConfig, ConfigError> {
@@ -187,9 +189,9 @@ fn size(number: u64) -> usize {
 }
 
 /// Header names in lower case. The exporter's own headers cannot be replaced.
-fn headers(raw: BTreeMap<String, String>) -> Result<Vec<(String, String)>, ConfigError> {
+fn headers(raw: SortedMap<String>) -> Result<Vec<(String, String)>, ConfigError> {
     const OWN: [&str; 4] = ["content-type", "content-length", "te", "host"];
-    let mut headers = BTreeMap::new();
+    let mut headers = SortedMap::new();
     for (name, value) in raw {
         let path = format!("export.headers.{name}");
         let name = name.to_ascii_lowercase();
@@ -202,7 +204,7 @@ fn headers(raw: BTreeMap<String, String>) -> Result<Vec<(String, String)>, Confi
         }
         headers.insert(name, value);
     }
-    Ok(headers.into_iter().collect())
+    Ok(headers.into_pairs())
 }
 
 /// Whether `name` is a `token`, RFC 9110 §5.6.2.

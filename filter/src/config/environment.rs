@@ -2,12 +2,12 @@
 //! What is wrong in them is warned of and ignored; an empty one counts as unset.
 //! Spec: <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use super::Warning;
 use super::check::format_by_name;
 use super::raw::{RawConfig, RawDecision, RawProtocol, range};
+use super::sorted::SortedMap;
 use crate::attributes::url::percent_decode;
 
 /// The environment of the VM.
@@ -198,8 +198,8 @@ fn ignored(name: &str, problem: String) -> Warning {
 }
 
 /// Reads `k=v,k2=v2` with percent-encoded values.
-fn pairs(name: &str, list: &str, warnings: &mut Vec<Warning>) -> BTreeMap<String, String> {
-    let mut out = BTreeMap::new();
+fn pairs(name: &str, list: &str, warnings: &mut Vec<Warning>) -> SortedMap<String> {
+    let mut out = SortedMap::new();
     for pair in list.split(',').filter(|pair| !pair.trim().is_empty()) {
         match pair.split_once('=') {
             Some((key, value)) if !key.trim().is_empty() => {

@@ -3,17 +3,19 @@
 
 mod sampling;
 mod spans;
+mod value;
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use serde_json::{Map, Value};
+use serde_json::Number;
 
 use super::raw::{
     RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawRole,
     range,
 };
+use super::sorted::SortedMap;
 use super::{ConfigError, Environment, Warning, protobuf_struct};
+pub(super) use value::Value;
 
 /// Reads `json`, which may be empty, over `raw`.
 pub(super) fn apply(
@@ -30,7 +32,7 @@ pub(super) fn apply(
         other => return Err(refuse("configuration", &other, r#"an object such as {"version": 1}"#)),
     };
     root.number("version", range::VERSION, &mut raw.version)?;
-    let mut resource = BTreeMap::new();
+    let mut resource = SortedMap::new();
     root.templates("resource", &mut resource)?;
     raw.set_resource(resource);
     root.section("service", |service| {
@@ -116,7 +118,7 @@ fn export(section: &mut Section<'_, '_>, raw: &mut RawExport) -> Result<(), Conf
 /// One JSON object, from which keys are taken.
 struct Section<'a, 'e> {
     path: String,
-    map: Map<String, Value>,
+    map: SortedMap<Value>,
     known: Vec<&'static str>,
     env: &'a Environment<'e>,
     warnings: &'a mut Vec<Warning>,
@@ -131,7 +133,7 @@ impl Section<'_, '_> {
     /// Takes `key` out; `null` counts as absent.
     fn take(&mut self, key: &'static str) -> Option<Value> {
         self.known.push(key);
-        self.map.remove(key).filter(|value| !value.is_null())
+        self.map.remove(key).filter(|value| *value != Value::Null)
     }
 
     /// Reads the object `key` by `read`, and warns of what that leaves over.
@@ -217,11 +219,7 @@ impl Section<'_, '_> {
     }
 
     /// Reads an object whose values are such strings over `into`.
-    fn templates(
-        &mut self,
-        key: &'static str,
-        into: &mut BTreeMap<String, String>,
-    ) -> Result<(), ConfigError> {
+    fn templates(&mut self, key: &'static str, into: &mut SortedMap<String>) -> Result<(), ConfigError> {
         let path = self.name(key);
         match self.take(key) {
             Some(Value::Object(map)) => {
@@ -259,7 +257,7 @@ impl Section<'_, '_> {
         into: &mut u64,
     ) -> Result<(), ConfigError> {
         let Some(value) = self.take(key) else { return Ok(()) };
-        match value.as_u64().filter(|number| range.contains(number)) {
+        match value.as_number().and_then(Number::as_u64).filter(|number| range.contains(number)) {
             Some(number) => *into = number,
             None => {
                 let expected = format!("a whole number in {}..={}", range.start(), range.end());
@@ -277,7 +275,7 @@ impl Section<'_, '_> {
         (range, shown): (RangeInclusive<f64>, &str),
     ) -> Result<Option<f64>, ConfigError> {
         let Some(value) = self.take(key) else { return Ok(None) };
-        match value.as_f64().filter(|number| range.contains(number)) {
+        match value.as_number().and_then(Number::as_f64).filter(|number| range.contains(number)) {
             Some(number) => Ok(Some(number)),
             None => Err(refuse(&self.name(key), &value, shown)),
         }
@@ -314,7 +312,7 @@ impl Section<'_, '_> {
 
     /// Warns of every key that nobody took.
     fn finish(self) {
-        for key in self.map.keys() {
+        for (key, _) in self.map.iter() {
             let path = self.name(key);
             let distance = |known: &&str| strsim::osa_distance(known, key);
             let nearest = self.known.iter().copied().min_by_key(distance);
@@ -346,7 +344,7 @@ pub(super) fn refuse(path: &str, value: &Value, expected: &str) -> ConfigError {
     if found.chars().count() > SHOWN {
         found = found.chars().take(SHOWN).chain("…".chars()).collect();
     }
-    if value.is_null() {
+    if *value == Value::Null {
         found = "missing".to_owned();
     }
     ConfigError::Value { path: path.to_owned(), found, expected: expected.to_owned() }

@@ -3,10 +3,9 @@
 //! Spec: <https://opentelemetry.io/docs/specs/semconv/non-normative/k8s-attributes/>
 //! `LABELS: {app.kubernetes.io/name: web}` → `service.name: web`
 
-use std::collections::BTreeMap;
-
 use super::Warning;
 use super::raw::RawConfig;
+use super::sorted::SortedMap;
 use crate::headers::Headers;
 
 /// How the names of what is wrong with a node begin.
@@ -55,7 +54,7 @@ const OWNERS: [(&str, &str); 5] = [
 /// Resource attributes that the proxy's own description gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
-    attributes: BTreeMap<String, String>,
+    attributes: SortedMap<String>,
     /// Keys that did not fit.
     left_out: Vec<String>,
 }

@@ -3,7 +3,10 @@
 //! Spec: <https://protobuf.dev/reference/protobuf/google.protobuf/#struct>
 //! `0a 0c 0a 07 "version" 12 …` → `{"version": 1}`
 
-use serde_json::{Map, Value};
+use serde_json::Number;
+
+use super::json::Value;
+use super::sorted::SortedMap;
 
 /// Structs and lists in each other at most, as in Protocol Buffers' own parsers.
 const MAX_DEPTH: u32 = 100;
@@ -28,7 +31,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Value, &'static str> {
 }
 
 fn decode_struct(bytes: &[u8], depth: u32) -> Result<Value, &'static str> {
-    let mut map = Map::new();
+    let mut map = SortedMap::new();
     for field in Fields(bytes) {
         if let (1, Field::Bytes(entry)) = field? {
             let (mut key, mut value) = ("", Value::Null);
@@ -87,9 +90,9 @@ fn number(number: f64) -> Result<Value, &'static str> {
     const WHOLE: f64 = 9_007_199_254_740_992.0;
     if number.fract() == 0.0 && number.abs() <= WHOLE {
         #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the range")]
-        return Ok(Value::from(number as i64));
+        return Ok(Value::Number(Number::from(number as i64)));
     }
-    let number = serde_json::Number::from_f64(number).ok_or("it has a number that is not finite")?;
+    let number = Number::from_f64(number).ok_or("it has a number that is not finite")?;
     Ok(Value::Number(number))
 }
 

@@ -4,10 +4,9 @@
 mod sampling;
 mod spans;
 
-use std::collections::BTreeMap;
-
 #[cfg(not(target_arch = "wasm32"))]
 use super::schema;
+use super::sorted::SortedMap;
 pub use sampling::{
     RawDecision, RawHeaderMatch, RawMatch, RawMatchDirection, RawMethods, RawRule, RawSampling,
 };
@@ -27,7 +26,7 @@ pub struct RawConfig {
     /// attribute the first of these counts: `service`, `resource`, `OTEL_SERVICE_NAME`,
     /// `OTEL_RESOURCE_ATTRIBUTES`, the pod's annotations `resource.opentelemetry.io/…`, the pod's labels
     /// and what else the proxy's node metadata says.
-    pub resource: BTreeMap<String, String>,
+    pub resource: SortedMap<String>,
     /// Whether a request without trace context starts a trace: true at an ingress, false in a sidecar.
     pub start_traces: bool,
     /// Which way the traffic goes, seen from the workload: the attribute `direction` of every span.
@@ -49,7 +48,7 @@ impl Default for RawConfig {
         Self {
             version: 1,
             service: RawService::default(),
-            resource: BTreeMap::new(),
+            resource: SortedMap::new(),
             start_traces: false,
             direction: RawDirection::Auto,
             role: RawRole::Both,
@@ -63,7 +62,7 @@ impl Default for RawConfig {
 
 impl RawConfig {
     /// Writes `attributes` over the resource's; those of the service count as if they were under `service`.
-    pub(super) fn set_resource(&mut self, mut attributes: BTreeMap<String, String>) {
+    pub(super) fn set_resource(&mut self, mut attributes: SortedMap<String>) {
         let RawService { name, namespace, instance } = &mut self.service;
         for (key, service) in
             [("service.name", name), ("service.namespace", namespace), ("service.instance.id", instance)]
@@ -72,7 +71,7 @@ impl RawConfig {
                 *service = Some(value);
             }
         }
-        self.resource.append(&mut attributes);
+        self.resource.extend(attributes);
     }
 }
 
@@ -181,7 +180,7 @@ pub struct RawExport {
     pub authority: Option<String>,
     /// Headers (HTTP) or metadata (gRPC) sent with every export, such as an access token. `${NAME}` stands
     /// for an environment variable.
-    pub headers: BTreeMap<String, String>,
+    pub headers: SortedMap<String>,
     /// How long one attempt may take, in milliseconds.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 600_000)))]
     pub timeout_ms: u64,
@@ -209,7 +208,7 @@ impl Default for RawExport {
             protocol: RawProtocol::Grpc,
             path: "/v1/traces".to_owned(),
             authority: None,
-            headers: BTreeMap::new(),
+            headers: SortedMap::new(),
             timeout_ms: 10_000,
             max_batch_spans: 512,
             max_delay_ms: 1_000,

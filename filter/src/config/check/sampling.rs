@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::path_template;
-use crate::config::json::refuse;
+use crate::config::json::{Value, refuse};
 use crate::config::raw::{
     RawDecision, RawHeaderMatch, RawMatch, RawMatchDirection, RawMethods, RawRule, RawSampling,
 };
@@ -62,7 +60,11 @@ fn rule(raw: &RawRule, i: usize, warnings: &mut Vec<Warning>) -> Result<Rule, Co
         Some(DEFAULT | PARENT | "") => {
             let expected =
                 format!("a name, but not \"{DEFAULT}\" or \"{PARENT}\", which mean something else");
-            return Err(refuse(&format!("{path}.name"), &Value::from(raw.name.clone()), &expected));
+            return Err(refuse(
+                &format!("{path}.name"),
+                &Value::from(raw.name.as_deref().unwrap_or_default()),
+                &expected,
+            ));
         }
         Some(name) if name.chars().count() > MAX_NAME => {
             let expected = format!("at most {MAX_NAME} characters");
@@ -125,10 +127,10 @@ fn methods(raw: &RawMethods, path: &str) -> Result<Vec<String>, ConfigError> {
 }
 
 fn headers(raw: &RawMatch, path: &str) -> Result<Vec<(String, HeaderCondition)>, ConfigError> {
-    let check = |(name, condition): (&String, &RawHeaderMatch)| {
+    let check = |(name, condition): (&str, &RawHeaderMatch)| {
         let path = format!("{path}.headers.{name}");
         if !is_token(name.strip_prefix(':').unwrap_or(name)) {
-            return Err(refuse(&path, &Value::from(name.as_str()), "the name of a header"));
+            return Err(refuse(&path, &Value::from(name), "the name of a header"));
         }
         let condition = match condition {
             RawHeaderMatch::IsThere(true) => HeaderCondition::Present,

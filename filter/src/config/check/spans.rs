@@ -1,13 +1,11 @@
 //! [`RawSpans`] → [`SpanShape`]: which further attributes spans have, and within which bounds.
 
-use serde_json::Value;
-
 use super::size;
 use crate::attributes::custom::{
     BUILT_IN_KEYS, CustomAttribute, HeaderAttribute, Limits, Names, Source, SpanShape,
 };
 use crate::config::environment::Environment;
-use crate::config::json::refuse;
+use crate::config::json::{Value, refuse};
 use crate::config::raw::{RawAttribute, RawNames, RawPlace, RawSource, RawSpans};
 use crate::config::{ConfigError, Warning};
 
@@ -34,10 +32,10 @@ pub(super) fn shape(
         let mut headers = request_headers.iter().chain(&response_headers);
         BUILT_IN_KEYS.contains(&key) || headers.any(|header| header.key == key)
     };
-    let mut attributes = Vec::with_capacity(raw.attributes.len());
-    for (key, attribute) in &raw.attributes {
+    let mut attributes = Vec::new();
+    for (key, attribute) in raw.attributes.iter() {
         if key.is_empty() || is_shown(key) {
-            let found = Value::from(key.as_str());
+            let found = Value::from(key);
             return Err(refuse("spans.attributes", &found, "keys that the filter does not set itself"));
         }
         let path = format!("spans.attributes.{key}");
@@ -48,7 +46,7 @@ pub(super) fn shape(
                 None => continue,
             },
         };
-        attributes.push(CustomAttribute { key: key.clone(), source, default });
+        attributes.push(CustomAttribute { key: key.to_owned(), source, default });
     }
     Ok(SpanShape {
         names,

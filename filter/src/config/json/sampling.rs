@@ -1,14 +1,11 @@
 //! Reads `sampling`.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value;
-
-use super::{Section, refuse, strings};
+use super::{Section, Value, refuse, strings};
 use crate::config::ConfigError;
 use crate::config::raw::{
     RawDecision, RawHeaderMatch, RawMatch, RawMatchDirection, RawMethods, RawRule, RawSampling, range,
 };
+use crate::config::sorted::SortedMap;
 
 const DECISIONS: [(&str, RawDecision); 4] = [
     ("parent", RawDecision::Parent),
@@ -70,7 +67,7 @@ fn matcher(section: &mut Section<'_, '_>, raw: &mut RawMatch) -> Result<(), Conf
 }
 
 /// Values may be secrets, so that errors do not show them.
-fn headers(section: &mut Section<'_, '_>) -> Result<BTreeMap<String, RawHeaderMatch>, ConfigError> {
+fn headers(section: &mut Section<'_, '_>) -> Result<SortedMap<RawHeaderMatch>, ConfigError> {
     let path = section.name("headers");
     let map = match section.take("headers") {
         Some(Value::Object(map)) => map,
@@ -78,14 +75,21 @@ fn headers(section: &mut Section<'_, '_>) -> Result<BTreeMap<String, RawHeaderMa
             let found = Value::from("not shown");
             return Err(refuse(&path, &found, "an object of strings, true or false"));
         }
-        None => return Ok(BTreeMap::new()),
+        None => return Ok(SortedMap::new()),
     };
-    let read = |(name, value)| match value {
-        Value::String(text) => Ok((name, RawHeaderMatch::Value(text))),
-        Value::Bool(is_there) => Ok((name, RawHeaderMatch::IsThere(is_there))),
-        _ => Err(refuse(&format!("{path}.{name}"), &Value::from("not shown"), "a string, true or false")),
-    };
-    map.into_iter().map(read).collect()
+    let mut headers = SortedMap::new();
+    for (name, value) in map {
+        let condition = match value {
+            Value::String(text) => RawHeaderMatch::Value(text),
+            Value::Bool(is_there) => RawHeaderMatch::IsThere(is_there),
+            _ => {
+                let found = Value::from("not shown");
+                return Err(refuse(&format!("{path}.{name}"), &found, "a string, true or false"));
+            }
+        };
+        headers.insert(name, condition);
+    }
+    Ok(headers)
 }
 
 /// Reads a decision: its name, or an object that says how many.
@@ -96,7 +100,7 @@ fn decision(section: &mut Section<'_, '_>, key: &'static str) -> Result<Option<R
         section.choice_or(key, &named, OBJECTS, &mut decision)?;
         return Ok(decision);
     };
-    let is_one = map.contains_key("ratio") != map.contains_key("per_second");
+    let is_one = map.get("ratio").is_some() != map.get("per_second").is_some();
     if !is_one {
         return Err(refuse(&section.name(key), &Value::Object(map.clone()), &one_decision()));
     }

@@ -1,8 +1,6 @@
 //! Reads the section `spans`.
 
-use serde_json::Value;
-
-use super::{Section, refuse, strings};
+use super::{Section, Value, refuse, strings};
 use crate::config::ConfigError;
 use crate::config::raw::{RawAttribute, RawNames, RawPlace, RawQuery, RawSource, RawSpans, range};
 

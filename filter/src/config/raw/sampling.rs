@@ -1,9 +1,8 @@
 //! `sampling` as it is written.
 
-use std::collections::BTreeMap;
-
 #[cfg(not(target_arch = "wasm32"))]
 use crate::config::schema;
+use crate::config::sorted::SortedMap;
 
 /// Which traces are recorded.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,7 +100,7 @@ pub struct RawMatch {
     pub method: RawMethods,
     /// Headers by name. A text has to be one of the header's values, with `*` for anything; `true`
     /// asks that the header is there, `false` that it is not.
-    pub headers: BTreeMap<String, RawHeaderMatch>,
+    pub headers: SortedMap<RawHeaderMatch>,
     /// The name of the proxy's route (`xds.route_name`); `*` stands for anything.
     pub route: Option<String>,
     /// Which way the request goes: as `direction` says, else as the proxy's listener does.

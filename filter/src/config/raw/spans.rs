@@ -1,10 +1,9 @@
 //! The section `spans` as it is written: what spans are called and what they say.
 
-use std::collections::BTreeMap;
-
 #[cfg(not(target_arch = "wasm32"))]
 use super::schema;
 use crate::attributes::url::SECRET_PARAMETERS;
+use crate::config::sorted::SortedMap;
 
 /// What spans contain.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +28,7 @@ pub struct RawSpans {
     /// dots in them; it is read when the stream ends. What the filter sets itself cannot be replaced, and
     /// `authorization`, `proxy-authorization`, `cookie` and `set-cookie` are refused.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(schema_with = "schema::attributes"))]
-    pub attributes: BTreeMap<String, RawAttribute>,
+    pub attributes: SortedMap<RawAttribute>,
     /// Request headers that both spans show as `http.request.header.<name>`, a list of strings. The
     /// same four are refused.
     pub request_headers: Vec<String>,
@@ -52,7 +51,7 @@ impl Default for RawSpans {
             redact: SECRET_PARAMETERS.map(str::to_owned).to_vec(),
             path_templates: Vec::new(),
             phases: true,
-            attributes: BTreeMap::new(),
+            attributes: SortedMap::new(),
             request_headers: Vec::new(),
             response_headers: Vec::new(),
             max_attributes: 128,
