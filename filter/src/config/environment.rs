@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use super::Warning;
 use super::check::format_by_name;
+use super::json::decimal;
 use super::raw::{RawConfig, RawDecision, RawProtocol, range};
 use super::sorted::SortedMap;
 use crate::attributes::url::percent_decode;
@@ -133,7 +134,7 @@ impl<'e> Environment<'e> {
     fn ratio(&self, warnings: &mut Vec<Warning>) -> RawDecision {
         const NAME: &str = "OTEL_TRACES_SAMPLER_ARG";
         let Some(text) = self.find(NAME) else { return RawDecision::Ratio(1.0) };
-        match text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio)) {
+        match decimal(text).filter(|ratio| (0.0..=1.0).contains(ratio)) {
             Some(ratio) => RawDecision::Ratio(ratio),
             None => {
                 warnings.push(ignored(NAME, format!("is {text}, expected 0.0..=1.0: 1.0 is used")));

@@ -15,7 +15,7 @@ use super::raw::{
 };
 use super::sorted::SortedMap;
 use super::{ConfigError, Environment, Warning, protobuf_struct};
-pub(super) use value::Value;
+pub(super) use value::{Value, decimal};
 
 /// Reads `json`, which may be empty, over `raw`.
 pub(super) fn apply(

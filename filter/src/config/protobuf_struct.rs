@@ -5,7 +5,7 @@
 
 use serde_json::Number;
 
-use super::json::Value;
+use super::json::{Value, decimal};
 use super::sorted::SortedMap;
 
 /// Structs and lists in each other at most, as in Protocol Buffers' own parsers.
@@ -43,7 +43,7 @@ fn decode_struct(bytes: &[u8], depth: u32) -> Result<Value, &'static str> {
                 }
             }
             let fraction = value.as_str().filter(|_| FRACTIONS.contains(&key));
-            if let Some(fraction) = fraction.and_then(|text| text.parse().ok()) {
+            if let Some(fraction) = fraction.and_then(decimal) {
                 value = number(fraction)?;
             }
             map.insert(key.to_owned(), value);
