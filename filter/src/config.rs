@@ -87,8 +87,8 @@ impl Config {
         let mut raw = RawConfig::default();
         node.apply(&mut raw, &mut warnings);
         env.apply(&mut raw, &mut warnings);
-        json::apply(json, &env, &mut raw, &mut warnings)?;
-        let mut config = check::check(raw, &env, &mut warnings)?;
+        json::apply(json, &env, &mut raw, &mut warnings).map_err(|error| *error)?;
+        let mut config = check::check(&raw, &env, &mut warnings).map_err(|error| *error)?;
         if env.is_disabled() {
             config.disable();
         }

@@ -6,7 +6,7 @@ mod spans;
 use std::time::Duration;
 
 use super::environment::Environment;
-use super::json::{Value, refuse};
+use super::json::{one_of, refuse_text};
 use super::raw::{
     RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawQuery,
     RawRole,
@@ -40,17 +40,17 @@ pub(super) fn format_by_name(name: &str) -> Option<Format> {
 
 /// Checks `raw`, whose attributes may name variables of `env`.
 pub(super) fn check(
-    raw: RawConfig,
+    raw: &RawConfig,
     env: &Environment<'_>,
     warnings: &mut Vec<Warning>,
-) -> Result<Config, ConfigError> {
+) -> Result<Config, Box<ConfigError>> {
     if raw.propagation.extract.is_empty() {
         let problem = "is empty: no context is read, all requests are untraced or roots".to_owned();
         warnings.push(Warning::Ignored { name: "propagation.extract".to_owned(), problem });
     }
     Ok(Config {
         propagator: propagator(&raw.propagation)?,
-        resource: resource(&raw)?,
+        resource: resource(raw)?,
         start_traces: raw.start_traces,
         direction: match raw.direction {
             RawDirection::Auto => None,
@@ -71,28 +71,28 @@ pub(super) fn check(
         path_templates: path_templates(&raw.spans.path_templates)?,
         shape: spans::shape(&raw.spans, env, warnings)?,
         phases: raw.spans.phases,
-        export: export(raw.export, warnings)?,
+        export: export(&raw.export, warnings)?,
     })
 }
 
-fn path_templates(raw: &[String]) -> Result<Vec<PathTemplate>, ConfigError> {
+fn path_templates(raw: &[String]) -> Result<Vec<PathTemplate>, Box<ConfigError>> {
     let parse = |(i, text): (usize, &String)| path_template(&format!("spans.path_templates[{i}]"), text);
     raw.iter().enumerate().map(parse).collect()
 }
 
-fn path_template(path: &str, text: &str) -> Result<PathTemplate, ConfigError> {
+fn path_template(path: &str, text: &str) -> Result<PathTemplate, Box<ConfigError>> {
     PathTemplate::parse(text).map_err(|error| {
         let allowed = format!("a path such as \"/users/{{id}}\"; it {error}");
-        refuse(path, &Value::from(text), &allowed)
+        refuse_text(path, text, &allowed)
     })
 }
 
-fn propagator(raw: &RawPropagation) -> Result<Propagator, ConfigError> {
+fn propagator(raw: &RawPropagation) -> Result<Propagator, Box<ConfigError>> {
     let inject = match &raw.inject {
         RawInject::Same(same) if same == "same" => Inject::Same,
         RawInject::Same(other) => {
-            let found = Value::from(other.clone());
-            return Err(refuse("propagation.inject", &found, r#""same" or a list of formats"#));
+            let found = other.as_str();
+            return Err(refuse_text("propagation.inject", found, r#""same" or a list of formats"#));
         }
         RawInject::Formats(names) => Inject::Formats(formats("propagation.inject", names)?),
     };
@@ -104,13 +104,12 @@ fn propagator(raw: &RawPropagation) -> Result<Propagator, ConfigError> {
     Ok(Propagator { extract: formats("propagation.extract", &raw.extract)?, inject, losing_headers })
 }
 
-fn formats(path: &str, names: &[String]) -> Result<Vec<Format>, ConfigError> {
+fn formats(path: &str, names: &[String]) -> Result<Vec<Format>, Box<ConfigError>> {
     let mut formats = Vec::with_capacity(names.len());
     for (i, name) in names.iter().enumerate() {
         let Some(format) = format_by_name(name) else {
-            let known: Vec<_> = FORMATS.iter().map(|(known, _)| format!("\"{known}\"")).collect();
-            let expected = format!("one of {}", known.join(", "));
-            return Err(refuse(&format!("{path}[{i}]"), &Value::from(name.clone()), &expected));
+            let expected = one_of(&FORMATS.map(|(known, _)| known));
+            return Err(refuse_text(&format!("{path}[{i}]"), name.as_str(), &expected));
         };
         if !formats.contains(&format) {
             formats.push(format);
@@ -119,10 +118,10 @@ fn formats(path: &str, names: &[String]) -> Result<Vec<Format>, ConfigError> {
     Ok(formats)
 }
 
-fn resource(raw: &RawConfig) -> Result<Vec<(String, String)>, ConfigError> {
+fn resource(raw: &RawConfig) -> Result<Vec<(String, String)>, Box<ConfigError>> {
     let mut resource = raw.resource.clone();
     if resource.get("").is_some() {
-        return Err(refuse("resource", &Value::from(""), "keys that are not empty"));
+        return Err(refuse_text("resource", "", "keys that are not empty"));
     }
     let service = raw.service.name.clone().filter(|name| !name.is_empty());
     let own = [
@@ -141,22 +140,22 @@ fn resource(raw: &RawConfig) -> Result<Vec<(String, String)>, ConfigError> {
     let bytes: usize = resource.iter().map(|(key, value)| key.len() + value.len()).sum();
     if bytes > MAX_RESOURCE_BYTES {
         let expected = format!("at most {MAX_RESOURCE_BYTES} bytes of keys and values");
-        return Err(refuse("resource", &Value::from(format!("{bytes} bytes long")), &expected));
+        return Err(refuse_text("resource", &format!("{bytes} bytes long"), &expected));
     }
     Ok(resource.into_pairs())
 }
 
-fn export(raw: RawExport, warnings: &mut Vec<Warning>) -> Result<ExportConfig, ConfigError> {
+fn export(raw: &RawExport, warnings: &mut Vec<Warning>) -> Result<ExportConfig, Box<ConfigError>> {
     let mut warn = |name: &str, problem: String| {
         warnings.push(Warning::Ignored { name: name.to_owned(), problem });
     };
-    let mut cluster = raw.cluster;
+    let mut cluster = raw.cluster.clone();
     if cluster.is_empty() {
         cluster = RawExport::default().cluster;
         warn("export.cluster", format!("is empty: spans go to the cluster {cluster}"));
     }
     if !raw.path.starts_with('/') {
-        return Err(refuse("export.path", &Value::from(raw.path), "a path that begins with /"));
+        return Err(refuse_text("export.path", raw.path.as_str(), "a path that begins with /"));
     }
     let max_batch_spans = raw.max_batch_spans.min(raw.max_queue_spans);
     if max_batch_spans < raw.max_batch_spans {
@@ -167,14 +166,14 @@ fn export(raw: RawExport, warnings: &mut Vec<Warning>) -> Result<ExportConfig, C
         warn("export.max_batch_spans", problem);
     }
     Ok(ExportConfig {
-        authority: raw.authority.filter(|name| !name.is_empty()).unwrap_or_else(|| cluster.clone()),
+        authority: raw.authority.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| cluster.clone()),
         cluster,
         protocol: match raw.protocol {
             RawProtocol::Grpc => ExportProtocol::Grpc,
             RawProtocol::Http => ExportProtocol::Http,
         },
-        path: raw.path,
-        headers: headers(raw.headers)?,
+        path: raw.path.clone(),
+        headers: headers(&raw.headers)?,
         timeout: Duration::from_millis(raw.timeout_ms),
         max_batch_spans: size(max_batch_spans),
         max_delay: Duration::from_millis(raw.max_delay_ms),
@@ -189,20 +188,20 @@ fn size(number: u64) -> usize {
 }
 
 /// Header names in lower case. The exporter's own headers cannot be replaced.
-fn headers(raw: SortedMap<String>) -> Result<Vec<(String, String)>, ConfigError> {
+fn headers(raw: &SortedMap<String>) -> Result<Vec<(String, String)>, Box<ConfigError>> {
     const OWN: [&str; 4] = ["content-type", "content-length", "te", "host"];
     let mut headers = SortedMap::new();
-    for (name, value) in raw {
+    for (name, value) in raw.iter() {
         let path = format!("export.headers.{name}");
         let name = name.to_ascii_lowercase();
         if !is_header_name(&name) || OWN.contains(&name.as_str()) {
-            return Err(refuse(&path, &Value::from(name), "a header name that is not the exporter's own"));
+            return Err(refuse_text(&path, &name, "a header name that is not the exporter's own"));
         }
         if !value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)) {
-            let found = Value::from("a value that is not shown");
-            return Err(refuse(&path, &found, "printable ASCII"));
+            let found = "a value that is not shown";
+            return Err(refuse_text(&path, found, "printable ASCII"));
         }
-        headers.insert(name, value);
+        headers.insert(name, value.clone());
     }
     Ok(headers.into_pairs())
 }

@@ -23,7 +23,7 @@ pub(super) fn apply(
     env: &Environment<'_>,
     raw: &mut RawConfig,
     warnings: &mut Vec<Warning>,
-) -> Result<(), ConfigError> {
+) -> Result<(), Box<ConfigError>> {
     if json.trim_ascii().is_empty() {
         return Ok(());
     }
@@ -35,7 +35,7 @@ pub(super) fn apply(
     let mut resource = SortedMap::new();
     root.templates("resource", &mut resource)?;
     raw.set_resource(resource);
-    root.section("service", |service| {
+    root.section("service", &mut |service| {
         service.template("name", &mut raw.service.name)?;
         service.template("namespace", &mut raw.service.namespace)?;
         service.template("instance", &mut raw.service.instance)
@@ -49,29 +49,29 @@ pub(super) fn apply(
     root.choice("direction", &directions, &mut raw.direction)?;
     let roles = [("both", RawRole::Both), ("server", RawRole::Server), ("client", RawRole::Client)];
     root.choice("role", &roles, &mut raw.role)?;
-    root.section("propagation", |section| propagation(section, &mut raw.propagation))?;
-    root.section("sampling", |section| sampling::read(section, &mut raw.sampling))?;
-    root.section("spans", |section| spans::spans(section, &mut raw.spans))?;
-    root.section("export", |section| export(section, &mut raw.export))?;
+    root.section("propagation", &mut |section| propagation(section, &mut raw.propagation))?;
+    root.section("sampling", &mut |section| sampling::read(section, &mut raw.sampling))?;
+    root.section("spans", &mut |section| spans::spans(section, &mut raw.spans))?;
+    root.section("export", &mut |section| export(section, &mut raw.export))?;
     root.finish();
     Ok(())
 }
 
 /// JSON, or a Struct that stands for it.
-fn parse(json: &[u8]) -> Result<Value, ConfigError> {
+fn parse(json: &[u8]) -> Result<Value, Box<ConfigError>> {
     let error: serde_json::Error = match serde_json::from_slice(json) {
         Ok(value) => return Ok(value),
         Err(_) if protobuf_struct::is_struct(json) => {
-            return protobuf_struct::decode(json).map_err(ConfigError::Struct);
+            return protobuf_struct::decode(json).map_err(|problem| Box::new(ConfigError::Struct(problem)));
         }
         Err(error) => error,
     };
     let text = error.to_string();
     let problem = text.split(" at line ").next().unwrap_or_default().to_owned();
-    Err(ConfigError::Syntax { line: error.line(), column: error.column(), problem })
+    Err(Box::new(ConfigError::Syntax { line: error.line(), column: error.column(), problem }))
 }
 
-fn propagation(section: &mut Section<'_, '_>, raw: &mut RawPropagation) -> Result<(), ConfigError> {
+fn propagation(section: &mut Section<'_, '_>, raw: &mut RawPropagation) -> Result<(), Box<ConfigError>> {
     section.strings("extract", FORMATS, &mut raw.extract)?;
     match section.take("inject") {
         Some(Value::String(same)) => raw.inject = RawInject::Same(same),
@@ -89,7 +89,7 @@ fn propagation(section: &mut Section<'_, '_>, raw: &mut RawPropagation) -> Resul
 const FORMATS: [&str; 2] = ["formats", "the name of a format"];
 
 /// Reads a list of what is called `[all, one]`.
-fn strings(path: &str, value: Value, [all, one]: [&str; 2]) -> Result<Vec<String>, ConfigError> {
+fn strings(path: &str, value: Value, [all, one]: [&str; 2]) -> Result<Vec<String>, Box<ConfigError>> {
     let Value::Array(values) = value else {
         return Err(refuse(path, &value, &format!("a list of {all}")));
     };
@@ -100,7 +100,7 @@ fn strings(path: &str, value: Value, [all, one]: [&str; 2]) -> Result<Vec<String
     values.into_iter().enumerate().map(text).collect()
 }
 
-fn export(section: &mut Section<'_, '_>, raw: &mut RawExport) -> Result<(), ConfigError> {
+fn export(section: &mut Section<'_, '_>, raw: &mut RawExport) -> Result<(), Box<ConfigError>> {
     section.text("cluster", &mut raw.cluster)?;
     let protocols = [("grpc", RawProtocol::Grpc), ("http", RawProtocol::Http)];
     section.choice("protocol", &protocols, &mut raw.protocol)?;
@@ -140,8 +140,8 @@ impl Section<'_, '_> {
     fn section(
         &mut self,
         key: &'static str,
-        read: impl FnOnce(&mut Section<'_, '_>) -> Result<(), ConfigError>,
-    ) -> Result<(), ConfigError> {
+        read: &mut dyn FnMut(&mut Section<'_, '_>) -> Result<(), Box<ConfigError>>,
+    ) -> Result<(), Box<ConfigError>> {
         let path = self.name(key);
         let map = match self.take(key) {
             Some(Value::Object(map)) => map,
@@ -160,8 +160,8 @@ impl Section<'_, '_> {
         &mut self,
         key: &'static str,
         [all, one]: [&str; 2],
-        mut read: impl FnMut(&mut Section<'_, '_>) -> Result<(), ConfigError>,
-    ) -> Result<(), ConfigError> {
+        read: &mut dyn FnMut(&mut Section<'_, '_>) -> Result<(), Box<ConfigError>>,
+    ) -> Result<(), Box<ConfigError>> {
         let path = self.name(key);
         let values = match self.take(key) {
             Some(Value::Array(values)) => values,
@@ -179,10 +179,10 @@ impl Section<'_, '_> {
         Ok(())
     }
 
-    fn text(&mut self, key: &'static str, into: &mut String) -> Result<(), ConfigError> {
+    fn text(&mut self, key: &'static str, into: &mut String) -> Result<(), Box<ConfigError>> {
         match self.take(key) {
             Some(Value::String(text)) => *into = text,
-            Some(other) => return Err(refuse(&self.name(key), &other, "a string")),
+            Some(other) => return Err(self.refuse(key, &other, "a string")),
             None => {}
         }
         Ok(())
@@ -194,23 +194,23 @@ impl Section<'_, '_> {
         key: &'static str,
         kind: [&str; 2],
         into: &mut Vec<String>,
-    ) -> Result<(), ConfigError> {
+    ) -> Result<(), Box<ConfigError>> {
         if let Some(list) = self.take(key) {
             *into = strings(&self.name(key), list, kind)?;
         }
         Ok(())
     }
 
-    fn maybe_text(&mut self, key: &'static str) -> Result<Option<String>, ConfigError> {
+    fn maybe_text(&mut self, key: &'static str) -> Result<Option<String>, Box<ConfigError>> {
         match self.take(key) {
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(refuse(&self.name(key), &other, "a string")),
+            Some(other) => Err(self.refuse(key, &other, "a string")),
             None => Ok(None),
         }
     }
 
     /// Reads a string in which `${NAME}` stands for a variable.
-    fn template(&mut self, key: &'static str, into: &mut Option<String>) -> Result<(), ConfigError> {
+    fn template(&mut self, key: &'static str, into: &mut Option<String>) -> Result<(), Box<ConfigError>> {
         if let Some(value) = self.take(key) {
             let path = self.name(key);
             *into = Some(self.expand(&path, value)?);
@@ -219,7 +219,7 @@ impl Section<'_, '_> {
     }
 
     /// Reads an object whose values are such strings over `into`.
-    fn templates(&mut self, key: &'static str, into: &mut SortedMap<String>) -> Result<(), ConfigError> {
+    fn templates(&mut self, key: &'static str, into: &mut SortedMap<String>) -> Result<(), Box<ConfigError>> {
         let path = self.name(key);
         match self.take(key) {
             Some(Value::Object(map)) => {
@@ -234,17 +234,17 @@ impl Section<'_, '_> {
         }
     }
 
-    fn expand(&mut self, path: &str, value: Value) -> Result<String, ConfigError> {
+    fn expand(&mut self, path: &str, value: Value) -> Result<String, Box<ConfigError>> {
         match value {
             Value::String(text) => Ok(self.env.expand(&text, path, self.warnings)),
             other => Err(refuse(path, &Value::from(kind(&other)), "a string")),
         }
     }
 
-    fn boolean(&mut self, key: &'static str, into: &mut bool) -> Result<(), ConfigError> {
+    fn boolean(&mut self, key: &'static str, into: &mut bool) -> Result<(), Box<ConfigError>> {
         match self.take(key) {
             Some(Value::Bool(value)) => *into = value,
-            Some(other) => return Err(refuse(&self.name(key), &other, "true or false, without quotes")),
+            Some(other) => return Err(self.refuse(key, &other, "true or false, without quotes")),
             None => {}
         }
         Ok(())
@@ -255,13 +255,13 @@ impl Section<'_, '_> {
         key: &'static str,
         range: RangeInclusive<u64>,
         into: &mut u64,
-    ) -> Result<(), ConfigError> {
+    ) -> Result<(), Box<ConfigError>> {
         let Some(value) = self.take(key) else { return Ok(()) };
         match value.as_number().and_then(Number::as_u64).filter(|number| range.contains(number)) {
             Some(number) => *into = number,
             None => {
                 let expected = format!("a whole number in {}..={}", range.start(), range.end());
-                return Err(refuse(&self.name(key), &value, &expected));
+                return Err(self.refuse(key, &value, &expected));
             }
         }
         Ok(())
@@ -273,11 +273,11 @@ impl Section<'_, '_> {
         &mut self,
         key: &'static str,
         (range, shown): (RangeInclusive<f64>, &str),
-    ) -> Result<Option<f64>, ConfigError> {
+    ) -> Result<Option<f64>, Box<ConfigError>> {
         let Some(value) = self.take(key) else { return Ok(None) };
         match value.as_number().and_then(Number::as_f64).filter(|number| range.contains(number)) {
             Some(number) => Ok(Some(number)),
-            None => Err(refuse(&self.name(key), &value, shown)),
+            None => Err(self.refuse(key, &value, shown)),
         }
     }
 
@@ -286,7 +286,7 @@ impl Section<'_, '_> {
         key: &'static str,
         choices: &[(&str, T)],
         into: &mut T,
-    ) -> Result<(), ConfigError> {
+    ) -> Result<(), Box<ConfigError>> {
         self.choice_or(key, choices, "", into)
     }
 
@@ -297,17 +297,33 @@ impl Section<'_, '_> {
         choices: &[(&str, T)],
         or: &str,
         into: &mut T,
-    ) -> Result<(), ConfigError> {
-        let Some(value) = self.take(key) else { return Ok(()) };
-        match choices.iter().find(|(name, _)| value.as_str() == Some(name)) {
-            Some((_, choice)) => *into = *choice,
-            None => {
-                let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-                let expected = format!("one of {}{or}", names.join(", "));
-                return Err(refuse(&self.name(key), &value, &expected));
-            }
+    ) -> Result<(), Box<ConfigError>> {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        if let Some((_, choice)) = self.position(key, &names, or)?.and_then(|i| choices.get(i)) {
+            *into = *choice;
         }
         Ok(())
+    }
+
+    /// Which of `names` the value is.
+    fn position(
+        &mut self,
+        key: &'static str,
+        names: &[&str],
+        or: &str,
+    ) -> Result<Option<usize>, Box<ConfigError>> {
+        let Some(value) = self.take(key) else { return Ok(None) };
+        let position = names.iter().position(|name| value.as_str() == Some(name));
+        if position.is_none() {
+            return Err(self.refuse(key, &value, &format!("{}{or}", one_of(names))));
+        }
+        Ok(position)
+    }
+
+    /// The error for `value`, which is that of `key`.
+    #[cold]
+    fn refuse(&self, key: &str, value: &Value, expected: &str) -> Box<ConfigError> {
+        refuse(&self.name(key), value, expected)
     }
 
     /// Warns of every key that nobody took.
@@ -325,6 +341,17 @@ impl Section<'_, '_> {
     }
 }
 
+/// `one of "a", "b"`
+pub(super) fn one_of(names: &[&str]) -> String {
+    let mut out = String::from("one of ");
+    for (i, name) in names.iter().enumerate() {
+        for part in [if i == 0 { "\"" } else { ", \"" }, name, "\""] {
+            out.push_str(part);
+        }
+    }
+    out
+}
+
 /// What `value` is, for where it may be a secret.
 fn kind(value: &Value) -> &'static str {
     match value {
@@ -337,8 +364,15 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// The error for a text at `path`.
+#[cold]
+pub(super) fn refuse_text(path: &str, text: &str, expected: &str) -> Box<ConfigError> {
+    refuse(path, &Value::from(text), expected)
+}
+
 /// The error for `value` at `path`.
-pub(super) fn refuse(path: &str, value: &Value, expected: &str) -> ConfigError {
+#[cold]
+pub(super) fn refuse(path: &str, value: &Value, expected: &str) -> Box<ConfigError> {
     const SHOWN: usize = 60;
     let mut found = value.to_string();
     if found.chars().count() > SHOWN {
@@ -347,5 +381,5 @@ pub(super) fn refuse(path: &str, value: &Value, expected: &str) -> ConfigError {
     if *value == Value::Null {
         found = "missing".to_owned();
     }
-    ConfigError::Value { path: path.to_owned(), found, expected: expected.to_owned() }
+    Box::new(ConfigError::Value { path: path.to_owned(), found, expected: expected.to_owned() })
 }

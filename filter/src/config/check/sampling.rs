@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::path_template;
-use crate::config::json::{Value, refuse};
+use crate::config::json::refuse_text;
 use crate::config::raw::{
     RawDecision, RawHeaderMatch, RawMatch, RawMatchDirection, RawMethods, RawRule, RawSampling,
 };
@@ -20,10 +20,10 @@ const MAX_NAME: usize = 64;
 const MAX_TEXT: usize = 256;
 
 /// Checks `raw`.
-pub(super) fn sampler(raw: &RawSampling, warnings: &mut Vec<Warning>) -> Result<Sampler, ConfigError> {
+pub(super) fn sampler(raw: &RawSampling, warnings: &mut Vec<Warning>) -> Result<Sampler, Box<ConfigError>> {
     if raw.rules.len() > MAX_RULES {
-        let found = Value::from(format!("{} rules", raw.rules.len()));
-        return Err(refuse("sampling.rules", &found, &format!("at most {MAX_RULES}")));
+        let found = format!("{} rules", raw.rules.len());
+        return Err(refuse_text("sampling.rules", &found, &format!("at most {MAX_RULES}")));
     }
     let rules = raw.rules.iter().enumerate().map(|(i, raw)| rule(raw, i, warnings));
     let rules = rules.collect::<Result<Vec<_>, _>>()?;
@@ -49,7 +49,7 @@ fn decision(raw: RawDecision) -> Decision {
     }
 }
 
-fn rule(raw: &RawRule, i: usize, warnings: &mut Vec<Warning>) -> Result<Rule, ConfigError> {
+fn rule(raw: &RawRule, i: usize, warnings: &mut Vec<Warning>) -> Result<Rule, Box<ConfigError>> {
     let path = format!("sampling.rules[{i}]");
     if raw.r#override && raw.decision == RawDecision::Parent {
         let problem = "changes nothing: its decision is the caller's own".to_owned();
@@ -60,15 +60,15 @@ fn rule(raw: &RawRule, i: usize, warnings: &mut Vec<Warning>) -> Result<Rule, Co
         Some(DEFAULT | PARENT | "") => {
             let expected =
                 format!("a name, but not \"{DEFAULT}\" or \"{PARENT}\", which mean something else");
-            return Err(refuse(
+            return Err(refuse_text(
                 &format!("{path}.name"),
-                &Value::from(raw.name.as_deref().unwrap_or_default()),
+                raw.name.as_deref().unwrap_or_default(),
                 &expected,
             ));
         }
         Some(name) if name.chars().count() > MAX_NAME => {
             let expected = format!("at most {MAX_NAME} characters");
-            return Err(refuse(&format!("{path}.name"), &Value::from(name), &expected));
+            return Err(refuse_text(&format!("{path}.name"), name, &expected));
         }
         Some(name) => name.to_owned(),
     };
@@ -76,11 +76,11 @@ fn rule(raw: &RawRule, i: usize, warnings: &mut Vec<Warning>) -> Result<Rule, Co
     Ok(Rule { name, matcher, decision: decision(raw.decision), overrides: raw.r#override })
 }
 
-fn matcher(raw: &RawMatch, path: &str) -> Result<Matcher, ConfigError> {
+fn matcher(raw: &RawMatch, path: &str) -> Result<Matcher, Box<ConfigError>> {
     let slashed = |key: &str, value: &Option<String>| match value {
         Some(text) if !text.starts_with('/') || text.contains(['?', '#']) => {
             let expected = "a path that begins with /, without query";
-            Err(refuse(&format!("{path}.{key}"), &Value::from(text.as_str()), expected))
+            Err(refuse_text(&format!("{path}.{key}"), text.as_str(), expected))
         }
         other => Ok(other.clone()),
     };
@@ -105,39 +105,37 @@ fn matcher(raw: &RawMatch, path: &str) -> Result<Matcher, ConfigError> {
     })
 }
 
-fn compared(path: &str, text: &str) -> Result<Pattern, ConfigError> {
+fn compared(path: &str, text: &str) -> Result<Pattern, Box<ConfigError>> {
     if text.is_empty() || text.len() > MAX_TEXT {
         let expected = format!("1 to {MAX_TEXT} bytes, * for anything");
-        return Err(refuse(path, &Value::from(text), &expected));
+        return Err(refuse_text(path, text, &expected));
     }
     Ok(Pattern::new(text))
 }
 
-fn methods(raw: &RawMethods, path: &str) -> Result<Vec<String>, ConfigError> {
+fn methods(raw: &RawMethods, path: &str) -> Result<Vec<String>, Box<ConfigError>> {
     let methods = match raw {
         RawMethods::One(method) => std::slice::from_ref(method),
         RawMethods::Several(methods) => methods,
     };
     match methods.iter().find(|method| !is_token(method)) {
-        Some(odd) => {
-            Err(refuse(&format!("{path}.method"), &Value::from(odd.as_str()), "methods such as GET"))
-        }
+        Some(odd) => Err(refuse_text(&format!("{path}.method"), odd.as_str(), "methods such as GET")),
         None => Ok(methods.to_vec()),
     }
 }
 
-fn headers(raw: &RawMatch, path: &str) -> Result<Vec<(String, HeaderCondition)>, ConfigError> {
+fn headers(raw: &RawMatch, path: &str) -> Result<Vec<(String, HeaderCondition)>, Box<ConfigError>> {
     let check = |(name, condition): (&str, &RawHeaderMatch)| {
         let path = format!("{path}.headers.{name}");
         if !is_token(name.strip_prefix(':').unwrap_or(name)) {
-            return Err(refuse(&path, &Value::from(name), "the name of a header"));
+            return Err(refuse_text(&path, name, "the name of a header"));
         }
         let condition = match condition {
             RawHeaderMatch::IsThere(true) => HeaderCondition::Present,
             RawHeaderMatch::IsThere(false) => HeaderCondition::Absent,
             RawHeaderMatch::Value(text) if text.len() > MAX_TEXT => {
-                let found = Value::from("not shown");
-                return Err(refuse(&path, &found, &format!("at most {MAX_TEXT} bytes, * for anything")));
+                let found = "not shown";
+                return Err(refuse_text(&path, found, &format!("at most {MAX_TEXT} bytes, * for anything")));
             }
             RawHeaderMatch::Value(text) => HeaderCondition::Value(Pattern::new(text)),
         };

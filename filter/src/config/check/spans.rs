@@ -5,7 +5,7 @@ use crate::attributes::custom::{
     BUILT_IN_KEYS, CustomAttribute, HeaderAttribute, Limits, Names, Source, SpanShape,
 };
 use crate::config::environment::Environment;
-use crate::config::json::{Value, refuse};
+use crate::config::json::refuse_text;
 use crate::config::raw::{RawAttribute, RawNames, RawPlace, RawSource, RawSpans};
 use crate::config::{ConfigError, Warning};
 
@@ -17,7 +17,7 @@ pub(super) fn shape(
     raw: &RawSpans,
     env: &Environment<'_>,
     warnings: &mut Vec<Warning>,
-) -> Result<SpanShape, ConfigError> {
+) -> Result<SpanShape, Box<ConfigError>> {
     let mut request_headers = headers("spans.request_headers", "http.request.header.", &raw.request_headers)?;
     let response_headers = headers("spans.response_headers", "http.response.header.", &raw.response_headers)?;
     let names = match raw.names {
@@ -35,8 +35,8 @@ pub(super) fn shape(
     let mut attributes = Vec::new();
     for (key, attribute) in raw.attributes.iter() {
         if key.is_empty() || is_shown(key) {
-            let found = Value::from(key);
-            return Err(refuse("spans.attributes", &found, "keys that the filter does not set itself"));
+            let found = key;
+            return Err(refuse_text("spans.attributes", found, "keys that the filter does not set itself"));
         }
         let path = format!("spans.attributes.{key}");
         let (source, default) = match attribute {
@@ -63,14 +63,14 @@ fn source(
     raw: &RawSource,
     env: &Environment<'_>,
     warnings: &mut Vec<Warning>,
-) -> Result<Option<Source>, ConfigError> {
+) -> Result<Option<Source>, Box<ConfigError>> {
     let (name, is_path) = match (raw.name.as_slice(), raw.place) {
         (parts, RawPlace::Property) => (parts.join("\0"), true),
         ([name], _) => (name.clone(), false),
         _ => (String::new(), false),
     };
     if name.is_empty() || (is_path && raw.name.iter().any(|part| part.is_empty() || part.contains('\0'))) {
-        return Err(refuse(path, &Value::from(raw.name.join(".")), "a name that is not empty"));
+        return Err(refuse_text(path, &raw.name.join("."), "a name that is not empty"));
     }
     Ok(Some(match raw.place {
         RawPlace::RequestHeader => Source::RequestHeader(header(&format!("{path}.request_header"), &name)?),
@@ -96,7 +96,7 @@ fn source(
     }))
 }
 
-fn headers(path: &str, prefix: &str, names: &[String]) -> Result<Vec<HeaderAttribute>, ConfigError> {
+fn headers(path: &str, prefix: &str, names: &[String]) -> Result<Vec<HeaderAttribute>, Box<ConfigError>> {
     let mut headers: Vec<HeaderAttribute> = Vec::with_capacity(names.len());
     for (i, name) in names.iter().enumerate() {
         let name = header(&format!("{path}[{i}]"), name)?;
@@ -108,22 +108,22 @@ fn headers(path: &str, prefix: &str, names: &[String]) -> Result<Vec<HeaderAttri
 }
 
 /// A header's name in lower case.
-fn header(path: &str, name: &str) -> Result<String, ConfigError> {
+fn header(path: &str, name: &str) -> Result<String, Box<ConfigError>> {
     if is_secret(name) {
         return Err(refuse_secret(path, name));
     }
     if !super::is_header_name(name) {
-        return Err(refuse(path, &Value::from(name), "a header's name"));
+        return Err(refuse_text(path, name, "a header's name"));
     }
     Ok(name.to_ascii_lowercase())
 }
 
 fn is_secret(name: &str) -> bool {
-    SECRET_HEADERS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+    SECRET_HEADERS.contains(&name.to_ascii_lowercase().as_str())
 }
 
-fn refuse_secret(path: &str, name: &str) -> ConfigError {
+fn refuse_secret(path: &str, name: &str) -> Box<ConfigError> {
     let expected =
         format!("another header: {} are credentials and never in spans", SECRET_HEADERS.join(", "));
-    refuse(path, &Value::from(name), &expected)
+    refuse_text(path, name, &expected)
 }

@@ -1,6 +1,6 @@
 //! Reads `sampling`.
 
-use super::{Section, Value, refuse, strings};
+use super::{Section, Value, one_of, refuse, strings};
 use crate::config::ConfigError;
 use crate::config::raw::{
     RawDecision, RawHeaderMatch, RawMatch, RawMatchDirection, RawMethods, RawRule, RawSampling, range,
@@ -17,7 +17,7 @@ const DECISIONS: [(&str, RawDecision); 4] = [
 const OBJECTS: &str = r#" or {"ratio": 0.0..=1.0} or {"per_second": 0.0..=1000000.0}"#;
 
 /// Reads the section over `raw`.
-pub(super) fn read(section: &mut Section<'_, '_>, raw: &mut RawSampling) -> Result<(), ConfigError> {
+pub(super) fn read(section: &mut Section<'_, '_>, raw: &mut RawSampling) -> Result<(), Box<ConfigError>> {
     if let Some(default) = decision(section, "default")? {
         raw.default = default;
     }
@@ -25,25 +25,25 @@ pub(super) fn read(section: &mut Section<'_, '_>, raw: &mut RawSampling) -> Resu
     let mut milliseconds = 0;
     section.number("keep_slower_than_ms", range::SLOWER_MS, &mut milliseconds)?;
     raw.keep_slower_than_ms = (milliseconds > 0).then_some(milliseconds);
-    section.list("rules", ["rules", r#"an object such as {"decision": "drop"}"#], |section| {
+    section.list("rules", ["rules", r#"an object such as {"decision": "drop"}"#], &mut |section| {
         raw.rules.push(rule(section)?);
         Ok(())
     })
 }
 
-fn rule(section: &mut Section<'_, '_>) -> Result<RawRule, ConfigError> {
+fn rule(section: &mut Section<'_, '_>) -> Result<RawRule, Box<ConfigError>> {
     let name = section.maybe_text("name")?;
     let mut conditions = RawMatch::default();
-    section.section("match", |section| matcher(section, &mut conditions))?;
+    section.section("match", &mut |section| matcher(section, &mut conditions))?;
     let Some(decision) = decision(section, "decision")? else {
-        return Err(refuse(&section.name("decision"), &Value::Null, &one_decision()));
+        return Err(section.refuse("decision", &Value::Null, &one_decision()));
     };
     let mut overrides = false;
     section.boolean("override", &mut overrides)?;
     Ok(RawRule { name, r#match: conditions, decision, r#override: overrides })
 }
 
-fn matcher(section: &mut Section<'_, '_>, raw: &mut RawMatch) -> Result<(), ConfigError> {
+fn matcher(section: &mut Section<'_, '_>, raw: &mut RawMatch) -> Result<(), Box<ConfigError>> {
     raw.path = section.maybe_text("path")?;
     raw.path_prefix = section.maybe_text("path_prefix")?;
     raw.path_template = section.maybe_text("path_template")?;
@@ -67,7 +67,7 @@ fn matcher(section: &mut Section<'_, '_>, raw: &mut RawMatch) -> Result<(), Conf
 }
 
 /// Values may be secrets, so that errors do not show them.
-fn headers(section: &mut Section<'_, '_>) -> Result<SortedMap<RawHeaderMatch>, ConfigError> {
+fn headers(section: &mut Section<'_, '_>) -> Result<SortedMap<RawHeaderMatch>, Box<ConfigError>> {
     let path = section.name("headers");
     let map = match section.take("headers") {
         Some(Value::Object(map)) => map,
@@ -93,7 +93,10 @@ fn headers(section: &mut Section<'_, '_>) -> Result<SortedMap<RawHeaderMatch>, C
 }
 
 /// Reads a decision: its name, or an object that says how many.
-fn decision(section: &mut Section<'_, '_>, key: &'static str) -> Result<Option<RawDecision>, ConfigError> {
+fn decision(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+) -> Result<Option<RawDecision>, Box<ConfigError>> {
     let Some(Value::Object(map)) = section.map.get(key) else {
         let mut decision = None;
         let named = DECISIONS.map(|(name, decision)| (name, Some(decision)));
@@ -102,10 +105,10 @@ fn decision(section: &mut Section<'_, '_>, key: &'static str) -> Result<Option<R
     };
     let is_one = map.get("ratio").is_some() != map.get("per_second").is_some();
     if !is_one {
-        return Err(refuse(&section.name(key), &Value::Object(map.clone()), &one_decision()));
+        return Err(section.refuse(key, &Value::Object(map.clone()), &one_decision()));
     }
     let (mut ratio, mut per_second) = (None, None);
-    section.section(key, |section| {
+    section.section(key, &mut |section| {
         ratio = section.share("ratio", range::RATIO)?;
         per_second = section.share("per_second", range::PER_SECOND)?;
         Ok(())
@@ -114,6 +117,5 @@ fn decision(section: &mut Section<'_, '_>, key: &'static str) -> Result<Option<R
 }
 
 fn one_decision() -> String {
-    let names: Vec<_> = DECISIONS.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-    format!("one of {}{OBJECTS}", names.join(", "))
+    format!("{}{OBJECTS}", one_of(&DECISIONS.map(|(name, _)| name)))
 }

@@ -6,7 +6,7 @@ use crate::config::raw::{RawAttribute, RawNames, RawPlace, RawQuery, RawSource, 
 
 const HEADERS: [&str; 2] = ["header names", "a header's name"];
 
-pub(super) fn spans(section: &mut Section<'_, '_>, raw: &mut RawSpans) -> Result<(), ConfigError> {
+pub(super) fn spans(section: &mut Section<'_, '_>, raw: &mut RawSpans) -> Result<(), Box<ConfigError>> {
     let names = [("semconv", RawNames::Semconv), ("linkerd", RawNames::Linkerd)];
     section.choice("names", &names, &mut raw.names)?;
     let policies = [("redact", RawQuery::Redact), ("keep", RawQuery::Keep), ("drop", RawQuery::Drop)];
@@ -34,7 +34,11 @@ pub(super) fn spans(section: &mut Section<'_, '_>, raw: &mut RawSpans) -> Result
 }
 
 /// Reads the value of `path`.
-fn attribute(section: &mut Section<'_, '_>, path: String, value: Value) -> Result<RawAttribute, ConfigError> {
+fn attribute(
+    section: &mut Section<'_, '_>,
+    path: String,
+    value: Value,
+) -> Result<RawAttribute, Box<ConfigError>> {
     let map = match value {
         Value::String(text) => return Ok(RawAttribute::Literal(text)),
         Value::Object(map) => map,
@@ -68,7 +72,7 @@ fn attribute(section: &mut Section<'_, '_>, path: String, value: Value) -> Resul
 }
 
 /// The name in a place: one text, but for a property's path, whose parts are between dots or in a list.
-fn name_of(path: &str, place: RawPlace, name: Value) -> Result<Vec<String>, ConfigError> {
+fn name_of(path: &str, place: RawPlace, name: Value) -> Result<Vec<String>, Box<ConfigError>> {
     match (place, name) {
         (RawPlace::Property, Value::String(dotted)) => Ok(dotted.split('.').map(str::to_owned).collect()),
         (RawPlace::Property, parts) => strings(path, parts, ["the parts of a path", "a string"]),
