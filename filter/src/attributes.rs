@@ -34,7 +34,8 @@ pub enum Value<'a> {
 impl<'a> Value<'a> {
     /// Text from a header or a property; bytes that are not UTF-8 become U+FFFD.
     pub fn lossy(bytes: &'a [u8]) -> Self {
-        Self::Str(String::from_utf8_lossy(bytes))
+        // Reads ASCII by the word; the lossy one goes byte by byte.
+        Self::Str(std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed))
     }
 }
 
