@@ -93,8 +93,7 @@ fn growth(measured: &[Measured]) -> String {
             let cost = |cost: &Cost, none| if traced { added(cost, none, round) } else { cost.rounds[round] };
             (cost(with_many, many_none) - cost(with_few, few_none)) / (many - few)
         };
-        let estimate =
-            Estimate::bootstrap(with_few.rounds.len(), |rounds| median(rounds, |round| per_chunk(round)));
+        let estimate = Estimate::bootstrap(with_few.rounds.len(), |rounds| median(rounds, per_chunk));
         let verdict = match () {
             () if with_few.variant.name == short.costs[0].variant.name => "the proxy itself",
             () if estimate.low > 0.0 => "grows",

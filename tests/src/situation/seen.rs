@@ -65,9 +65,9 @@ impl Seen {
 
     /// The status of the last head; none where there was no response.
     pub fn status(&self) -> Option<u16> {
-        let heads =
-            self.0.iter().filter_map(|event| if let Event::Head(head) = event { Some(head) } else { None });
-        let (name, value) = heads.last()?.first()?;
+        let mut last_first = self.0.iter().rev();
+        let head = last_first.find_map(|event| if let Event::Head(head) = event { Some(head) } else { None });
+        let (name, value) = head?.first()?;
         let text = std::str::from_utf8(value).ok()?;
         let status = if name.is_empty() { text.split(' ').nth(1)? } else { text };
         status.parse().ok()

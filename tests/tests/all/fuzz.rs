@@ -8,7 +8,9 @@ use meshspan_tests::tools::repository;
 mod targets;
 
 /// A target's name and its check.
-const TARGETS: [(&str, fn(&[u8])); 10] = [
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 10] = [
     ("b3", targets::b3::check),
     ("config", targets::config::check),
     ("grpc_bin", targets::grpc_bin::check),
