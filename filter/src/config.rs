@@ -265,11 +265,23 @@ impl Warning {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownKey { path, hint } => write!(f, "unknown key {path} is ignored, {hint}"),
-            Self::Ignored { name, problem } => write!(f, "{name} {problem}"),
-        }
+        let text = match self {
+            Self::UnknownKey { path, hint } => format!("unknown key {path} is ignored, {hint}"),
+            Self::Ignored { name, problem } => format!("{name} {problem}"),
+        };
+        f.write_str(&one_line(&text, 500))
     }
+}
+
+/// At most `length` characters of `text`, which may be anybody's, fit for one line of a log.
+pub(crate) fn one_line(text: &str, length: usize) -> String {
+    let mut chars = text.chars();
+    let shown = chars.by_ref().take(length).map(|char| if char.is_control() { ' ' } else { char });
+    let mut line: String = shown.collect();
+    if chars.next().is_some() {
+        line.push('…');
+    }
+    line
 }
 
 #[cfg(test)]

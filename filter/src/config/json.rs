@@ -14,7 +14,7 @@ use super::raw::{
     range,
 };
 use super::sorted::SortedMap;
-use super::{ConfigError, Environment, Warning, protobuf_struct};
+use super::{ConfigError, Environment, Warning, one_line, protobuf_struct};
 pub(super) use value::{Value, decimal};
 
 /// Reads `json`, which may be empty, over `raw`.
@@ -381,5 +381,5 @@ pub(super) fn refuse(path: &str, value: &Value, expected: &str) -> Box<ConfigErr
     if *value == Value::Null {
         found = "missing".to_owned();
     }
-    Box::new(ConfigError::Value { path: path.to_owned(), found, expected: expected.to_owned() })
+    Box::new(ConfigError::Value { path: one_line(path, 200), found, expected: expected.to_owned() })
 }

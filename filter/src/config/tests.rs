@@ -187,6 +187,16 @@ fn long_values_are_shortened_in_errors() {
 }
 
 #[test]
+fn foreign_keys_stay_on_one_line() {
+    let key = format!("a\\nb{}", "x".repeat(700));
+    let (_, warnings) = parse(&format!(r#"{{"{key}": 1}}"#)).unwrap();
+    assert!(warnings[0].starts_with("unknown key a bxxx"), "{warnings:?}");
+    assert!(warnings[0].ends_with('…') && warnings[0].chars().count() == 501, "{warnings:?}");
+    let error = parse(&format!(r#"{{"resource": {{"{key}": 1}}}}"#)).unwrap_err();
+    assert!(error.starts_with("resource.a bxxx") && error.chars().count() < 300, "{error}");
+}
+
+#[test]
 fn secrets_are_never_in_errors() {
     for json in [
         r#"{"export": {"headers": {"authorization": ["s3cret"]}}}"#,

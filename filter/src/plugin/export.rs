@@ -8,7 +8,7 @@ use super::host::{self, CallToken, Callback, Level, Status};
 use super::metrics::Metrics;
 use super::proxy::Proxy;
 use crate::batch::BatchQueue;
-use crate::config::{Config, ExportConfig, ExportProtocol};
+use crate::config::{Config, ExportConfig, ExportProtocol, one_line};
 use crate::ids::IdGenerator;
 use crate::otlp::{self, RequestEncoder};
 use crate::retry;
@@ -259,12 +259,7 @@ fn read_http(size: usize, callback: &Callback) -> Outcome {
 fn accepted(callback: &Callback, buffer: host::Buffer, size: usize) -> Outcome {
     let message = if size == 0 { None } else { host::buffer(callback, buffer).ok() };
     let partial = otlp::decode_response(&message.unwrap_or_default());
-    Outcome::Accepted { rejected: partial.rejected, message: one_line(&partial.message) }
-}
-
-/// Foreign text fit for one line of the log.
-fn one_line(text: &str) -> String {
-    text.chars().take(MAX_MESSAGE_CHARS).map(|char| if char.is_control() { ' ' } else { char }).collect()
+    Outcome::Accepted { rejected: partial.rejected, message: one_line(&partial.message, MAX_MESSAGE_CHARS) }
 }
 
 /// `Retry-After`, in seconds or as a date. RFC 9110 §10.2.3.
