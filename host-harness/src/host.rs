@@ -181,6 +181,16 @@ impl HostState {
         self.logs.host_once(message);
     }
 
+    /// A line of the host, however often.
+    pub fn note(&mut self, level: LogLevel, message: impl std::fmt::Display) {
+        self.logs.host(level, message);
+    }
+
+    /// Puts lines before those not taken yet.
+    pub fn log_before(&mut self, lines: Vec<LogLine>) {
+        self.logs.put_before(lines);
+    }
+
     /// Takes the lines since the last time.
     pub fn take_logs(&mut self) -> Vec<LogLine> {
         self.logs.take()

@@ -10,6 +10,7 @@ mod error;
 mod exports;
 mod filter;
 mod hostile;
+mod plugin;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use crate::host::{
 pub use error::VmError;
 pub use filter::Filter;
 pub use hostile::Callback;
+pub use plugin::{FailurePolicy, Generation, Outcome, Plugin, PluginStats};
 
 use crate::abi::VmData;
 use crate::host::{HostState, ROOT_CONTEXT, RootState};
@@ -105,6 +107,21 @@ impl Vm {
     /// The log since the last time, also of a poisoned VM.
     pub fn take_logs(&mut self) -> Vec<LogLine> {
         self.state_mut().take_logs()
+    }
+
+    /// Adds a line of the host, behind `host: `.
+    pub(crate) fn log(&mut self, level: LogLevel, message: impl std::fmt::Display) {
+        self.state_mut().note(level, message);
+    }
+
+    /// Puts lines before those not taken yet.
+    pub(crate) fn log_before(&mut self, lines: Vec<LogLine>) {
+        self.state_mut().log_before(lines);
+    }
+
+    /// Whether the VM has failed: every further call gives [`VmError::Poisoned`].
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
     }
 
     /// The guest's metrics by name.

@@ -88,6 +88,15 @@ impl Logs {
         self.lines.push(LogLine { level, message });
     }
 
+    /// Puts lines before those that are here, within the same bound.
+    pub(super) fn put_before(&mut self, lines: Vec<LogLine>) {
+        let behind = std::mem::take(&mut self.lines);
+        self.bytes = 0;
+        for line in lines.into_iter().chain(behind) {
+            self.push(line.level, line.message);
+        }
+    }
+
     pub(super) fn take(&mut self) -> Vec<LogLine> {
         self.bytes = 0;
         let dropped = std::mem::take(&mut self.dropped);

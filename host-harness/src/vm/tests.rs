@@ -4,6 +4,7 @@ mod calls;
 mod hurts;
 mod lifecycle;
 mod nginx;
+mod plugin;
 mod statuses;
 mod wasi;
 
