@@ -9,6 +9,7 @@ mod derived;
 mod drive;
 mod error;
 mod grpc_service;
+mod grpc_streams;
 mod headers;
 mod hostcalls;
 mod kinds;

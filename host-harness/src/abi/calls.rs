@@ -4,7 +4,7 @@ use wasmtime::{Caller, Linker};
 
 use super::guest::{Fault, Guest, Slice, VmData, hostcall, put};
 use super::headers::pairs;
-use crate::host::{HostError, OutboundKind};
+use crate::host::OutboundKind;
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -64,30 +64,39 @@ fn link_grpc_streams(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
         "env",
         "proxy_grpc_stream",
         |caller: Caller<'_, VmData>,
-         _upstream: u32,
-         _upstream_length: u32,
-         _service: u32,
-         _service_length: u32,
-         _method: u32,
-         _method_length: u32,
-         _metadata: u32,
-         _metadata_length: u32,
-         _token: u32| {
-            hostcall(caller, "proxy_grpc_stream", |_| Err(HostError::Unsupported("grpc_stream").into()))
+         upstream: u32,
+         upstream_length: u32,
+         service: u32,
+         service_length: u32,
+         method: u32,
+         method_length: u32,
+         metadata: u32,
+         metadata_length: u32,
+         token: u32| {
+            let parts = [
+                Slice(upstream, upstream_length),
+                Slice(service, service_length),
+                Slice(method, method_length),
+                Slice(metadata, metadata_length),
+            ];
+            hostcall(caller, "proxy_grpc_stream", |guest| grpc_stream(guest, parts, token))
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_grpc_send",
-        |caller: Caller<'_, VmData>, token: u32, _message: u32, _message_length: u32, _end: u32| {
-            hostcall(caller, "proxy_grpc_send", |guest| Err(guest.state().refuse_grpc_send(token).into()))
+        |caller: Caller<'_, VmData>, token: u32, message: u32, message_length: u32, end_of_stream: u32| {
+            hostcall(caller, "proxy_grpc_send", |guest| {
+                grpc_send(guest, token, Slice(message, message_length), end_of_stream != 0)
+            })
         },
     )?;
-    for name in ["proxy_grpc_cancel", "proxy_grpc_close"] {
-        linker.func_wrap("env", name, |caller: Caller<'_, VmData>, token: u32| {
-            hostcall(caller, name, |guest| Ok(guest.state().grpc_cancel(token)?))
-        })?;
-    }
+    linker.func_wrap("env", "proxy_grpc_cancel", |caller: Caller<'_, VmData>, token: u32| {
+        hostcall(caller, "proxy_grpc_cancel", |guest| Ok(guest.state().grpc_cancel(token)?))
+    })?;
+    linker.func_wrap("env", "proxy_grpc_close", |caller: Caller<'_, VmData>, token: u32| {
+        hostcall(caller, "proxy_grpc_close", |guest| Ok(guest.state().grpc_close(token)?))
+    })?;
     Ok(())
 }
 
@@ -124,5 +133,29 @@ fn grpc_call(
     };
     let issued = state.grpc_call(upstream.of(memory)?, kind, timeout_ms)?;
     put(memory, token, issued.to_le_bytes())?;
+    Ok(())
+}
+
+fn grpc_stream(
+    guest: &mut Guest<'_>,
+    [upstream, service, method, metadata]: [Slice; 4],
+    token: u32,
+) -> Result<(), Fault> {
+    let (memory, state) = guest.parts()?;
+    Slice(token, 4).of(memory)?;
+    let metadata = pairs(memory, state, metadata)?;
+    let kind = OutboundKind::GrpcStream {
+        service: service.of(memory)?.to_vec(),
+        method: method.of(memory)?.to_vec(),
+        metadata,
+    };
+    let issued = state.grpc_stream(upstream.of(memory)?, kind)?;
+    put(memory, token, issued.to_le_bytes())?;
+    Ok(())
+}
+
+fn grpc_send(guest: &mut Guest<'_>, token: u32, message: Slice, end_of_stream: bool) -> Result<(), Fault> {
+    let (memory, state) = guest.parts()?;
+    state.grpc_send(token, message.of(memory)?, end_of_stream)?;
     Ok(())
 }

@@ -43,7 +43,7 @@ impl From<&HostError> for Status {
             | HostError::MissingHeader(_)
             | HostError::NegativeTimeout
             | HostError::ServiceWithoutCluster
-            | HostError::UnaryCall => Self::BadArgument,
+            | HostError::NoGrpcStream(_) => Self::BadArgument,
             HostError::UnknownService(_) => Self::ParseFailure,
             HostError::Memory => Self::InvalidMemoryAccess,
             HostError::CasMismatch => Self::CasMismatch,

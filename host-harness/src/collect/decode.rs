@@ -63,6 +63,10 @@ pub fn decode_call(call: &OutboundCall) -> Option<Result<ExportTraceServiceReque
             .then(|| decode_protobuf(message).and_then(checked)),
         OutboundKind::Http { headers, body, .. } => is_http_export(headers)
             .then(|| decode_http(headers.first("content-type"), headers.first("content-encoding"), body)),
+        OutboundKind::GrpcStream { .. }
+        | OutboundKind::GrpcStreamMessage { .. }
+        | OutboundKind::GrpcStreamClose
+        | OutboundKind::GrpcCancel => None,
     }
 }
 
@@ -94,7 +98,11 @@ pub fn decode_http(
 pub fn accept(call: &OutboundCall) -> CallReply {
     let message = ExportTraceServiceResponse::default().encode_to_vec();
     match &call.kind {
-        OutboundKind::Grpc { .. } => CallReply::Grpc { message },
+        OutboundKind::Grpc { .. }
+        | OutboundKind::GrpcStream { .. }
+        | OutboundKind::GrpcStreamMessage { .. }
+        | OutboundKind::GrpcStreamClose
+        | OutboundKind::GrpcCancel => CallReply::Grpc { message },
         OutboundKind::Http { headers, .. } => {
             let json =
                 headers.first("content-type").is_some_and(|value| value.starts_with(b"application/json"));

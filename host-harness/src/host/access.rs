@@ -5,7 +5,7 @@ use super::stream::{MAX_ACTIONS, Stream, splice_body};
 use super::{
     BufferKind, CallReply, Direction, HeaderMap, HostError, HostState, LocalReply, LogLevel, MAX_MAP_BYTES,
     MAX_PROPERTY_BYTES, MapKind, MetricKind, OutboundKind, PropertyValue, ROOT_CONTEXT, RootState,
-    StreamAction, StreamId, callouts,
+    StreamAction, StreamId,
 };
 
 static NO_BYTES: &[u8] = &[];
@@ -42,6 +42,10 @@ impl HostState {
             }
             (MapKind::CallHeaders, Some(CallReply::Http { headers, .. })) => Some(headers),
             (MapKind::CallTrailers, Some(CallReply::Http { trailers, .. })) => Some(trailers),
+            (MapKind::GrpcInitialMetadata, Some(CallReply::GrpcInitialMetadata { metadata }))
+            | (MapKind::GrpcTrailingMetadata, Some(CallReply::GrpcTrailingMetadata { metadata })) => {
+                Some(metadata)
+            }
             _ => self.stream()?.map(kind),
         }
     }
@@ -240,14 +244,28 @@ impl HostState {
         self.callouts.grpc(context, upstream, kind, timeout_ms)
     }
 
-    /// Forgets a gRPC call.
-    pub fn grpc_cancel(&mut self, token: u32) -> Result<(), HostError> {
-        self.callouts.cancel(token)
+    /// Queues the opening of a gRPC stream; returns its token.
+    pub fn grpc_stream(&mut self, upstream: &[u8], kind: OutboundKind) -> Result<u32, HostError> {
+        let context = self.context();
+        self.callouts.open_stream(context, upstream, kind)
     }
 
-    /// Why a message cannot be sent on a call.
-    pub fn refuse_grpc_send(&self, token: u32) -> HostError {
-        callouts::refuse_send(token)
+    /// Queues a message on a gRPC stream.
+    pub fn grpc_send(&mut self, token: u32, message: &[u8], end_of_stream: bool) -> Result<(), HostError> {
+        if !self.callouts.send(token, message, end_of_stream)? {
+            self.explain("a message sent on a gRPC stream that is closed goes nowhere");
+        }
+        Ok(())
+    }
+
+    /// Ends the guest's side of a gRPC stream, or cancels a gRPC call.
+    pub fn grpc_close(&mut self, token: u32) -> Result<(), HostError> {
+        self.callouts.close(token)
+    }
+
+    /// Resets a gRPC stream, or cancels a gRPC call.
+    pub fn grpc_cancel(&mut self, token: u32) -> Result<(), HostError> {
+        self.callouts.cancel(token)
     }
 
     /// Defines a metric; returns its id.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::grpc_service::{ServiceBytes, parse_service};
+use super::grpc_streams::GrpcStreams;
 use super::{HeaderMap, HostError, HostProfile};
 
 /// Most calls without an answer.
@@ -13,13 +14,17 @@ pub const MAX_QUEUED_CALL_BYTES: usize = 64 * 1024 * 1024;
 
 const HTTP: u32 = 0;
 const GRPC: u32 = 1;
+const GRPC_STREAM: u32 = 2;
 const KIND_MASK: u32 = 3;
 const TOKEN_STEP: u32 = 4;
+/// What a queued call takes beside its bytes.
+const CALL_OVERHEAD: usize = 128;
 
 /// A call that the guest wants made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundCall {
-    /// Names the call in its answer; unique among calls without one.
+    /// Names the call in its answer; unique among calls without one. What belongs to one gRPC stream has the
+    /// token of its [`OutboundKind::GrpcStream`].
     pub token: u32,
     /// The cluster's name.
     pub upstream: Vec<u8>,
@@ -52,6 +57,27 @@ pub enum OutboundKind {
         /// The message, without a frame around it.
         message: Vec<u8>,
     },
+    /// A gRPC stream is opened. Its answers are [`CallReply::GrpcInitialMetadata`], any number of
+    /// [`CallReply::Grpc`], [`CallReply::GrpcTrailingMetadata`] and at last [`CallReply::GrpcClosed`].
+    GrpcStream {
+        /// Full name of the service.
+        service: Vec<u8>,
+        /// Name of the method.
+        method: Vec<u8>,
+        /// Initial metadata.
+        metadata: HeaderMap,
+    },
+    /// One message on a stream that is open.
+    GrpcStreamMessage {
+        /// Without a frame around it.
+        message: Vec<u8>,
+        /// Whether the guest sends no more.
+        end_of_stream: bool,
+    },
+    /// The guest sends no more on a stream; answers still come.
+    GrpcStreamClose,
+    /// The guest wants no answer any more, of a stream or of a unary call that was taken: it is to be reset.
+    GrpcCancel,
 }
 
 /// What came of a call.
@@ -68,12 +94,29 @@ pub enum CallReply {
     },
     /// No response came: reset, timed out, refused.
     HttpFailure,
-    /// The message of a call that succeeded.
+    /// The message of a unary call that succeeded, or one of a stream's.
     Grpc {
         /// Without a frame around it.
         message: Vec<u8>,
     },
-    /// The call failed.
+    /// A stream's initial metadata.
+    GrpcInitialMetadata {
+        /// Often empty.
+        metadata: HeaderMap,
+    },
+    /// A stream's trailing metadata.
+    GrpcTrailingMetadata {
+        /// Often empty.
+        metadata: HeaderMap,
+    },
+    /// A stream's end, good or bad.
+    GrpcClosed {
+        /// gRPC status code, 0 for success.
+        status: u32,
+        /// gRPC status message.
+        message: String,
+    },
+    /// A unary call failed.
     GrpcFailure {
         /// gRPC status code.
         status: u32,
@@ -91,6 +134,7 @@ pub(super) struct Callouts {
     queued_bytes: usize,
     /// Token to the context that made the call.
     pending: BTreeMap<u32, u32>,
+    streams: GrpcStreams,
     issued: u32,
 }
 
@@ -137,15 +181,69 @@ impl Callouts {
         kind: OutboundKind,
         timeout_ms: u32,
     ) -> Result<u32, HostError> {
-        let cluster = match parse_service(upstream) {
-            ServiceBytes::Cluster(name) if self.clusters.contains(name) => name,
-            ServiceBytes::Cluster(_) | ServiceBytes::NoCluster => {
-                return Err(HostError::ServiceWithoutCluster);
-            }
-            ServiceBytes::NotAMessage if self.clusters.contains(upstream) => upstream,
-            ServiceBytes::NotAMessage => return Err(HostError::UnknownService(shown(upstream))),
-        };
-        self.queue(context, GRPC, cluster.to_vec(), kind, timeout_ms)
+        let cluster = self.cluster(upstream)?;
+        self.queue(context, GRPC, cluster, kind, timeout_ms)
+    }
+
+    /// Queues the opening of a gRPC stream by `context`; returns its token.
+    pub(super) fn open_stream(
+        &mut self,
+        context: u32,
+        upstream: &[u8],
+        kind: OutboundKind,
+    ) -> Result<u32, HostError> {
+        let cluster = self.cluster(upstream)?;
+        let token = self.queue(context, GRPC_STREAM, cluster.clone(), kind, 0)?;
+        self.pending.remove(&token);
+        self.streams.open(token, context, cluster);
+        Ok(token)
+    }
+
+    /// Queues a message on a stream. One that its stream does not take any more goes nowhere, and the guest
+    /// is not told, as in Envoy; `Ok(false)` says so to the host.
+    pub(super) fn send(
+        &mut self,
+        token: u32,
+        message: &[u8],
+        end_of_stream: bool,
+    ) -> Result<bool, HostError> {
+        if token & KIND_MASK != GRPC_STREAM {
+            return Err(HostError::NoGrpcStream(token));
+        }
+        let stream = self.streams.stream(token).ok_or(HostError::NotFound)?;
+        if !stream.takes_messages() {
+            return Ok(false);
+        }
+        let kind = OutboundKind::GrpcStreamMessage { message: message.to_vec(), end_of_stream };
+        self.push(OutboundCall { token, upstream: stream.upstream.clone(), timeout: None, kind })?;
+        if end_of_stream {
+            self.streams.close_local(token);
+        }
+        Ok(true)
+    }
+
+    /// Ends the guest's side of a stream; a unary call is cancelled, as in Envoy.
+    pub(super) fn close(&mut self, token: u32) -> Result<(), HostError> {
+        if token & KIND_MASK != GRPC_STREAM {
+            return self.cancel(token);
+        }
+        let stream = self.streams.stream(token).ok_or(HostError::NotFound)?;
+        if stream.takes_messages() {
+            let kind = OutboundKind::GrpcStreamClose;
+            self.push(OutboundCall { token, upstream: stream.upstream.clone(), timeout: None, kind })?;
+        }
+        self.streams.close_local(token);
+        Ok(())
+    }
+
+    /// The configured cluster that the guest names.
+    fn cluster(&self, upstream: &[u8]) -> Result<Vec<u8>, HostError> {
+        match parse_service(upstream) {
+            ServiceBytes::Cluster(name) if self.clusters.contains(name) => Ok(name.to_vec()),
+            ServiceBytes::Cluster(_) | ServiceBytes::NoCluster => Err(HostError::ServiceWithoutCluster),
+            ServiceBytes::NotAMessage if self.clusters.contains(upstream) => Ok(upstream.to_vec()),
+            ServiceBytes::NotAMessage => Err(HostError::UnknownService(shown(upstream))),
+        }
     }
 
     fn queue(
@@ -156,19 +254,25 @@ impl Callouts {
         kind: OutboundKind,
         timeout_ms: u32,
     ) -> Result<u32, HostError> {
-        let bytes = self.queued_bytes.saturating_add(kind.bytes());
-        if bytes > MAX_QUEUED_CALL_BYTES {
-            return Err(HostError::Full("queued calls' bytes", MAX_QUEUED_CALL_BYTES));
-        }
-        if self.pending.len() >= MAX_PENDING_CALLS {
+        if self.pending.len().saturating_add(self.streams.len()) >= MAX_PENDING_CALLS {
             return Err(HostError::Full("calls without an answer", MAX_PENDING_CALLS));
         }
         let token = self.next_token(kind_bits);
         let timeout = (timeout_ms > 0).then(|| Duration::from_millis(u64::from(timeout_ms)));
-        self.queued_bytes = bytes;
+        self.push(OutboundCall { token, upstream, timeout, kind })?;
         self.pending.insert(token, context);
-        self.queued.push(OutboundCall { token, upstream, timeout, kind });
         Ok(token)
+    }
+
+    fn push(&mut self, call: OutboundCall) -> Result<(), HostError> {
+        // Messages without bytes count, too: their number is bounded as well.
+        let bytes = self.queued_bytes.saturating_add(call.kind.bytes()).saturating_add(CALL_OVERHEAD);
+        if bytes > MAX_QUEUED_CALL_BYTES {
+            return Err(HostError::Full("queued calls' bytes", MAX_QUEUED_CALL_BYTES));
+        }
+        self.queued_bytes = bytes;
+        self.queued.push(call);
+        Ok(())
     }
 
     /// The kind is in a token's lowest bits, as in proxy-wasm-cpp-host. Ends because pending calls are bounded.
@@ -176,7 +280,7 @@ impl Callouts {
         loop {
             self.issued = self.issued.wrapping_add(TOKEN_STEP);
             let token = self.issued | kind_bits;
-            if token >= TOKEN_STEP && !self.pending.contains_key(&token) {
+            if token >= TOKEN_STEP && !self.pending.contains_key(&token) && !self.streams.has(token) {
                 return token;
             }
         }
@@ -187,40 +291,70 @@ impl Callouts {
         std::mem::take(&mut self.queued)
     }
 
-    /// Ends a call that `reply` fits; returns the context that made it.
+    /// Ends a call, or what it tells of a stream, if `reply` fits it; returns the context that made it.
     pub(super) fn answered(&mut self, token: u32, reply: &CallReply) -> Option<u32> {
-        let kind_bits = match reply {
-            CallReply::Http { .. } | CallReply::HttpFailure => HTTP,
-            CallReply::Grpc { .. } | CallReply::GrpcFailure { .. } => GRPC,
-        };
-        if token & KIND_MASK != kind_bits {
-            return None;
+        match (token & KIND_MASK, reply) {
+            (HTTP, CallReply::Http { .. } | CallReply::HttpFailure)
+            | (GRPC, CallReply::Grpc { .. } | CallReply::GrpcFailure { .. }) => self.pending.remove(&token),
+            (
+                GRPC_STREAM,
+                CallReply::Grpc { .. }
+                | CallReply::GrpcInitialMetadata { .. }
+                | CallReply::GrpcTrailingMetadata { .. }
+                | CallReply::GrpcClosed { .. },
+            ) => {
+                let stream = self.streams.stream(token).filter(|stream| stream.waits())?;
+                let context = stream.context;
+                if matches!(reply, CallReply::GrpcClosed { .. }) {
+                    self.streams.close_remote(token);
+                }
+                Some(context)
+            }
+            _ => None,
         }
-        self.pending.remove(&token)
     }
 
-    /// Ends a gRPC call whose answer the guest does not want any more.
+    /// Ends a gRPC call or stream whose answer the guest does not want any more.
     pub(super) fn cancel(&mut self, token: u32) -> Result<(), HostError> {
-        if token & KIND_MASK != GRPC || self.pending.remove(&token).is_none() {
+        let known = match token & KIND_MASK {
+            GRPC => self.pending.remove(&token).is_some(),
+            GRPC_STREAM => self.streams.reset(token),
+            _ => return Err(HostError::NoGrpcStream(token)),
+        };
+        if !known {
             return Err(HostError::NotFound);
         }
+        let opened = |call: &OutboundCall| {
+            call.token == token
+                && matches!(call.kind, OutboundKind::Grpc { .. } | OutboundKind::GrpcStream { .. })
+        };
+        // What was not taken yet is not to be made at all; of what was taken, its maker is told.
+        if self.queued.iter().any(opened) {
+            self.queued.retain(|call| call.token != token);
+            return Ok(());
+        }
         self.queued.retain(|call| call.token != token);
-        Ok(())
+        self.push(OutboundCall { token, upstream: Vec::new(), timeout: None, kind: OutboundKind::GrpcCancel })
     }
-}
-
-/// A message on a gRPC stream: there are none yet, and a unary call takes no more.
-pub(super) fn refuse_send(token: u32) -> HostError {
-    if token & KIND_MASK == GRPC { HostError::UnaryCall } else { HostError::NotFound }
 }
 
 impl OutboundKind {
+    /// Whether it begins something that is answered; the rest belongs to a gRPC stream that is open already.
+    pub fn wants_answer(&self) -> bool {
+        matches!(self, Self::Http { .. } | Self::Grpc { .. } | Self::GrpcStream { .. })
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Self::Http { headers, body, trailers } => headers.byte_size() + body.len() + trailers.byte_size(),
             Self::Grpc { service, method, metadata, message } => {
                 service.len() + method.len() + metadata.byte_size() + message.len()
             }
+            Self::GrpcStream { service, method, metadata } => {
+                service.len() + method.len() + metadata.byte_size()
+            }
+            Self::GrpcStreamMessage { message, .. } => message.len(),
+            Self::GrpcStreamClose | Self::GrpcCancel => 0,
         }
     }
 }

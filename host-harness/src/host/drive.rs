@@ -21,6 +21,10 @@ pub enum ReplyEvent {
         /// Entries.
         trailers: usize,
     },
+    /// `proxy_on_grpc_receive_initial_metadata` with this many entries.
+    GrpcInitialMetadata(usize),
+    /// `proxy_on_grpc_receive_trailing_metadata` with this many entries.
+    GrpcTrailingMetadata(usize),
     /// `proxy_on_grpc_receive` with this many bytes.
     GrpcMessage(usize),
     /// `proxy_on_grpc_close` with this status.
@@ -202,7 +206,9 @@ impl HostState {
                 ReplyEvent::Http { headers: 0, body: 0, trailers: 0 }
             }
             CallReply::Grpc { message } => ReplyEvent::GrpcMessage(message.len()),
-            CallReply::GrpcFailure { status, message } => {
+            CallReply::GrpcInitialMetadata { metadata } => ReplyEvent::GrpcInitialMetadata(metadata.len()),
+            CallReply::GrpcTrailingMetadata { metadata } => ReplyEvent::GrpcTrailingMetadata(metadata.len()),
+            CallReply::GrpcClosed { status, message } | CallReply::GrpcFailure { status, message } => {
                 self.status = (*status, message.clone());
                 ReplyEvent::GrpcClose(*status)
             }

@@ -41,9 +41,9 @@ pub enum HostError {
     /// `grpc_call` to a `GrpcService` message that names no configured cluster.
     #[error("grpc_call through a GrpcService message that names no known cluster")]
     ServiceWithoutCluster,
-    /// A message sent on a unary call.
-    #[error("grpc_send on a unary call")]
-    UnaryCall,
+    /// A token that is none of a gRPC stream, nor of a call that could be cancelled.
+    #[error("token {0} is none of a gRPC stream")]
+    NoGrpcStream(u32),
     /// A pointer or a length outside the guest's memory, or an allocation that failed.
     #[error("a pointer outside the guest's memory")]
     Memory,
@@ -88,7 +88,7 @@ impl HostError {
             | Self::BadRange
             | Self::MetricOperation
             | Self::NoSuchContext(_)
-            | Self::UnaryCall
+            | Self::NoGrpcStream(_)
             | Self::Memory
             | Self::CasMismatch
             | Self::Fatal { .. } => false,

@@ -250,6 +250,9 @@ impl<'a> Engine<'a> {
     /// Takes in what the filters left outside: callouts and tick periods.
     fn settle(&mut self) {
         for call in std::mem::take(&mut self.fleet.calls) {
+            if !call.call.kind.wants_answer() {
+                continue;
+            }
             let reply = self.collect(&call);
             self.answers += 1;
             self.queue.push(self.now.plus(ANSWER_DELAY), Event::Answer(Box::new((call, reply))));
@@ -282,6 +285,10 @@ impl<'a> Engine<'a> {
         match call.call.kind {
             OutboundKind::Http { .. } => CallReply::HttpFailure,
             OutboundKind::Grpc { .. } => CallReply::GrpcFailure { status: UNAVAILABLE, message: refused },
+            OutboundKind::GrpcStream { .. }
+            | OutboundKind::GrpcStreamMessage { .. }
+            | OutboundKind::GrpcStreamClose
+            | OutboundKind::GrpcCancel => CallReply::GrpcClosed { status: UNAVAILABLE, message: refused },
         }
     }
 

@@ -25,8 +25,16 @@ impl Vm {
         if self.poisoned {
             return Err(VmError::Poisoned);
         }
-        let root = ROOT_CONTEXT;
         let Some(event) = self.state_mut().begin_reply(token, reply) else { return Ok(()) };
+        self.tell(token, event)?;
+        self.state_mut().end_reply();
+        self.state_mut().collect_local_replies();
+        Ok(())
+    }
+
+    fn tell(&mut self, token: u32, event: ReplyEvent) -> Result<(), VmError> {
+        let root = ROOT_CONTEXT;
+        let sized = |size: usize| (root, token, wasm_size(size));
         match event {
             ReplyEvent::Http { headers, body, trailers } => {
                 let parameters = (root, token, wasm_size(headers), wasm_size(body), wasm_size(trailers));
@@ -38,17 +46,27 @@ impl Vm {
                     (),
                 )
             }
+            ReplyEvent::GrpcInitialMetadata(count) => self.call(
+                "proxy_on_grpc_receive_initial_metadata",
+                root,
+                |exports| &exports.grpc_receive_initial_metadata,
+                sized(count),
+                (),
+            ),
             ReplyEvent::GrpcMessage(size) => {
-                let parameters = (root, token, wasm_size(size));
-                self.call("proxy_on_grpc_receive", root, |exports| &exports.grpc_receive, parameters, ())
+                self.call("proxy_on_grpc_receive", root, |exports| &exports.grpc_receive, sized(size), ())
             }
+            ReplyEvent::GrpcTrailingMetadata(count) => self.call(
+                "proxy_on_grpc_receive_trailing_metadata",
+                root,
+                |exports| &exports.grpc_receive_trailing_metadata,
+                sized(count),
+                (),
+            ),
             ReplyEvent::GrpcClose(status) => {
                 let parameters = (root, token, status);
                 self.call("proxy_on_grpc_close", root, |exports| &exports.grpc_close, parameters, ())
             }
-        }?;
-        self.state_mut().end_reply();
-        self.state_mut().collect_local_replies();
-        Ok(())
+        }
     }
 }

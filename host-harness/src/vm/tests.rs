@@ -1,6 +1,7 @@
 //! Small guests written as scripts of hostcalls, run through the public interface.
 
 mod calls;
+mod grpc_streams;
 mod hurts;
 mod lifecycle;
 mod nginx;
@@ -120,6 +121,7 @@ impl Script {
             "tick" | "log" | "delete" => (1, None),
             "request_trailers" | "response_trailers" => (2, Some(0)),
             "http_call_response" => (5, None),
+            "grpc_receive_initial_metadata" | "grpc_receive_trailing_metadata" => (3, None),
             "grpc_receive" | "grpc_close" => (3, None),
             _ => (3, Some(0)),
         };

@@ -82,6 +82,7 @@ fn rule_22_exports_carry_a_denied_context() {
                 assert_eq!(headers.first(":path"), Some(&b"/v1/traces"[..]));
                 assert_eq!(headers.first("content-type"), Some(&b"application/x-protobuf"[..]));
             }
+            other => panic!("no export: {other:?}"),
         }
     }
 }
@@ -148,6 +149,7 @@ fn rules_42_44_an_export_is_a_post_with_the_configured_timeout_and_headers() {
                 assert!(agent.starts_with("meshspan/"), "{reason}: {agent}");
                 assert_eq!(headers.first("content-encoding"), None, "rule 42: it is not gzip");
             }
+            other => panic!("{reason}: no export: {other:?}"),
         }
     }
 }

@@ -186,11 +186,6 @@ fn metrics_shared_data_and_contexts() {
 #[test]
 fn what_is_not_offered_says_so_once() {
     let rows = [
-        ("no gRPC streams", "grpc_stream 'otel' 's' 'm' 0 0 64", 10),
-        ("nor messages on them", "grpc_send 6 'm' 1", 1),
-        ("a unary call takes no more", "grpc_send 5 'm' 1", 2),
-        ("no such call", "grpc_cancel 5", 1),
-        ("no such call to close", "grpc_close 5", 1),
         ("no queues", "register_shared_queue 'q' 64", 10),
         ("none to be found", "resolve_shared_queue 'v' 'q' 64", 1),
         ("none to write to", "enqueue_shared_queue 1 'x'", 1),
