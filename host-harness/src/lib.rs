@@ -9,6 +9,7 @@
 pub mod abi;
 pub mod collect;
 pub mod export;
+pub mod flow;
 pub mod host;
 pub mod replay;
 pub mod time;

@@ -150,6 +150,20 @@ impl HostState {
         }
     }
 
+    /// The body stays.
+    pub fn hold_body(&mut self, id: StreamId, direction: Direction) {
+        if let Some(stream) = self.of(id) {
+            stream.hold_body(direction);
+        }
+    }
+
+    /// The body goes on: its bytes as the guest left them.
+    pub fn take_body(&mut self, id: StreamId, direction: Direction) -> Vec<u8> {
+        let Some(stream) = self.of(id) else { return Vec::new() };
+        stream.release_body(direction);
+        std::mem::take(&mut stream.side_mut(direction).body)
+    }
+
     /// The trailers go on.
     pub fn release_trailers(&mut self, id: StreamId, direction: Direction) {
         if let Some(stream) = self.of(id) {

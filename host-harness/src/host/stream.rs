@@ -48,6 +48,8 @@ pub(super) struct Side {
     pub(super) headers: HeaderMap,
     pub(super) trailers: HeaderMap,
     pub(super) body: Vec<u8>,
+    /// The body is held back: what comes is added to it.
+    body_held: bool,
     headers_open: bool,
     body_open: bool,
     trailers_open: bool,
@@ -118,7 +120,7 @@ impl Stream {
     /// Lets the guest see a chunk behind what it held back; returns the number of bytes it sees.
     pub(super) fn deliver_body(&mut self, direction: Direction, chunk: Vec<u8>) -> Result<usize, HostError> {
         let side = self.side_mut(direction);
-        if !side.body_open {
+        if !side.body_held {
             side.body = chunk;
         } else if side.body.len().saturating_add(chunk.len()) > MAX_BODY_BYTES {
             return Err(HostError::Full("held body's bytes", MAX_BODY_BYTES));
@@ -135,17 +137,24 @@ impl Stream {
     }
 
     pub(super) fn release_body(&mut self, direction: Direction) {
-        self.side_mut(direction).body_open = false;
+        let side = self.side_mut(direction);
+        (side.body_open, side.body_held) = (false, false);
+    }
+
+    /// What comes next is added to the body.
+    pub(super) fn hold_body(&mut self, direction: Direction) {
+        self.side_mut(direction).body_held = true;
     }
 
     pub(super) fn release_trailers(&mut self, direction: Direction) {
         self.side_mut(direction).trailers_open = false;
     }
 
-    /// `continue_stream`, of whichever direction, takes the request's maps away, as in Envoy.
+    /// `continue_stream`, of whichever direction, takes the request's maps away, as in Envoy. A body that is
+    /// held stays so until the proxy lets it go.
     pub(super) fn release_request(&mut self) {
         self.release_headers(Direction::Request);
-        self.release_body(Direction::Request);
+        self.request.body_open = false;
         self.release_trailers(Direction::Request);
     }
 

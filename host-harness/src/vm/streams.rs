@@ -1,6 +1,6 @@
 //! Streams: what passes through the proxy is shown to the guest step by step.
 
-use super::{HeaderMap, Lifecycle, PropertyValue, StreamId, Verdict, Vm, VmError, wasm_size};
+use super::{HeaderMap, HostProfile, Lifecycle, PropertyValue, StreamId, Verdict, Vm, VmError, wasm_size};
 use crate::host::{Direction, MAX_BODY_BYTES, ROOT_CONTEXT};
 
 impl Vm {
@@ -121,6 +121,22 @@ impl Vm {
         self.state().body(stream, Direction::Response)
     }
 
+    /// Takes what [`request_body_bytes`](Self::request_body_bytes) shows, which the guest then cannot reach
+    /// any more; the next piece begins anew.
+    pub fn take_request_body(&mut self, stream: StreamId) -> Vec<u8> {
+        self.state_mut().take_body(stream, Direction::Request)
+    }
+
+    /// As [`take_request_body`](Self::take_request_body), of the response.
+    pub fn take_response_body(&mut self, stream: StreamId) -> Vec<u8> {
+        self.state_mut().take_body(stream, Direction::Response)
+    }
+
+    /// The proxy that the host behaves as.
+    pub fn profile(&self) -> HostProfile {
+        self.state().profile()
+    }
+
     /// The request's head as the proxy sends it on; as HTTP/2 has it, whatever the host's profile.
     pub fn onward_request(&self, stream: StreamId) -> HeaderMap {
         self.state().profile().onward_head(self.request_map(stream).clone())
@@ -222,8 +238,10 @@ impl Vm {
             }
         };
         let verdict = self.verdict(stream, action);
-        if verdict == Verdict::Continue {
-            self.state_mut().release_body(stream, direction);
+        match verdict {
+            Verdict::Continue => self.state_mut().release_body(stream, direction),
+            Verdict::Pause => self.state_mut().hold_body(stream, direction),
+            Verdict::LocalReply(_) => {}
         }
         Ok(verdict)
     }

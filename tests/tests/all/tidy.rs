@@ -11,11 +11,12 @@ type Arrow = (&'static str, &'static [&'static str], &'static [&'static str]);
 /// Data that everybody may know.
 const SHARED: [&str; 2] = ["host", "time"];
 
-/// `cli → {replay, view, export}`; `replay → vm → abi → host`; `{export, view} → collect`.
-const ARROWS: [Arrow; 9] = [
+/// `cli → {replay, view, export}`; `{flow, replay} → vm → abi → host`; `{export, view} → collect`.
+const ARROWS: [Arrow; 10] = [
     ("host", &[], &["tokio", "wasmtime", "hyper", "tonic", "clap"]),
     ("abi", &[], &["tokio", "hyper", "tonic", "clap"]),
     ("vm", &["abi"], &["tokio", "hyper", "tonic", "clap"]),
+    ("flow", &["vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("traffic", &[], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("topology", &["traffic"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("collect", &[], &["wasmtime", "tokio", "hyper", "clap"]),

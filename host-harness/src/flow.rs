@@ -1,0 +1,232 @@
+//! One HTTP exchange through a filter: what comes from the wire goes in, what goes on comes out, and what
+//! the filter pauses is held as Envoy holds it. Knows neither sockets nor clocks.
+//!
+//! | paused | held until `continue_stream` | meanwhile |
+//! |---|---|---|
+//! | head | all of its side (Envoy's `StopAllIterationAndWatermark`) | the body is collected unseen, and shown as one piece afterwards; above the limit, reading stops |
+//! | body | this piece and those that follow | each further piece is shown with all before it; above the limit, 413 or 500 answers |
+//! | trailers | they, and the body if that was paused | nothing |
+//!
+//! A body that is paused goes on, too, when the filter lets the next piece or the trailers go.
+//!
+//! Sources: Envoy 1.40 `filter_manager.cc` (`commonContinue`, `commonHandleAfterDataCallback`),
+//! `wasm/context.cc` (`decodeData`), proxy-wasm-cpp-host `context.cc` (`convertVmCallResultTo…`).
+//!
+//! `flow.head(&mut vm, Side::Request, head, false)` → `[Output::Forward { side: Request, part: Head(…), end: false }]`
+
+mod answer;
+mod lane;
+mod options;
+mod output;
+mod reply;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+pub use options::{DEFAULT_BUFFER_LIMIT_BYTES, FlowOptions};
+pub use output::{Output, Part, Side};
+
+use crate::vm::{HeaderMap, StreamAction, StreamId, Vm, VmError};
+use lane::{Held, Lane};
+
+/// One exchange, one stream of a VM.
+///
+/// Whoever drives it applies [`Vm::take_stream_actions`] by [`apply`](Self::apply) after every entry into the
+/// VM, ticks and answers to calls included, and ends it by [`close`](Self::close). Every method that enters
+/// the guest fails if the guest does: then [`bypass`](Self::bypass) or [`refuse`](Self::refuse) it, and all
+/// other flows of that VM, before the VM is dropped.
+#[derive(Debug)]
+pub struct Flow {
+    stream: StreamId,
+    options: FlowOptions,
+    request: Lane,
+    response: Lane,
+    /// The request's method is HEAD: what answers it has no body.
+    is_head: bool,
+    is_grpc: bool,
+    /// The guest is not asked any more.
+    is_bypassed: bool,
+    is_answered: bool,
+    is_reset: bool,
+    outputs: Vec<Output>,
+}
+
+impl Flow {
+    /// Opens a stream for an exchange.
+    ///
+    /// # Errors
+    /// [`VmError`] if the guest fails.
+    pub fn open(vm: &mut Vm, options: FlowOptions) -> Result<Self, VmError> {
+        let stream = vm.open_stream()?;
+        Ok(Self {
+            stream,
+            options,
+            request: Lane::default(),
+            response: Lane::default(),
+            is_head: false,
+            is_grpc: false,
+            is_bypassed: false,
+            is_answered: false,
+            is_reset: false,
+            outputs: Vec::new(),
+        })
+    }
+
+    /// The VM's stream, to set its properties.
+    pub fn stream(&self) -> StreamId {
+        self.stream
+    }
+
+    /// Whether the last of the response has been sent on, or the exchange was reset.
+    pub fn is_done(&self) -> bool {
+        self.is_reset || self.response.is_sent
+    }
+
+    /// What the proxy has to do since the last time.
+    pub fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// A head comes from the wire, with `end` if nothing follows. No informational response (1xx but for
+    /// 101), as in Envoy.
+    ///
+    /// # Errors
+    /// [`VmError`] if the guest fails; so for the other parts.
+    pub fn head(&mut self, vm: &mut Vm, side: Side, headers: HeaderMap, end: bool) -> Result<(), VmError> {
+        if self.drops(side) {
+            return Ok(());
+        }
+        if side == Side::Request {
+            self.is_head = headers.first(":method") == Some(b"HEAD");
+            self.is_grpc =
+                headers.first("content-type").is_some_and(|value| value.starts_with(b"application/grpc"));
+        }
+        self.lane_mut(side).ended = end;
+        self.show_head(vm, side, headers, end)
+    }
+
+    /// A piece of a body comes from the wire; the last of them may be empty.
+    ///
+    /// # Errors
+    /// As [`head`](Self::head).
+    pub fn data(&mut self, vm: &mut Vm, side: Side, bytes: Vec<u8>, end: bool) -> Result<(), VmError> {
+        if self.drops(side) {
+            return Ok(());
+        }
+        let splits = end
+            && !bytes.is_empty()
+            && !self.is_bypassed
+            && vm.profile().ends_with_empty_chunk()
+            && !self.options.ends_with_data(side)
+            && self.lane(side).held != Held::Head;
+        self.show_data(vm, side, bytes, end && !splits)?;
+        if splits && !self.drops(side) {
+            self.show_data(vm, side, Vec::new(), true)?;
+        }
+        Ok(())
+    }
+
+    /// Trailers come from the wire.
+    ///
+    /// # Errors
+    /// As [`head`](Self::head).
+    pub fn trailers(&mut self, vm: &mut Vm, side: Side, trailers: HeaderMap) -> Result<(), VmError> {
+        if self.drops(side) {
+            return Ok(());
+        }
+        self.lane_mut(side).ended = true;
+        if self.lane(side).held == Held::Head {
+            self.lane_mut(side).trailers = Some(trailers);
+            return Ok(());
+        }
+        self.show_trailers(vm, side, trailers)
+    }
+
+    /// Does what the guest decided about this stream beside the results of its callbacks.
+    ///
+    /// # Errors
+    /// As [`head`](Self::head).
+    pub fn apply(&mut self, vm: &mut Vm, action: StreamAction) -> Result<(), VmError> {
+        match action {
+            StreamAction::ContinueRequest => self.go_on(vm, Side::Request),
+            StreamAction::ContinueResponse => self.go_on(vm, Side::Response),
+            StreamAction::LocalReply(reply) => self.answer(vm, reply),
+            StreamAction::Close => {
+                self.reset();
+                Ok(())
+            }
+        }
+    }
+
+    /// [`apply`](Self::apply)s the actions for this stream, also those that follow from them; gives back the
+    /// others. For a VM with one flow that is all that there is to do.
+    ///
+    /// # Errors
+    /// As [`head`](Self::head).
+    pub fn settle(&mut self, vm: &mut Vm) -> Result<Vec<(StreamId, StreamAction)>, VmError> {
+        let mut others = Vec::new();
+        loop {
+            let actions = vm.take_stream_actions();
+            if actions.is_empty() {
+                return Ok(others);
+            }
+            for (stream, action) in actions {
+                if stream == self.stream {
+                    self.apply(vm, action)?;
+                } else {
+                    others.push((stream, action));
+                }
+            }
+        }
+    }
+
+    /// The VM is lost: what is held goes on as the guest left it, and the rest without the guest.
+    pub fn bypass(&mut self, vm: &mut Vm) {
+        self.is_bypassed = true;
+        for side in [Side::Request, Side::Response] {
+            self.release(vm, side);
+            let lane = self.lane_mut(side);
+            let (bytes, trailers, ended) = (lane.waiting.take(), lane.trailers.take(), lane.ended);
+            if let Some(bytes) = bytes {
+                self.send(side, Part::Data(bytes), ended && trailers.is_none());
+            }
+            if let Some(trailers) = trailers {
+                self.send(side, Part::Trailers(trailers), true);
+            }
+        }
+    }
+
+    /// The VM is lost, and traffic is not to go on without it: 503, or a reset if the response has begun.
+    pub fn refuse(&mut self, vm: &mut Vm) {
+        self.is_bypassed = true;
+        // Without the guest nothing fails.
+        let _ = self.answer(vm, reply::vm_failed());
+    }
+
+    /// Ends the stream, whether or not the exchange came to its end.
+    ///
+    /// # Errors
+    /// [`VmError`] if the guest fails.
+    pub fn close(self, vm: &mut Vm) -> Result<(), VmError> {
+        if self.is_bypassed { Ok(()) } else { vm.close_stream(self.stream) }
+    }
+
+    fn lane(&self, side: Side) -> &Lane {
+        match side {
+            Side::Request => &self.request,
+            Side::Response => &self.response,
+        }
+    }
+
+    fn lane_mut(&mut self, side: Side) -> &mut Lane {
+        match side {
+            Side::Request => &mut self.request,
+            Side::Response => &mut self.response,
+        }
+    }
+
+    /// Whether what still comes from the wire on this side is nobody's.
+    fn drops(&self, side: Side) -> bool {
+        self.is_answered || self.is_reset || self.lane(side).ended
+    }
+}
