@@ -61,7 +61,7 @@ impl Request {
     pub fn recorded(request: &traffic::Request) -> Request {
         let bare = Request::new(&request.method, &request.authority, &request.path);
         let headers = request.headers.iter();
-        let headers = headers.map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
+        let headers = headers.map(|(name, value)| (name.clone(), value.as_bytes().to_owned())).collect();
         let length = usize::try_from(request.body_bytes).expect("a body that fits");
         Request { headers, body: vec![0; length], ..bare }
     }

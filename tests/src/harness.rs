@@ -74,7 +74,7 @@ fn request(vm: &mut Vm, headers: HeaderMap, has_body: bool) -> (StreamId, Header
 fn respond(vm: &mut Vm, stream: StreamId, exchange: &Exchange) {
     let response = &exchange.response;
     let mut head = HeaderMap::from_pairs([(":status", response.status.to_string())]);
-    response.headers.iter().for_each(|(name, value)| head.add(name.as_str(), value.as_str()));
+    response.headers.iter().for_each(|(name, value)| head.add(name.as_str(), value.as_bytes()));
     let (has_body, has_trailers) = (response.body_bytes > 0, !response.trailers.is_empty());
     vm.set_property(stream, &["response", "code"], PropertyValue::Int(response.status.into()));
     vm.response_headers(stream, head, !has_body && !has_trailers).expect("the filter takes the head");
@@ -111,7 +111,7 @@ fn request_head(exchange: &Exchange) -> HeaderMap {
         (":authority", &request.authority),
         (":path", &request.path),
     ]);
-    request.headers.iter().for_each(|(name, value)| head.add(name.to_ascii_lowercase(), value.as_str()));
+    request.headers.iter().for_each(|(name, value)| head.add(name.to_ascii_lowercase(), value.as_bytes()));
     head
 }
 

@@ -153,7 +153,7 @@ fn recorded_answer(recorded: &traffic::Response) -> Response<BoxBody<Bytes, Infa
     let mut response = Response::builder().status(recorded.status);
     // The length follows from the body.
     for (name, value) in recorded.headers.iter().filter(|(name, _)| name != "content-length") {
-        response = response.header(name, value);
+        response = response.header(name, value.as_bytes());
     }
     let length = usize::try_from(recorded.body_bytes).expect("a body that fits");
     let body = Full::from(vec![0; length]);
@@ -163,7 +163,7 @@ fn recorded_answer(recorded: &traffic::Response) -> Response<BoxBody<Bytes, Infa
     let trailers = recorded.trailers.iter();
     let trailers: HeaderMap = trailers
         .map(|(name, value)| {
-            (HeaderName::try_from(name).expect("a name"), value.try_into().expect("a value"))
+            (HeaderName::try_from(name).expect("a name"), value.as_bytes().try_into().expect("a value"))
         })
         .collect();
     response

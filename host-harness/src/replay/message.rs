@@ -4,7 +4,7 @@
 //! `Request { method: "GET", path: "/", … }` → `:method: GET`, `:path: /`, …
 
 use crate::host::HeaderMap;
-use crate::traffic::Exchange;
+use crate::traffic::{Exchange, HeaderValue};
 
 /// The request's head as the source puts it on the wire.
 pub(super) fn request_headers(exchange: &Exchange) -> HeaderMap {
@@ -15,13 +15,13 @@ pub(super) fn request_headers(exchange: &Exchange) -> HeaderMap {
         (":authority", &request.authority),
         (":scheme", &request.scheme),
     ];
-    let pseudo = pseudo.into_iter().map(|(name, value)| (name.to_owned(), value.clone()));
+    let pseudo = pseudo.into_iter().map(|(name, value)| (name.to_owned(), value.as_str().into()));
     HeaderMap::from_pairs(pseudo.chain(request.headers.iter().map(lower_case)))
 }
 
 /// The response's head as the destination put it on the wire.
 pub(super) fn response_headers(exchange: &Exchange) -> HeaderMap {
-    let status = (":status".to_owned(), exchange.response.status.to_string());
+    let status = (":status".to_owned(), exchange.response.status.to_string().into());
     HeaderMap::from_pairs(std::iter::once(status).chain(exchange.response.headers.iter().map(lower_case)))
 }
 
@@ -37,7 +37,7 @@ pub(super) fn recorded_response(exchange: &Exchange) -> HeaderMap {
     head
 }
 
-fn lower_case((name, value): &(String, String)) -> (String, String) {
+fn lower_case((name, value): &(String, HeaderValue)) -> (String, HeaderValue) {
     (name.to_ascii_lowercase(), value.clone())
 }
 

@@ -199,7 +199,7 @@ fn an_uninstrumented_client_sends_the_recorded_context() {
     let capture = run(&topology, &exchanges, 1);
     let recorded = exchanges.iter().filter(|exchange| exchange.parent.is_none()).map(|root| {
         let header = root.request.headers.iter().find(|(name, _)| name == "traceparent").unwrap();
-        header.1.split('-').nth(1).unwrap().to_owned()
+        header.1.to_str().unwrap().split('-').nth(1).unwrap().to_owned()
     });
     let found = traces(&capture).into_keys().map(|id| format!("{:032x}", u128::from_be_bytes(id)));
     assert_eq!(found.collect::<BTreeSet<_>>(), recorded.collect());
@@ -222,7 +222,7 @@ fn a_filter_that_fails_costs_its_vm_and_no_traffic() {
     let topology = Emojivoto::B3.topology().unwrap();
     let mut exchanges = beginning(Emojivoto::B3);
     // The filter can read this head, and has no room left for the span that names its sender.
-    let sender = ("user-agent".to_owned(), "x".repeat(3 << 20));
+    let sender = ("user-agent".to_owned(), "x".repeat(3 << 20).into());
     exchanges[0].request.headers.retain(|(name, _)| name != "user-agent");
     exchanges[0].request.headers.push(sender);
     let limits = Limits { memory_bytes: 6 << 20, ..Limits::default() };

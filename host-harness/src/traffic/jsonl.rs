@@ -75,8 +75,9 @@ impl<R: BufRead> Iterator for JsonLines<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topology::Emojivoto;
 
-    const LINE: &str = r#"{"id":"1","parent":null,"source":"vote-bot","destination":"web","start":"2026-11-22T05:00:00.000000Z","request":{"method":"GET","scheme":"http","authority":"web-svc.emojivoto:80","path":"/api/list","headers":[["x-b3-sampled","1"]],"body_bytes":0},"response":{"status":200,"headers":[["content-type","application/json"]],"body_bytes":812,"trailers":[]},"timing_us":{"request_end":40,"response_start":5200,"response_end":5300}}"#;
+    const LINE: &str = r#"{"id":"1","parent":null,"source":"vote-bot","destination":"web","start":"2026-11-22T05:00:00.5Z","request":{"method":"GET","scheme":"http","authority":"web-svc.emojivoto:80","path":"/api/list","headers":[["x-b3-sampled","1"]],"body_bytes":0},"response":{"status":200,"headers":[["content-type","application/json"]],"body_bytes":812,"trailers":[]},"timing_us":{"request_end":40,"response_start":5200,"response_end":5300}}"#;
 
     fn errors(text: &str) -> Vec<String> {
         JsonLines::new(text.as_bytes()).filter_map(Result::err).map(|error| error.to_string()).collect()
@@ -87,10 +88,32 @@ mod tests {
         let text = format!("\n{LINE}\r\n  \n{LINE}");
         let exchanges: Vec<_> = JsonLines::new(text.as_bytes()).map(Result::unwrap).collect();
         assert_eq!(exchanges.len(), 2);
-        assert_eq!(exchanges[0].request.headers, [("x-b3-sampled".to_owned(), "1".to_owned())]);
-        assert_eq!(exchanges[0].start.as_microsecond(), 1_795_323_600_000_000);
-        let again = serde_json::to_string(&exchanges[0]).unwrap();
-        assert_eq!(serde_json::from_str::<Exchange>(&again).unwrap(), exchanges[0]);
+        assert_eq!(exchanges[0].request.headers, [("x-b3-sampled".to_owned(), "1".into())]);
+        assert_eq!(exchanges[0].start.as_microsecond(), 1_795_323_600_500_000);
+        assert_eq!(serde_json::to_string(&exchanges[0]).unwrap(), LINE);
+    }
+
+    #[test]
+    fn recordings_from_before_there_were_bodies_write_back_the_same() {
+        for variant in [Emojivoto::B3, Emojivoto::W3c] {
+            let lines = std::str::from_utf8(variant.recording()).unwrap().lines();
+            for (exchange, line) in JsonLines::new(variant.recording()).zip(lines) {
+                assert_eq!(serde_json::to_string(&exchange.unwrap()).unwrap(), line);
+            }
+        }
+    }
+
+    #[test]
+    fn bodies_trailers_and_bytes_write_back_the_same() {
+        let line = LINE
+            .replace(r#"["x-b3-sampled","1"]"#, r#"["x-name",{"base64":"Y2Fm6Q=="}]"#)
+            .replace(r#""body_bytes":0"#, r#""body_bytes":5,"body":[{"at_us":0,"text":"abc"},{"at_us":40,"base64":"/wA="}],"trailers":[["x-sum","1"]]"#)
+            .replace(r#""body_bytes":812"#, r#""body_bytes":2,"body":[{"text":"ok"}]"#);
+        let exchange = JsonLines::new(line.as_bytes()).next().unwrap().unwrap();
+        assert_eq!(exchange.request.headers[0].1.as_bytes(), b"caf\xe9");
+        assert_eq!(exchange.request.body.as_ref().unwrap()[1].data, b"\xff\0");
+        assert_eq!(exchange.request.trailers[0].1, "1");
+        assert_eq!(serde_json::to_string(&exchange).unwrap(), line);
     }
 
     #[test]
@@ -127,7 +150,7 @@ mod tests {
                 "response_start is 5200, expected at least",
                 "answer before question",
             ),
-            (LINE.replace("05:00:00.000000Z", "25:00"), "hour", "no instant"),
+            (LINE.replace("05:00:00.5Z", "25:00"), "hour", "no instant"),
             (LINE.replace("2026-", "1926-"), "start is 1926", "before the epoch"),
             (
                 LINE.replace("x-b3-sampled", "x b3"),
@@ -135,6 +158,36 @@ mod tests {
                 "header",
             ),
             ("{".to_owned(), "EOF while parsing", "cut off"),
+            (
+                LINE.replace(":0}", r#":4,"body":[{"text":"abc"}]}"#),
+                "request.body_bytes is 4, expected the length of the body's chunks",
+                "more bytes than the body has",
+            ),
+            (
+                LINE.replace(":812", r#":812,"body":[]"#),
+                "response.body_bytes is 812, expected the length",
+                "a body without bytes",
+            ),
+            (
+                LINE.replace(":0}", r#":1,"body":[{"at_us":41,"text":"a"}]}"#),
+                "request.body.at_us is 41, expected not before the chunk before it, and within timing_us",
+                "a chunk after the request's end",
+            ),
+            (
+                LINE.replace(":812", r#":2,"body":[{"at_us":5300,"text":"a"},{"at_us":5299,"text":"b"}]"#),
+                "response.body.at_us is 5299, expected not before",
+                "chunks out of order",
+            ),
+            (
+                LINE.replace(":0}", r#":0,"trailers":[["",""]]}"#),
+                "request.trailers is \"\", expected header names",
+                "a trailer without a name",
+            ),
+            (
+                LINE.replace("[\"x-b3-sampled\",\"1\"]", "[\"a\",1]"),
+                "expected a string or {\"base64\"",
+                "a number",
+            ),
         ];
         for (line, expected, reason) in rows {
             let found = errors(&format!("{LINE}\n{line}\n{LINE}"));

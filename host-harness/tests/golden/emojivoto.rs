@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
-use meshspan::traffic::{Exchange, Request, Response, Timing};
+use meshspan::traffic::{Exchange, Headers, Request, Response, Timing};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -149,10 +149,9 @@ impl Generator {
                 scheme: "http".to_owned(),
                 authority: String::new(),
                 path: String::new(),
-                headers: Vec::new(),
-                body_bytes: 0,
+                ..Request::default()
             },
-            response: Response { status: 200, headers: Vec::new(), body_bytes: 0, trailers: Vec::new() },
+            response: Response { status: 200, ..Response::default() },
             timing_us: Timing { request_end: 0, response_start: 0, response_end: 0 },
         });
         index
@@ -222,7 +221,7 @@ impl Generator {
         start + response_end
     }
 
-    fn context_headers(&mut self, grpc: bool) -> Vec<(String, String)> {
+    fn context_headers(&mut self, grpc: bool) -> Headers {
         let (mut trace, mut span) = ([0; 16], [0; 8]);
         self.random.fill_bytes(&mut trace);
         self.random.fill_bytes(&mut span);
@@ -281,8 +280,8 @@ fn agent(source: &str) -> &'static str {
     }
 }
 
-fn own_headers(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+fn own_headers(pairs: &[(&str, &str)]) -> Headers {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect()
 }
 
 /// `us` microseconds after the recording's beginning.

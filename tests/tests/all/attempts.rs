@@ -49,7 +49,7 @@ fn resends(rotel: &Rotel) -> Vec<u64> {
 fn rule_35_each_retry_is_a_client_span() {
     let upstream = Upstream::start();
     let (_envoy, rotel, port) = start(upstream.port());
-    let unavailable = Response { status: 503, headers: vec![], body_bytes: 0, trailers: vec![] };
+    let unavailable = Response { status: 503, ..Response::default() };
     upstream.answer_next(&unavailable);
     let answer = Request::get("/").header("traceparent", TRACEPARENT).send_http1(port);
     assert_eq!(answer.status, 200, "the second attempt succeeds");

@@ -197,8 +197,9 @@ struct Labels {
 impl Labels {
     fn new(exchange: &Exchange, chain: &[SpanRecord]) -> Labels {
         let values = exchange.request.headers.iter();
-        let values =
-            values.map(|(name, value)| if name == "grpc-trace-bin" { fields(value) } else { value.clone() });
+        let values = values.map(|(name, value)| (name, value.to_str().expect("the recordings are text")));
+        let values = values
+            .map(|(name, value)| if name == "grpc-trace-bin" { fields(value) } else { value.to_owned() });
         let known = values.flat_map(|value| tokens(&value).map(str::to_owned).collect::<Vec<_>>()).collect();
         Labels { spans: chain.iter().map(|span| hex(&span.span_id)).collect(), known }
     }
