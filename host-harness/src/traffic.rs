@@ -20,14 +20,26 @@ pub mod jsonl;
 
 mod body;
 mod bytes;
+mod detect;
+mod entry;
 mod error;
 mod exchange;
+mod format;
 mod header_value;
+mod lines;
+mod open;
+mod tally;
+#[cfg(test)]
+mod tests;
 
 pub use body::Chunk;
+pub use entry::{Entry, Note, Place, Position, Skip, SkipReason};
 pub use error::{ExchangeError, TrafficError};
 pub use exchange::{Exchange, Request, Response, Timing};
+pub use format::Format;
 pub use header_value::HeaderValue;
+pub use open::{Input, Options, Traffic, open, open_all, read};
+pub use tally::{Skipped, Tally};
 
 /// Headers or trailers, in order, duplicates kept.
 pub type Headers = Vec<(String, HeaderValue)>;

@@ -3,53 +3,29 @@
 //!
 //! `{"id":"1","source":"vote-bot","destination":"web",…}⏎` → `Exchange { id: "1", … }`
 
-use std::io::{BufRead, Read};
+use std::io::BufRead;
+use std::sync::Arc;
 
-use super::{Exchange, TrafficError};
+use super::lines::{Line, Lines};
+use super::open::Settings;
+use super::{Entry, Exchange, Place, Skip, SkipReason, TrafficError};
 
 /// The most bytes that one line may have: 16 MiB.
 pub const MAX_LINE_BYTES: usize = 16 << 20;
 
-/// The exchanges of a recording, in its order. Ends after the first failure of the reader itself or
-/// an over-long line; goes on after a line that is no exchange.
+/// The exchanges of a recording, in its order. Ends after the first failure of the reader itself; goes
+/// on after a line that is no exchange.
 #[derive(Debug)]
 pub struct JsonLines<R> {
-    reader: R,
-    line: u64,
-    buffer: Vec<u8>,
+    file: Arc<str>,
+    lines: Lines<R>,
     ended: bool,
 }
 
 impl<R: BufRead> JsonLines<R> {
     /// Reads from `reader`, such as a file or `&[u8]`.
     pub fn new(reader: R) -> Self {
-        Self { reader, line: 0, buffer: Vec::new(), ended: false }
-    }
-
-    /// The next line into `buffer`; false at the end.
-    fn read_line(&mut self) -> Result<bool, TrafficError> {
-        self.line += 1;
-        self.buffer.clear();
-        let limit = MAX_LINE_BYTES as u64 + 1;
-        let read = self.reader.by_ref().take(limit).read_until(b'\n', &mut self.buffer);
-        let read = read.map_err(|source| TrafficError::Read { line: self.line, source })?;
-        if self.buffer.len() > MAX_LINE_BYTES {
-            return Err(TrafficError::LineTooLong { line: self.line, limit: MAX_LINE_BYTES });
-        }
-        Ok(read > 0)
-    }
-
-    fn parse(&self) -> Result<Exchange, TrafficError> {
-        let line = self.line;
-        let exchange: Exchange = serde_json::from_slice(&self.buffer).map_err(|error| {
-            let (text, column) = (error.to_string(), error.column());
-            // The parser counts lines within the one line that it was given.
-            let message =
-                text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned();
-            TrafficError::Syntax { line, column, message }
-        })?;
-        exchange.check().map_err(|source| TrafficError::Value { line, source })?;
-        Ok(exchange)
+        Self { file: "".into(), lines: Lines::new(reader, MAX_LINE_BYTES), ended: false }
     }
 }
 
@@ -58,17 +34,61 @@ impl<R: BufRead> Iterator for JsonLines<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.ended {
-            match self.read_line() {
-                Ok(true) if self.buffer.trim_ascii().is_empty() => {}
-                Ok(true) => return Some(self.parse()),
-                Ok(false) => self.ended = true,
-                Err(error) => {
+            let number = self.lines.number() + 1;
+            let place = || Place::line(&self.file, number);
+            match self.lines.next() {
+                Ok(Line::Whole(line)) if line.trim_ascii().is_empty() => {}
+                Ok(Line::Whole(line)) => return Some(parse(line, place)),
+                Ok(Line::TooLong) => {
+                    return Some(Err(TrafficError::LineTooLong { place: place(), limit: MAX_LINE_BYTES }));
+                }
+                Ok(Line::End) => self.ended = true,
+                Err(source) => {
                     self.ended = true;
-                    return Some(Err(error));
+                    return Some(Err(TrafficError::Read { place: place(), source }));
                 }
             }
         }
         None
+    }
+}
+
+fn parse(line: &[u8], place: impl Fn() -> Place) -> Result<Exchange, TrafficError> {
+    let exchange: Exchange = serde_json::from_slice(line).map_err(|error| {
+        let (text, column) = (error.to_string(), error.column());
+        // The parser counts lines within the one line that it was given.
+        let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned();
+        TrafficError::Syntax { place: place(), column, message }
+    })?;
+    exchange.check().map_err(|source| TrafficError::Value { place: place(), source })?;
+    Ok(exchange)
+}
+
+/// The same as entries: a line that is no exchange is skipped.
+pub(super) struct Source<R>(JsonLines<R>);
+
+impl<R: BufRead> Source<R> {
+    pub(super) fn new(reader: R, settings: &Settings) -> Self {
+        Self(JsonLines { file: Arc::clone(&settings.file), ..JsonLines::new(reader) })
+    }
+}
+
+impl<R: BufRead> Iterator for Source<R> {
+    type Item = Result<Entry, TrafficError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (place, reason) = match self.0.next()? {
+            Ok(exchange) => {
+                return Some(Ok(Entry::Exchange { exchange: Box::new(exchange), notes: Vec::new() }));
+            }
+            Err(TrafficError::LineTooLong { place, limit }) => (place, SkipReason::TooLong(limit)),
+            Err(TrafficError::Syntax { place, column, message }) => {
+                (place, SkipReason::Unreadable(format!("column {column}: {message}")))
+            }
+            Err(TrafficError::Value { place, source }) => (place, SkipReason::OutOfRange(source)),
+            Err(error) => return Some(Err(error)),
+        };
+        Some(Ok(Entry::Skipped(Skip { place, reason })))
     }
 }
 
@@ -198,17 +218,17 @@ mod tests {
     }
 
     #[test]
-    fn an_over_long_line_ends_the_recording() {
-        let text = " ".repeat(MAX_LINE_BYTES + 1);
+    fn an_over_long_line_is_named_and_passed_over() {
+        let text = format!("{}\n{LINE}", " ".repeat(MAX_LINE_BYTES + 1));
         let found = errors(&text);
-        assert_eq!(found.len(), 1);
+        assert_eq!((found.len(), JsonLines::new(text.as_bytes()).count()), (1, 2));
         assert!(found[0].starts_with("line 1: longer than 16777216 bytes"), "{}", found[0]);
     }
 
     #[test]
     fn a_reader_that_fails_ends_the_recording() {
         struct Broken;
-        impl Read for Broken {
+        impl std::io::Read for Broken {
             fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
                 Err(std::io::Error::other("disk gone"))
             }

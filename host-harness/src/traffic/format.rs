@@ -1,0 +1,54 @@
+//! Which formats of recorded traffic there are, and how a file's own is found out: by its first
+//! bytes, and by its name where these leave it open.
+//!
+//! `{"log":{"version":"1.2",…` → har
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::detect;
+
+/// A format of recorded traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Our own: an exchange a line.
+    JsonLines,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 1] = [Self::JsonLines];
+
+    /// As it is written on a command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::JsonLines => "jsonl",
+        }
+    }
+
+    /// All names, for messages.
+    pub fn names() -> String {
+        Self::ALL.map(Self::name).join(", ")
+    }
+
+    /// The format of a file that begins with `head`. `None` if that is not enough to tell; then more
+    /// may be, unless the file has ended.
+    pub(super) fn of(name: &str, head: &[u8], has_ended: bool) -> Option<Self> {
+        detect::by_content(head).or_else(|| if has_ended { detect::by_name(name) } else { None })
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|format| format.name() == name);
+        known.ok_or_else(|| format!("format is {name:?}, expected one of {}", Self::names()))
+    }
+}
