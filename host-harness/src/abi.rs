@@ -24,8 +24,10 @@ mod wasi;
 use wasmtime::Linker;
 
 pub(crate) use guest::{Allocator, VmData};
-pub(crate) use limiter::Limiter;
+pub use limiter::MAX_TABLE_ELEMENTS;
+pub(crate) use limiter::{Limiter, Refused};
 pub use status::Status;
+pub use wasi::MAX_RANDOM_BYTES;
 
 /// Links every import that a guest may have.
 pub(crate) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {

@@ -33,14 +33,16 @@ pub use drive::ReplyEvent;
 pub use error::HostError;
 pub use headers::HeaderMap;
 pub use kinds::{BufferKind, Direction, MapKind, MetricKind};
-pub use logs::{LogLevel, LogLine, MAX_LINE_BYTES, MAX_LOG_BYTES};
-pub use metrics::{MAX_HISTOGRAM_VALUES, MAX_METRICS, MetricValue};
+pub use logs::{LogLevel, LogLine, MAX_LINE_BYTES, MAX_LOG_BYTES, MAX_SAID};
+pub use metrics::{
+    MAX_ALL_HISTOGRAM_VALUES, MAX_HISTOGRAM_VALUES, MAX_METRIC_NAME_BYTES, MAX_METRICS, MetricValue,
+};
 pub use pairs::{MAX_PAIRS, MAX_PAIRS_BYTES, decode_pairs, encode_pairs};
 pub use plugin::{Lifecycle, PluginOptions};
 pub use profile::{HostProfile, NGINX_AUTHORITY, NGINX_VERSION};
 pub use property::{MAX_PROPERTY_BYTES, PropertyValue};
 pub use shared::MAX_SHARED_BYTES;
-pub use stream::{LocalReply, MAX_BODY_BYTES, MAX_MAP_BYTES, StreamAction, StreamId};
+pub use stream::{LocalReply, MAX_ACTIONS, MAX_BODY_BYTES, MAX_MAP_BYTES, StreamAction, StreamId};
 
 use callouts::Callouts;
 use hostcalls::Hostcalls;
@@ -52,6 +54,8 @@ use stream::Stream;
 
 /// The plugin's own context.
 pub(crate) const ROOT_CONTEXT: u32 = 1;
+/// What each entry of a map is counted for besides its bytes.
+pub const ENTRY_OVERHEAD: usize = 64;
 
 /// Whether hostcalls beside logs and the clock are served now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! takes too much memory costs its own VM: from then on each call gives [`VmError::Poisoned`].
 //! `open_stream` → `request_headers` → [`Verdict::Continue`] → … → `close_stream`
 
+mod bounds;
 mod calls;
 mod error;
 mod exports;
@@ -24,6 +25,7 @@ pub use crate::host::{
     CallReply, HeaderMap, HostProfile, Lifecycle, LocalReply, LogLevel, LogLine, MetricValue, OutboundCall,
     OutboundKind, PluginOptions, PropertyValue, StreamAction, StreamId,
 };
+pub use bounds::{Bound, Unit, bounds};
 pub use error::VmError;
 pub use filter::Filter;
 pub use hostile::Callback;
@@ -237,7 +239,7 @@ impl Vm {
         let Some(function) = select(&self.exports) else { return Ok(absent) };
         let data = self.store.data_mut();
         data.state.enter(context, name);
-        data.limiter.refused = false;
+        data.limiter.refused = None;
         self.store.set_epoch_deadline(self.ticks);
         match function.call(&mut self.store, parameters) {
             Ok(result) => Ok(result),
@@ -261,8 +263,8 @@ impl Vm {
         if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
             return VmError::Deadline { call, limit: self.limits.call_deadline };
         }
-        if self.store.data().limiter.refused {
-            return VmError::MemoryLimit { call, limit: self.limits.memory_bytes };
+        if let Some(refused) = self.store.data().limiter.refused {
+            return VmError::limit(call, refused, &self.limits);
         }
         VmError::Trap { call, cause: error::describe(error), logs: Vec::new() }
     }

@@ -14,7 +14,7 @@ const ENOSYS: u32 = 52;
 const ENOTSUP: u32 = 58;
 
 /// Most bytes of one `random_get`.
-const MAX_RANDOM_BYTES: u32 = 64 * 1024;
+pub const MAX_RANDOM_BYTES: u32 = 64 * 1024;
 
 pub(super) fn link(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()> {
     linker.func_wrap(

@@ -3,9 +3,9 @@
 use super::derived::encode_derived;
 use super::stream::{MAX_ACTIONS, Stream, splice_body};
 use super::{
-    BufferKind, CallReply, Direction, HeaderMap, HostError, HostState, LocalReply, LogLevel, MAX_MAP_BYTES,
-    MAX_PROPERTY_BYTES, MapKind, MetricKind, OutboundKind, PropertyValue, ROOT_CONTEXT, RootState,
-    StreamAction, StreamId,
+    BufferKind, CallReply, Direction, ENTRY_OVERHEAD, HeaderMap, HostError, HostState, LocalReply, LogLevel,
+    MAX_MAP_BYTES, MAX_PROPERTY_BYTES, MapKind, MetricKind, OutboundKind, PropertyValue, ROOT_CONTEXT,
+    RootState, StreamAction, StreamId,
 };
 
 static NO_BYTES: &[u8] = &[];
@@ -80,7 +80,12 @@ impl HostState {
         let removed: Vec<_> = map.all(name).map(|value| (name.to_vec(), value.to_vec())).collect();
         map.remove(name);
         if let (MapKind::RequestHeaders, Some(stream)) = (kind, self.stream_mut()) {
-            removed.into_iter().for_each(|(name, value)| stream.removed_request_headers.add(name, value));
+            let kept = &mut stream.removed_request_headers;
+            for (name, value) in removed {
+                if check_room(kept, &name, &value).is_ok() {
+                    kept.add(name, value);
+                }
+            }
         }
         Ok(())
     }
@@ -163,7 +168,8 @@ impl HostState {
     /// Sets a property of the guest's own; only streams have those, as in Envoy.
     pub fn set_guest_property(&mut self, path: &[u8], value: &[u8]) -> Result<(), HostError> {
         let stream = self.stream_mut().ok_or(HostError::NotFound)?;
-        let bytes = stream.guest_property_bytes.saturating_add(path.len()).saturating_add(value.len());
+        let added = path.len().saturating_add(value.len()).saturating_add(ENTRY_OVERHEAD);
+        let bytes = stream.guest_property_bytes.saturating_add(added);
         if bytes > MAX_PROPERTY_BYTES {
             return Err(HostError::Full("properties' bytes", MAX_PROPERTY_BYTES));
         }
@@ -315,7 +321,6 @@ impl HostState {
 }
 
 fn check_room(map: &HeaderMap, name: &[u8], value: &[u8]) -> Result<(), HostError> {
-    const ENTRY_OVERHEAD: usize = 64;
     let held = map.byte_size() + map.len() * ENTRY_OVERHEAD;
     if held.saturating_add(name.len()).saturating_add(value.len()) > MAX_MAP_BYTES {
         return Err(HostError::Full("map's bytes", MAX_MAP_BYTES));

@@ -10,7 +10,7 @@ pub const MAX_LINE_BYTES: usize = 64 * 1024;
 /// What each line is counted for besides its text.
 const LINE_OVERHEAD: usize = 32;
 /// Most different lines that the host says once.
-const MAX_SAID: usize = 1024;
+pub const MAX_SAID: usize = 1024;
 
 /// How serious a line is; the ABI's numbers in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,7 +9,11 @@ pub const MAX_METRICS: usize = 10_000;
 /// Most values that a histogram keeps: the latest ones, the oldest being overwritten in place.
 pub const MAX_HISTOGRAM_VALUES: usize = 65_536;
 
-const MAX_NAME_BYTES: usize = 4096;
+/// Most values that all histograms keep together; beyond it each overwrites its own, and has at least one.
+pub const MAX_ALL_HISTOGRAM_VALUES: usize = 1 << 20;
+/// Most bytes of a metric's name.
+pub const MAX_METRIC_NAME_BYTES: usize = 4096;
+
 const KIND_MASK: u32 = 3;
 const ID_STEP: u32 = 4;
 
@@ -36,11 +40,13 @@ struct Metric {
 pub(super) struct Metrics {
     ids: Vec<(u32, usize)>,
     metrics: Vec<Metric>,
+    /// Values in all histograms.
+    histogram_values: usize,
 }
 
 impl Metrics {
     pub(super) fn define(&mut self, kind: MetricKind, name: &[u8]) -> Result<u32, HostError> {
-        if self.ids.len() >= MAX_METRICS || name.len() > MAX_NAME_BYTES {
+        if self.ids.len() >= MAX_METRICS || name.len() > MAX_METRIC_NAME_BYTES {
             return Err(HostError::Full("metrics", MAX_METRICS));
         }
         let name = String::from_utf8_lossy(name);
@@ -95,16 +101,22 @@ impl Metrics {
 
     /// Adds to a counter, sets a gauge, records in a histogram.
     pub(super) fn record(&mut self, id: u32, new: u64) -> Result<(), HostError> {
+        let is_full = self.histogram_values >= MAX_ALL_HISTOGRAM_VALUES;
         let metric = self.metric(id)?;
         match &mut metric.value {
             MetricValue::Counter(value) => *value = value.saturating_add(new),
             MetricValue::Gauge(value) => *value = new,
             MetricValue::Histogram(values) => {
-                match values.get_mut(metric.recorded % MAX_HISTOGRAM_VALUES) {
-                    Some(oldest) => *oldest = new,
-                    None => values.push(new),
-                }
+                let room = if is_full { values.len().max(1) } else { MAX_HISTOGRAM_VALUES };
+                let place = metric.recorded % room;
                 metric.recorded = metric.recorded.wrapping_add(1);
+                match values.get_mut(place) {
+                    Some(oldest) => *oldest = new,
+                    None => {
+                        values.push(new);
+                        self.histogram_values += 1;
+                    }
+                }
             }
         }
         Ok(())

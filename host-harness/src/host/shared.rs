@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::HostError;
+use super::{ENTRY_OVERHEAD, HostError};
 
-/// Most bytes of keys and values together.
+/// Most bytes of keys and values together, each entry with its overhead.
 pub const MAX_SHARED_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Debug, Default)]
@@ -29,8 +29,9 @@ impl SharedData {
         {
             return Err(HostError::CasMismatch);
         }
-        let freed = old.map_or(0, |(value, _)| key.len() + value.len());
-        let bytes = (self.bytes - freed).saturating_add(key.len()).saturating_add(value.len());
+        let freed = old.map_or(0, |(value, _)| key.len() + value.len() + ENTRY_OVERHEAD);
+        let added = key.len().saturating_add(value.len()).saturating_add(ENTRY_OVERHEAD);
+        let bytes = (self.bytes - freed).saturating_add(added);
         if bytes > MAX_SHARED_BYTES {
             return Err(HostError::Full("shared data", MAX_SHARED_BYTES));
         }
@@ -61,7 +62,7 @@ mod tests {
     #[test]
     fn the_bound_counts_what_is_there_now() {
         let mut shared = SharedData::default();
-        let most = vec![0; MAX_SHARED_BYTES - 1];
+        let most = vec![0; MAX_SHARED_BYTES - 1 - ENTRY_OVERHEAD];
         for _ in 0..3 {
             assert_eq!(shared.set(b"k", &most, 0), Ok(()), "replacing frees");
         }

@@ -8,7 +8,7 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 /// Most bytes of a map that a guest adds to.
 pub const MAX_MAP_BYTES: usize = 4 * 1024 * 1024;
 /// Most decisions of a guest kept until they are taken.
-pub(super) const MAX_ACTIONS: usize = 1024;
+pub const MAX_ACTIONS: usize = 1024;
 
 /// An HTTP stream's handle; the proxy-wasm context id.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

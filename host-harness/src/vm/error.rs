@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use wasmtime::{Trap, WasmBacktrace};
 
+use super::Limits;
+use crate::abi::{MAX_TABLE_ELEMENTS, Refused};
 use crate::host::{LogLine, StreamId};
 
 /// Why a filter cannot be used, or a VM cannot be used any more.
@@ -71,6 +73,14 @@ pub enum VmError {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// The guest failed because its tables got no more elements.
+    #[error("the filter failed in {call} because it wanted more than {limit} table elements")]
+    TableLimit {
+        /// The export that the host had called.
+        call: &'static str,
+        /// The limit of all its tables together.
+        limit: usize,
+    },
     /// `proxy_on_vm_start` returned false.
     #[error("the filter refused to start{}", said(logs))]
     StartRejected {
@@ -92,6 +102,31 @@ pub enum VmError {
     /// The guest holds back more of a body than the host keeps.
     #[error("the filter holds back a body of more than {0} bytes")]
     BodyLimit(usize),
+}
+
+impl VmError {
+    pub(super) fn limit(call: &'static str, refused: Refused, limits: &Limits) -> Self {
+        match refused {
+            Refused::Memory => Self::MemoryLimit { call, limit: limits.memory_bytes },
+            Refused::Table => Self::TableLimit { call, limit: MAX_TABLE_ELEMENTS },
+        }
+    }
+}
+
+/// What the bytes are instead of a module, if that can be told, else what the compiler says.
+pub(super) fn not_wasm(bytes: &[u8], error: &wasmtime::Error) -> VmError {
+    VmError::NotWasm(match bytes {
+        [] => "it is empty".to_owned(),
+        [0, b'a', b's', b'm', _, _, 1, 0, ..] => {
+            "it is a component, expected a core module: build for wasm32-wasip1 and leave out the step that makes a \
+             component"
+                .to_owned()
+        }
+        [0x1f, 0x8b, ..] => "it is compressed by gzip: unpack it first".to_owned(),
+        [b'(', ..] => "it is WebAssembly text: convert it by wat2wasm first".to_owned(),
+        [0, b'a', b's', b'm', ..] => format!("{error:#}"),
+        _ => format!("it does not begin as a module, with \\0asm: {error:#}"),
+    })
 }
 
 /// The last lines of a log, for a message.

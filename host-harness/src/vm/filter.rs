@@ -56,7 +56,7 @@ impl Filter {
         config.consume_fuel(counts_fuel);
         let engine = Engine::new(&config).map_err(|error| VmError::Engine(format!("{error:#}")))?;
         let module =
-            Module::from_binary(&engine, wasm).map_err(|error| VmError::NotWasm(format!("{error:#}")))?;
+            Module::from_binary(&engine, wasm).map_err(|error| super::error::not_wasm(wasm, &error))?;
         check_abi(&module)?;
         let mut linker = Linker::new(&engine);
         abi::link(&mut linker).map_err(|error| VmError::Engine(format!("{error:#}")))?;
@@ -159,8 +159,8 @@ fn link_error(error: &wasmtime::Error) -> VmError {
 fn instantiation_error(store: &mut Store<VmData>, error: &wasmtime::Error, limits: Limits) -> VmError {
     const CALL: &str = "instantiation";
     let data = store.data_mut();
-    if data.limiter.refused {
-        VmError::MemoryLimit { call: CALL, limit: limits.memory_bytes }
+    if let Some(refused) = data.limiter.refused {
+        VmError::limit(CALL, refused, &limits)
     } else if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
         VmError::Deadline { call: CALL, limit: limits.call_deadline }
     } else {

@@ -1,9 +1,12 @@
 //! Small guests written as scripts of hostcalls, run through the public interface.
 
+mod callbacks;
 mod calls;
+mod floods;
 mod grpc_streams;
 mod hurts;
 mod lifecycle;
+mod modules;
 mod nginx;
 mod plugin;
 mod statuses;
@@ -87,6 +90,7 @@ struct Script {
     functions: String,
     allocator: Option<&'static str>,
     absent: &'static [&'static str],
+    pages: usize,
 }
 
 impl Script {
@@ -97,6 +101,12 @@ impl Script {
     /// Another allocator than the one that works.
     fn allocator(mut self, wat: &'static str) -> Self {
         self.allocator = Some(wat);
+        self
+    }
+
+    /// So many pages of memory, at least two.
+    fn pages(mut self, pages: usize) -> Self {
+        self.pages = pages;
         self
     }
 
@@ -188,13 +198,14 @@ impl Script {
             .collect();
         let wat = format!(
             r#"(module {imports} {WIDE_IMPORTS}
-            (memory (export "memory") 2) (data (i32.const 1024) "{}")
+            (memory (export "memory") {}) (data (i32.const 1024) "{}")
             (func (export "proxy_abi_version_0_2_1"))
             (func $status (param i32)
               (i32.store8 (i32.const 80) (i32.const 61))
               (i32.store8 (i32.const 81) (i32.add (local.get 0) (i32.const 65)))
               (drop (call $proxy_log (i32.const 2) (i32.const 80) (i32.const 2))))
             {} {})"#,
+            self.pages.max(2),
             self.data,
             self.allocator.unwrap_or(ALLOCATOR),
             self.functions

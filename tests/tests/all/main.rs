@@ -10,6 +10,7 @@
 
 mod attempts;
 mod attributes;
+mod bounds;
 mod budget;
 mod collector_faults;
 mod collectors;
