@@ -1,18 +1,52 @@
 //! The header map: ordered pairs of bytes, duplicates kept, names compared without regard to ASCII case.
 
-/// Headers, trailers or gRPC metadata, in order, as given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HeaderMap(Vec<(Vec<u8>, Vec<u8>)>);
+use std::fmt;
+use std::sync::Arc;
+
+/// Bytes of replaced and removed entries that are kept at most, beside as many as there are in use.
+const MAX_UNUSED: usize = 4096;
+/// Room that a copy has for what it is made for: a header or two more.
+const SPARE_BYTES: usize = 128;
+const SPARE_ENTRIES: usize = 4;
+
+/// Headers, trailers or gRPC metadata, in order, as given. A clone shares its bytes until one of the two changes.
+#[derive(Clone, Default)]
+pub struct HeaderMap(Option<Arc<Pairs>>);
+
+/// All names and values one behind the other, so that a map is two allocations however many entries it has.
+#[derive(Default)]
+struct Pairs {
+    text: Vec<u8>,
+    entries: Vec<Entry>,
+    /// Bytes of `text` that entries refer to.
+    used: usize,
+}
+
+/// Where a pair stands in the text.
+#[derive(Clone, Copy)]
+struct Entry {
+    name: Part,
+    value: Part,
+}
+
+/// A part of the text.
+#[derive(Clone, Copy)]
+struct Part {
+    start: usize,
+    end: usize,
+}
 
 impl HeaderMap {
     /// A map without entries.
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self(None)
     }
 
     /// A map of these pairs, in this order.
-    pub fn from_pairs<N: Into<Vec<u8>>, V: Into<Vec<u8>>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    pub fn from_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut map = Pairs::default();
+        pairs.into_iter().for_each(|(name, value)| map.push(name.as_ref(), value.as_ref()));
+        Self((!map.entries.is_empty()).then(|| Arc::new(map)))
     }
 
     /// The value of the first entry of that name.
@@ -21,6 +55,7 @@ impl HeaderMap {
     }
 
     /// As [`first`](Self::first), for a name that need not be UTF-8.
+    #[inline]
     pub fn first_of(&self, name: &[u8]) -> Option<&[u8]> {
         self.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
@@ -31,52 +66,154 @@ impl HeaderMap {
     }
 
     /// Every pair, in order.
+    #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
-        self.0.iter().map(|(name, value)| (name.as_slice(), value.as_slice()))
+        let (text, entries) = match &self.0 {
+            Some(pairs) => (&pairs.text[..], &pairs.entries[..]),
+            None => (&[][..], &[][..]),
+        };
+        entries.iter().map(|entry| (entry.name.of(text), entry.value.of(text)))
     }
 
     /// Appends a pair, whether or not the name is there already.
-    pub fn add(&mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.0.push((name.into(), value.into()));
+    pub fn add(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        self.pairs_mut().push(name.as_ref(), value.as_ref());
     }
 
     /// Sets the first entry of that name and removes the others; appends if there is none. As Envoy does.
-    pub fn replace(&mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        let (name, value) = (name.into(), value.into());
-        let Some(first) = self.0.iter().position(|(key, _)| key.eq_ignore_ascii_case(&name)) else {
-            self.0.push((name, value));
-            return;
-        };
-        let mut index = 0;
-        self.0.retain(|(key, _)| {
-            let keep = index <= first || !key.eq_ignore_ascii_case(&name);
-            index += 1;
-            keep
-        });
-        if let Some(entry) = self.0.get_mut(first) {
-            entry.1 = value;
-        }
+    pub fn replace(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        self.pairs_mut().replace(name, value);
     }
 
     /// Removes every entry of that name.
     pub fn remove(&mut self, name: impl AsRef<[u8]>) {
         let name = name.as_ref();
-        self.0.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+        if self.first_of(name).is_some() {
+            self.pairs_mut().retain(|_, key| !key.eq_ignore_ascii_case(name));
+        }
     }
 
     /// How many pairs there are.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.as_ref().map_or(0, |pairs| pairs.entries.len())
     }
 
     /// Whether there is no pair.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
     /// Bytes of all names and values together: what Envoy calls the map's size.
     pub fn byte_size(&self) -> usize {
-        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+        self.0.as_ref().map_or(0, |pairs| pairs.used)
+    }
+
+    #[inline]
+    fn pairs_mut(&mut self) -> &mut Pairs {
+        Arc::make_mut(self.0.get_or_insert_default())
+    }
+}
+
+impl PartialEq for HeaderMap {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for HeaderMap {}
+
+impl fmt::Debug for HeaderMap {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(name, value): (&[u8], &[u8])| {
+            (name.escape_ascii().to_string(), value.escape_ascii().to_string())
+        };
+        formatter.debug_map().entries(self.iter().map(shown)).finish()
+    }
+}
+
+impl Pairs {
+    fn push(&mut self, name: &[u8], value: &[u8]) {
+        let entry = Entry { name: self.append(name), value: self.append(value) };
+        self.entries.push(entry);
+    }
+
+    fn replace(&mut self, name: &[u8], value: &[u8]) {
+        let text = &self.text;
+        let is_named = |entry: &Entry| entry.name.of(text).eq_ignore_ascii_case(name);
+        let Some(first) = self.entries.iter().position(is_named) else { return self.push(name, value) };
+        let more = self.entries.iter().skip(first + 1).any(is_named);
+        if more {
+            self.retain(|index, key| index <= first || !key.eq_ignore_ascii_case(name));
+        }
+        let new = self.append(value);
+        if let Some(entry) = self.entries.get_mut(first) {
+            let old = std::mem::replace(&mut entry.value, new);
+            self.used -= old.len();
+        }
+        self.tidy();
+    }
+
+    /// Keeps the entries for whose index and name `keep` is true.
+    fn retain(&mut self, keep: impl Fn(usize, &[u8]) -> bool) {
+        let (text, used) = (&self.text, &mut self.used);
+        let mut index = 0;
+        self.entries.retain(|entry| {
+            let kept = keep(index, entry.name.of(text));
+            index += 1;
+            if !kept {
+                *used -= entry.name.len() + entry.value.len();
+            }
+            kept
+        });
+        self.tidy();
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Part {
+        let start = self.text.len();
+        self.text.extend_from_slice(bytes);
+        self.used += bytes.len();
+        Part { start, end: self.text.len() }
+    }
+
+    /// Drops what no entry refers to, if that is much.
+    fn tidy(&mut self) {
+        if self.text.len() > 2 * self.used + MAX_UNUSED {
+            *self = self.clone();
+        }
+    }
+}
+
+/// With room for more, without what no entry refers to.
+impl Clone for Pairs {
+    fn clone(&self) -> Self {
+        let mut copy = Self {
+            text: Vec::with_capacity(self.used + SPARE_BYTES),
+            entries: Vec::with_capacity(self.entries.len() + SPARE_ENTRIES),
+            used: 0,
+        };
+        if self.used == self.text.len() {
+            copy.text.extend_from_slice(&self.text);
+            copy.entries.extend_from_slice(&self.entries);
+            copy.used = self.used;
+        } else {
+            self.entries
+                .iter()
+                .for_each(|entry| copy.push(entry.name.of(&self.text), entry.value.of(&self.text)));
+        }
+        copy
+    }
+}
+
+impl Part {
+    /// The bytes; an entry's parts are inside of its map's text.
+    fn of(self, text: &[u8]) -> &[u8] {
+        text.get(self.start..self.end).unwrap_or_default()
+    }
+
+    fn len(self) -> usize {
+        self.end - self.start
     }
 }
 
@@ -104,9 +241,40 @@ mod tests {
         let mut headers = map();
         assert_eq!(headers.first("trACE"), Some(b"x".as_slice()));
         assert_eq!(headers.all(b"trace").collect::<Vec<_>>(), [b"x".as_slice(), b"y"]);
-        headers.add("trace", b"\xff".to_vec());
+        headers.add("trace", b"\xff");
         assert_eq!(headers.all(b"trace").count(), 3);
         headers.remove("Trace");
         assert_eq!(headers, HeaderMap::from_pairs([("a", "1"), ("b", "2"), ("c", "3")]));
+    }
+
+    #[test]
+    fn a_clone_stays_as_it_was_when_the_other_changes() {
+        let (mut one, other) = (map(), map());
+        let kept = one.clone();
+        one.replace("a", "9");
+        one.remove("trace");
+        one.add("d", "4");
+        assert_eq!(kept, other);
+        assert_eq!(one, HeaderMap::from_pairs([("a", "9"), ("b", "2"), ("c", "3"), ("d", "4")]));
+        assert_eq!(one.byte_size(), 8);
+    }
+
+    #[test]
+    fn replacing_without_end_keeps_no_more_than_is_needed() {
+        let mut headers = map();
+        for round in 0..10_000 {
+            headers.replace("trace", format!("{round:100}"));
+            headers.add("x", "y");
+            headers.remove("X");
+        }
+        assert_eq!(headers.byte_size(), 111);
+        let pairs = headers.0.unwrap();
+        assert!(pairs.text.len() <= 2 * 111 + MAX_UNUSED + 101, "{} bytes", pairs.text.len());
+    }
+
+    #[test]
+    fn what_is_not_text_is_shown_escaped() {
+        let headers = HeaderMap::from_pairs([("a", b"\xff1")]);
+        assert_eq!(format!("{headers:?}"), r#"{"a": "\\xff1"}"#);
     }
 }

@@ -33,6 +33,8 @@
 //! Source: <https://github.com/Kong/ngx_wasm_module> (`docs/PROXY_WASM.md`, `src/common/proxy_wasm`,
 //! `src/http`). Where its versions differ the stricter one counts.
 
+use std::borrow::Cow;
+
 use super::property::PropertyValue;
 use super::{HeaderMap, Lifecycle, MetricKind};
 
@@ -224,10 +226,11 @@ impl HostProfile {
     }
 
     /// A header's name that the guest writes, as it goes into the map.
-    pub fn spelling(self, name: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Envoy => name.to_ascii_lowercase(),
-            Self::Nginx => name.to_vec(),
+    pub fn spelling(self, name: &[u8]) -> Cow<'_, [u8]> {
+        if self == Self::Envoy && name.iter().any(u8::is_ascii_uppercase) {
+            Cow::Owned(name.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(name)
         }
     }
 
