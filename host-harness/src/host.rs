@@ -21,6 +21,7 @@ mod profile;
 mod property;
 mod shared;
 mod stream;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,9 +49,9 @@ use callouts::Callouts;
 use hostcalls::Hostcalls;
 use logs::Logs;
 use metrics::Metrics;
-use property::{PropertyTable, join_path};
+use property::PropertyTable;
 use shared::SharedData;
-use stream::Stream;
+use streams::Streams;
 
 /// The plugin's own context.
 pub(crate) const ROOT_CONTEXT: u32 = 1;
@@ -96,7 +97,7 @@ pub struct HostState {
     metrics: Metrics,
     shared: SharedData,
     callouts: Callouts,
-    streams: BTreeMap<u32, Box<Stream>>,
+    streams: Streams,
     last_context: u32,
     current: u32,
     effective: Option<u32>,
@@ -105,6 +106,8 @@ pub struct HostState {
     status: (u32, String),
     tick_period: Option<Duration>,
     actions: Vec<(StreamId, StreamAction)>,
+    /// Whether a stream may have a local reply that nobody has taken.
+    has_local_replies: bool,
     /// Whether hostcalls are served now.
     pub gate: Gate,
     /// How far the plugin's end has come.
@@ -121,10 +124,10 @@ impl HostState {
             ("plugin_vm_id", options.vm_id),
         ];
         for (path, name) in names {
-            properties.insert(path.into(), PropertyValue::Bytes(name.into_bytes()));
+            properties.insert(&[path], PropertyValue::Bytes(name.into_bytes()));
         }
         for (path, value) in options.properties {
-            properties.insert(join_path(&path), value);
+            properties.insert(&path, value);
         }
         let environment = options.environment.iter().filter(|_| options.profile.has_environment());
         let environment = environment.map(|(key, value)| format!("{key}={value}\0").into_bytes()).collect();
@@ -142,7 +145,7 @@ impl HostState {
             metrics: Metrics::default(),
             shared: SharedData::default(),
             callouts: Callouts::new(&options.clusters, options.profile),
-            streams: BTreeMap::new(),
+            streams: Streams::default(),
             last_context: ROOT_CONTEXT,
             current: ROOT_CONTEXT,
             effective: None,
@@ -151,6 +154,7 @@ impl HostState {
             status: (0, String::new()),
             tick_period: None,
             actions: Vec::new(),
+            has_local_replies: false,
             gate: Gate::Closed,
             root: RootState::Running,
         }

@@ -83,6 +83,7 @@ pub(super) struct Guest<'a>(Caller<'a, VmData>);
 
 impl Guest<'_> {
     /// The guest's memory and the host's state, side by side.
+    #[inline]
     pub(super) fn parts(&mut self) -> Result<(&mut [u8], &mut HostState), HostError> {
         let memory = self.0.data().memory.ok_or(HostError::Memory)?;
         let (bytes, data) = memory.data_and_store_mut(&mut self.0);
@@ -101,8 +102,9 @@ impl Guest<'_> {
     ) -> Result<(), Fault> {
         let mut bytes = std::mem::take(&mut self.0.data_mut().scratch);
         bytes.clear();
-        let found = self.parts().and_then(|(memory, state)| find(memory, state, &mut bytes));
+        let found = self.find(out, &mut bytes, find);
         let done = match found {
+            Ok(()) if bytes.is_empty() => Ok(()),
             Ok(()) => self.deliver(out, &bytes),
             Err(error) => Err(error.into()),
         };
@@ -112,15 +114,22 @@ impl Guest<'_> {
         done
     }
 
+    /// Both places are tried before the guest allocates what it could not free.
+    #[inline]
+    fn find(
+        &mut self,
+        out: Out,
+        bytes: &mut Vec<u8>,
+        find: impl FnOnce(&[u8], &HostState, &mut Vec<u8>) -> Result<(), HostError>,
+    ) -> Result<(), HostError> {
+        let (memory, state) = self.parts()?;
+        find(memory, state, bytes)?;
+        put(memory, out.pointer, [0; 4])?;
+        put(memory, out.length, [0; 4])
+    }
+
     fn deliver(&mut self, out: Out, bytes: &[u8]) -> Result<(), Fault> {
         let length = u32::try_from(bytes.len()).map_err(|_| HostError::Memory)?;
-        let (memory, _) = self.parts()?;
-        // Both are tried before the guest allocates what it could not free.
-        put(memory, out.pointer, [0; 4])?;
-        put(memory, out.length, [0; 4])?;
-        if length == 0 {
-            return Ok(());
-        }
         let pointer = self.allocate(length)?;
         let (memory, _) = self.parts()?;
         Slice(pointer, length).of_mut(memory)?.copy_from_slice(bytes);

@@ -17,12 +17,12 @@ impl HostState {
     }
 
     fn stream(&self) -> Option<&Stream> {
-        self.streams.get(&self.context()).map(Box::as_ref)
+        self.streams.get(&self.context())
     }
 
     fn stream_mut(&mut self) -> Option<&mut Stream> {
         let context = self.context();
-        self.streams.get_mut(&context).map(Box::as_mut)
+        self.streams.get_mut(&context)
     }
 
     /// Makes later hostcalls of this callback act on another context.
@@ -174,7 +174,7 @@ impl HostState {
             return Err(HostError::Full("properties' bytes", MAX_PROPERTY_BYTES));
         }
         stream.guest_property_bytes = bytes;
-        stream.guest_properties.insert(path.to_vec(), PropertyValue::Bytes(value.to_vec()));
+        stream.guest_properties.insert(&[path], PropertyValue::Bytes(value.to_vec()));
         Ok(())
     }
 
@@ -216,6 +216,7 @@ impl HostState {
     pub fn send_local_reply(&mut self, reply: LocalReply) {
         if let Some(stream) = self.stream_mut() {
             stream.local_reply = Some(reply);
+            self.has_local_replies = true;
         }
     }
 

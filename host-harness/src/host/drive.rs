@@ -1,6 +1,5 @@
 //! What `vm` does to the state around each callback.
 
-use super::property::join_path;
 use super::stream::Stream;
 use super::{
     CallReply, Direction, HeaderMap, HostError, HostState, LocalReply, LogLevel, PropertyValue, ROOT_CONTEXT,
@@ -37,6 +36,7 @@ impl HostState {
         self.callback = callback;
         self.current = context;
         self.effective = None;
+        self.streams.enter(context);
     }
 
     /// Whether the plugin's configuration can be read now.
@@ -54,8 +54,8 @@ impl HostState {
         loop {
             self.last_context = self.last_context.wrapping_add(1).max(ROOT_CONTEXT + 1);
             if !self.streams.contains_key(&self.last_context) {
-                let stream = Stream { logging: self.profile.keeps_maps(), ..Stream::default() };
-                self.streams.insert(self.last_context, Box::new(stream));
+                self.streams.insert(self.last_context);
+                self.set_logging(StreamId(self.last_context), false);
                 return StreamId(self.last_context);
             }
         }
@@ -68,7 +68,7 @@ impl HostState {
 
     /// The streams that are open.
     pub fn open_streams(&self) -> Vec<StreamId> {
-        self.streams.keys().copied().map(StreamId).collect()
+        self.streams.ids().into_iter().map(StreamId).collect()
     }
 
     /// Whether the stream is open.
@@ -77,7 +77,7 @@ impl HostState {
     }
 
     fn of(&mut self, id: StreamId) -> Option<&mut Stream> {
-        self.streams.get_mut(&id.0).map(Box::as_mut)
+        self.streams.get_mut(&id.0)
     }
 
     /// Whether the stream's request has begun; before it, Envoy tells a filter nothing of a response.
@@ -88,7 +88,7 @@ impl HostState {
     /// Sets a property of one stream.
     pub fn set_property(&mut self, id: StreamId, path: &[&str], value: PropertyValue) {
         if let Some(stream) = self.of(id) {
-            stream.properties.insert(join_path(path), value);
+            stream.properties.insert(path, value);
         }
     }
 
@@ -186,9 +186,12 @@ impl HostState {
 
     /// Makes local replies of other callbacks into actions.
     pub fn collect_local_replies(&mut self) {
-        for (id, stream) in &mut self.streams {
-            if let Some(reply) = stream.local_reply.take() {
-                self.actions.push((StreamId(*id), StreamAction::LocalReply(reply)));
+        if !std::mem::take(&mut self.has_local_replies) {
+            return;
+        }
+        for id in self.open_streams() {
+            if let Some(reply) = self.take_local_reply(id) {
+                self.actions.push((id, StreamAction::LocalReply(reply)));
             }
         }
     }

@@ -1,6 +1,5 @@
 //! Properties: values, and their bytes as Envoy writes them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::pairs::encode_pairs;
@@ -9,6 +8,9 @@ use crate::time::Timestamp;
 
 /// Most bytes of properties that a guest may set on one stream.
 pub const MAX_PROPERTY_BYTES: usize = 1024 * 1024;
+
+/// Bytes of paths that a table without properties keeps room for at most.
+const MAX_KEPT_BYTES: usize = 4096;
 
 /// A property's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,21 +49,68 @@ impl PropertyValue {
     }
 }
 
-/// Values by their path, its parts joined by NUL as guests give them.
+/// Values by their path, its parts joined by NUL as guests give them. There are few: a list is searched faster
+/// than a map is built.
 #[derive(Clone, Debug, Default)]
-pub(super) struct PropertyTable(BTreeMap<Vec<u8>, PropertyValue>);
+pub(super) struct PropertyTable {
+    /// All paths, one behind the other.
+    paths: Vec<u8>,
+    properties: Vec<Property>,
+}
+
+#[derive(Clone, Debug)]
+struct Property {
+    /// Where its path stands.
+    start: usize,
+    end: usize,
+    value: PropertyValue,
+}
 
 impl PropertyTable {
-    pub(super) fn insert(&mut self, path: Vec<u8>, value: PropertyValue) {
-        self.0.insert(path, value);
+    /// Sets the value at the path of these parts.
+    pub(super) fn insert<P: AsRef<[u8]>>(&mut self, path: &[P], value: PropertyValue) {
+        let start = self.paths.len();
+        for part in path {
+            self.paths.extend_from_slice(part.as_ref());
+            self.paths.push(0);
+        }
+        let end = if path.is_empty() { start } else { self.paths.len() - 1 };
+        self.paths.truncate(end);
+        match self.position(self.paths.get(start..).unwrap_or_default()) {
+            Some(known) => {
+                self.paths.truncate(start);
+                if let Some(property) = self.properties.get_mut(known) {
+                    property.value = value;
+                }
+            }
+            None => self.properties.push(Property { start, end, value }),
+        }
+    }
+
+    fn get(&self, path: &[u8]) -> Option<&PropertyValue> {
+        self.position(path).and_then(|place| self.properties.get(place)).map(|property| &property.value)
+    }
+
+    fn position(&self, path: &[u8]) -> Option<usize> {
+        let path_of = |property: &Property| self.paths.get(property.start..property.end);
+        self.properties.iter().position(|property| path_of(property) == Some(path))
+    }
+
+    /// Forgets everything but the room that it took, unless that is much.
+    pub(super) fn clear(&mut self) {
+        if self.paths.capacity() > MAX_KEPT_BYTES {
+            *self = Self::default();
+        }
+        self.paths.clear();
+        self.properties.clear();
     }
 
     /// Appends the value at `path`, or the entry of a map one part above it; says whether there is one.
     pub(super) fn encode(&self, path: &[u8], profile: HostProfile, out: &mut Vec<u8>) -> bool {
-        if self.0.is_empty() {
+        if self.properties.is_empty() {
             return false;
         }
-        if let Some(value) = self.0.get(path) {
+        if let Some(value) = self.get(path) {
             match value {
                 PropertyValue::Bytes(address) if path.ends_with(b"\0address") => {
                     profile.encode_address(address, out);
@@ -72,23 +121,11 @@ impl PropertyTable {
         }
         let Some(cut) = path.iter().rposition(|byte| *byte == 0) else { return false };
         let (parent, entry) = path.split_at(cut);
-        match (self.0.get(parent), entry.get(1..)) {
+        match (self.get(parent), entry.get(1..)) {
             (Some(PropertyValue::Map(map)), Some(name)) => join_values(map, name, out),
             _ => false,
         }
     }
-}
-
-/// The path as guests give it: parts joined by NUL.
-pub(super) fn join_path<P: AsRef<[u8]>>(path: &[P]) -> Vec<u8> {
-    let mut joined = Vec::new();
-    for (index, part) in path.iter().enumerate() {
-        if index > 0 {
-            joined.push(0);
-        }
-        joined.extend_from_slice(part.as_ref());
-    }
-    joined
 }
 
 /// Appends every value of that name, joined by commas; says whether there is one.
@@ -135,11 +172,31 @@ mod tests {
     fn an_entry_of_a_map_is_read_by_its_name() {
         let mut table = PropertyTable::default();
         let map = HeaderMap::from_pairs([("k", "1"), ("K", "2")]);
-        table.insert(join_path(&["metadata", "labels"]), PropertyValue::Map(map));
+        table.insert(&["metadata", "labels"], PropertyValue::Map(map));
         let mut out = Vec::new();
         assert!(table.encode(b"metadata\0labels\0k", HostProfile::Envoy, &mut out));
         assert_eq!(out, b"1,2");
         assert!(!table.encode(b"metadata\0labels\0x", HostProfile::Envoy, &mut out));
         assert!(!table.encode(b"metadata", HostProfile::Envoy, &mut out));
+    }
+
+    #[test]
+    fn the_last_value_of_a_path_counts_and_a_cleared_table_has_none() {
+        let mut table = PropertyTable::default();
+        let text = |text: &str| PropertyValue::Bytes(text.into());
+        table.insert(&["a", "b"], text("1"));
+        table.insert(&["a"], text("2"));
+        table.insert(&["a\0b"], text("3"));
+        let read = |table: &PropertyTable, path: &[u8]| {
+            let mut out = Vec::new();
+            table.encode(path, HostProfile::Envoy, &mut out).then_some(out)
+        };
+        assert_eq!(read(&table, b"a\0b"), Some(b"3".to_vec()), "a guest joins the parts itself");
+        assert_eq!(read(&table, b"a"), Some(b"2".to_vec()));
+        assert_eq!(read(&table, b"b"), None, "a path's end is no path");
+        table.clear();
+        assert_eq!(read(&table, b"a"), None);
+        table.insert(&["c"], text("4"));
+        assert_eq!((read(&table, b"a"), read(&table, b"c")), (None, Some(b"4".to_vec())));
     }
 }

@@ -87,6 +87,15 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    /// As new, but with the room that the one before has taken for its properties.
+    pub(super) fn reset(&mut self) {
+        let (mut properties, mut guest_properties) =
+            (std::mem::take(&mut self.properties), std::mem::take(&mut self.guest_properties));
+        properties.clear();
+        guest_properties.clear();
+        *self = Self { properties, guest_properties, ..Self::default() };
+    }
+
     pub(super) fn side(&self, direction: Direction) -> &Side {
         match direction {
             Direction::Response | Direction::Upstream => &self.response,
