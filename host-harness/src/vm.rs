@@ -10,6 +10,7 @@ mod calls;
 mod error;
 mod exports;
 mod filter;
+mod functions;
 mod hostile;
 mod plugin;
 mod streams;
@@ -28,6 +29,7 @@ pub use crate::host::{
 pub use bounds::{Bound, Unit, bounds};
 pub use error::VmError;
 pub use filter::Filter;
+pub use functions::{HostFunction, Number, host_functions};
 pub use hostile::Callback;
 pub use plugin::{FailurePolicy, Generation, Outcome, Plugin, PluginStats};
 

@@ -7,6 +7,10 @@ pub mod b3;
 pub mod config;
 pub mod grpc_bin;
 pub mod header_map;
+#[cfg(feature = "host")]
+pub mod hostcalls;
+#[cfg(feature = "host")]
+pub mod interpreter;
 pub mod lines;
 pub mod native;
 pub mod otlp_response;

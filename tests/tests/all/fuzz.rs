@@ -10,11 +10,12 @@ mod targets;
 /// A target's name and its check.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 10] = [
+const TARGETS: [Target; 11] = [
     ("b3", targets::b3::check),
     ("config", targets::config::check),
     ("grpc_bin", targets::grpc_bin::check),
     ("header_map", targets::header_map::check),
+    ("hostcalls", targets::hostcalls::check),
     ("otlp_response", targets::otlp_response::check),
     ("propagation", targets::propagation::check),
     ("stream", targets::stream::check),
@@ -56,6 +57,41 @@ fn rule_48_made_up_lives_of_streams_do_no_harm() {
     }
 }
 
+#[test]
+fn made_up_hostcalls_do_no_harm() {
+    let runs = std::env::var("MESHSPAN_FUZZ_RUNS").map_or(RUNS, |runs| runs.parse().unwrap());
+    let mut random = Random(IdGenerator::from_seed([runs as u8; 32]));
+    for run in 0..runs {
+        let input = random.hostcalls();
+        let result = std::panic::catch_unwind(|| targets::hostcalls::check(&input));
+        assert!(result.is_ok(), "run {run}: {input:?}");
+    }
+}
+
+/// Every function of the host, in every callback, with arguments that are all alike.
+#[test]
+fn every_hostcall_survives_every_argument() {
+    let life = [0, 1, 2, 3, 4, 5, 6, 8, 7, 11];
+    // 0, -1, the end of memory, the byte before it, writable memory, a small number.
+    let arguments: [&[u8]; 6] = [&[0], &[1], &[3, 0], &[3, 1], &[7, 9], &[4, 3]];
+    let functions = meshspan::vm::host_functions().unwrap();
+    assert!(functions.len() >= 65, "{}", functions.len());
+    for (which, function) in functions.iter().enumerate() {
+        for argument in arguments {
+            for profile in [0, 4] {
+                let mut call = vec![30 + u8::try_from(which).unwrap()];
+                function.parameters.iter().for_each(|_| call.extend(argument));
+                call.push(0);
+                let mut input = vec![profile, life.len() as u8];
+                input.extend(life);
+                (0..20).for_each(|_| input.extend(&call));
+                let result = std::panic::catch_unwind(|| targets::hostcalls::check(&input));
+                assert!(result.is_ok(), "{}.{} with {argument:?}", function.module, function.name);
+            }
+        }
+    }
+}
+
 /// The same numbers in every run.
 struct Random(IdGenerator);
 
@@ -85,6 +121,21 @@ impl Random {
             }
         }
         script
+    }
+
+    /// Steps of a plugin's life, of which the first open a stream, and a script that mostly calls the host.
+    fn hostcalls(&mut self) -> Vec<u8> {
+        let steps = 2 + self.below(30);
+        let mut input = vec![self.below(16) as u8, steps as u8, 0, 1];
+        input.extend((2..steps).map(|_| self.below(256) as u8));
+        for _ in 0..self.below(40) {
+            input.push(if self.below(8) == 0 { self.below(30) } else { 30 + self.below(80) } as u8);
+            for _ in 0..self.below(12) {
+                let bytes = if self.below(4) == 0 { 256 } else { 10 };
+                input.push(self.below(bytes) as u8);
+            }
+        }
+        input
     }
 }
 
