@@ -4,6 +4,7 @@
 
 mod args;
 mod clock;
+mod convert;
 mod error;
 mod export;
 mod filter;
@@ -34,6 +35,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Demo(args) => mesh::demo(&args, cli.quiet),
         Command::Replay(args) => mesh::replay(&args, cli.quiet),
+        Command::Convert(args) => convert::convert(&args, cli.quiet),
         Command::Filter(args) => filter::write(&args),
         Command::Schema(args) => schema::print(args.of),
     };

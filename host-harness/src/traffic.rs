@@ -28,6 +28,7 @@ mod format;
 mod header_value;
 mod lines;
 mod open;
+mod redact;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use exchange::{Exchange, Request, Response, Timing};
 pub use format::Format;
 pub use header_value::HeaderValue;
 pub use open::{Input, Options, Traffic, open, open_all, read};
+pub use redact::{REDACTED, Redactor, SECRET_HEADERS, SECRET_PARAMETERS};
 pub use tally::{Skipped, Tally};
 
 /// Headers or trailers, in order, duplicates kept.

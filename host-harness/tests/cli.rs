@@ -1,6 +1,9 @@
 //! The command as people and scripts run it.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "cli/convert.rs"]
+mod convert;
+
 use std::{
     io::Read,
     net::TcpListener,

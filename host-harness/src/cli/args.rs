@@ -1,5 +1,7 @@
 //! The arguments as typed.
 
+mod traffic;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -7,6 +9,8 @@ use meshspan::{
     export::{ExportFlags, Protocol},
     vm::{HostProfile, Lifecycle},
 };
+
+pub(crate) use traffic::ConvertArgs;
 
 /// Distributed tracing for every proxy that runs WebAssembly, and a local host to see it work.
 #[derive(Debug, Parser)]
@@ -42,6 +46,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Replay recorded traffic through a mesh of sidecars
     Replay(ReplayArgs),
+    /// Convert recorded traffic of any format to a recording in JSON Lines, without its secrets
+    Convert(ConvertArgs),
     /// Write the WebAssembly filter that this program carries, and its SHA-256 to stdout
     Filter(FilterArgs),
     /// Print a JSON Schema
