@@ -18,13 +18,16 @@
 
 pub mod jsonl;
 
+mod authority;
 mod body;
 mod bytes;
 mod detect;
+mod draft;
 mod entry;
 mod error;
 mod exchange;
 mod format;
+mod har;
 mod header_value;
 mod lines;
 mod open;
@@ -32,8 +35,10 @@ mod redact;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use body::Chunk;
+pub use draft::DEFAULT_SOURCE;
 pub use entry::{Entry, Note, Place, Position, Skip, SkipReason};
 pub use error::{ExchangeError, TrafficError};
 pub use exchange::{Exchange, Request, Response, Timing};

@@ -10,7 +10,7 @@ pub(super) fn by_content(head: &[u8]) -> Option<Format> {
     if has("timing_us") || has("source") && has("destination") {
         return Some(Format::JsonLines);
     }
-    None
+    has("log").then_some(Format::Har)
 }
 
 /// The format that a file's name tells, whatever is in it.
@@ -20,6 +20,7 @@ pub(super) fn by_name(name: &str) -> Option<Format> {
     let (_, extension) = name.rsplit_once('.')?;
     match extension {
         "jsonl" | "ndjson" => Some(Format::JsonLines),
+        "har" => Some(Format::Har),
         _ => None,
     }
 }

@@ -77,6 +77,8 @@ pub enum Note {
     BodyCutOff,
     /// The recorder left out a body that is known to have been there: its size alone is kept.
     BodyLeftOut,
+    /// The recorder decoded the body: headers about its encoding and length are left out.
+    BodyDecoded,
     /// Exchanges without instants follow each other by 10 ms.
     StartAssumed,
 }
@@ -88,6 +90,7 @@ impl Note {
             Self::ResponseAssumed => "response not recorded: 200 without a body after 1 ms stands for it",
             Self::BodyCutOff => "body cut off by the recorder: its size alone is kept",
             Self::BodyLeftOut => "body left out by the recorder: its size alone is kept",
+            Self::BodyDecoded => "body decoded by the recorder: content-encoding and content-length left out",
             Self::StartAssumed => "instant not recorded: requests follow each other by 10 ms",
         }
     }

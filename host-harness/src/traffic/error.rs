@@ -23,6 +23,16 @@ pub enum TrafficError {
         /// What is known of it.
         found: String,
     },
+    /// The file is not built as its format is.
+    #[error("{file}: {found}, expected {allowed}")]
+    Structure {
+        /// The file, as it was named.
+        file: String,
+        /// What was found.
+        found: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
     /// The bytes could not be had.
     #[error("{place}: cannot be read: {source}")]
     Read {

@@ -13,16 +13,19 @@ use super::detect;
 pub enum Format {
     /// Our own: an exchange a line.
     JsonLines,
+    /// HAR 1.2, as browsers and proxies export it.
+    Har,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 1] = [Self::JsonLines];
+    pub const ALL: [Self; 2] = [Self::JsonLines, Self::Har];
 
     /// As it is written on a command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::JsonLines => "jsonl",
+            Self::Har => "har",
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{Entry, Format, TrafficError, jsonl};
+use super::{Entry, Format, TrafficError, har, jsonl};
 
 /// How many bytes of a file are looked at to find out its format.
 const MAX_HEAD_BYTES: usize = 64 << 10;
@@ -47,14 +47,22 @@ impl fmt::Display for Input {
 pub struct Options {
     /// The format, if it shall not be found out.
     pub format: Option<Format>,
+    /// The name of every source, for formats that do not name it.
+    pub source: Option<String>,
+    /// The name of every destination, for formats that do not name it; else the authority's host.
+    pub destination: Option<String>,
+    /// What stands before the numbers that are the ids of entries in formats without ids.
+    pub id_prefix: String,
     /// Whether an entry that cannot be used is an error, which ends the reading.
     pub strict: bool,
 }
 
+type Entries = Box<dyn Iterator<Item = Result<Entry, TrafficError>> + Send>;
+
 /// The entries of one file, in its order. Memory is bounded by the longest entry.
 pub struct Traffic {
     format: Format,
-    entries: Box<dyn Iterator<Item = Result<Entry, TrafficError>> + Send>,
+    entries: Entries,
     is_strict: bool,
     has_ended: bool,
 }
@@ -64,6 +72,9 @@ pub struct Traffic {
 pub(super) struct Settings {
     /// For messages.
     pub(super) file: Arc<str>,
+    pub(super) source: Option<String>,
+    pub(super) destination: Option<String>,
+    pub(super) id_prefix: String,
 }
 
 /// Opens one input.
@@ -83,28 +94,36 @@ pub fn open(input: &Input, options: &Options) -> Result<Traffic, TrafficError> {
 }
 
 /// Opens one input after the other, each when the one before it has ended: their entries in order.
-/// An input that cannot be opened ends the reading.
+/// An input that cannot be opened ends the reading. Where a format has no ids, those of the second input
+/// begin with `2-`, and so on.
 pub fn open_all(
     inputs: Vec<Input>,
     options: Options,
 ) -> impl Iterator<Item = Result<Entry, TrafficError>> + Send {
-    let mut inputs = inputs.into_iter();
+    let mut inputs = inputs.into_iter().zip(1..);
+    let prefix = options.id_prefix.clone();
+    let mut options = options;
     let mut current: Option<Traffic> = None;
     std::iter::from_fn(move || {
         loop {
             match current.as_mut().and_then(Iterator::next) {
+                Some(Ok(entry)) => return Some(Ok(entry)),
                 Some(Err(error)) => {
-                    (inputs, current) = (Vec::new().into_iter(), None);
+                    (inputs, current) = (Vec::new().into_iter().zip(1..), None);
                     return Some(Err(error));
                 }
-                Some(entry) => return Some(entry),
-                None => match open(&inputs.next()?, &options) {
-                    Ok(traffic) => current = Some(traffic),
-                    Err(error) => {
-                        inputs = Vec::new().into_iter();
-                        return Some(Err(error));
-                    }
-                },
+                None => {}
+            }
+            let (input, number) = inputs.next()?;
+            if number > 1 {
+                options.id_prefix = format!("{prefix}{number}-");
+            }
+            match open(&input, &options) {
+                Ok(traffic) => current = Some(traffic),
+                Err(error) => {
+                    (inputs, current) = (Vec::new().into_iter().zip(1..), None);
+                    return Some(Err(error));
+                }
             }
         }
     })
@@ -131,9 +150,15 @@ pub fn read(
         Some(format) => (format, reader),
         None => detect(reader, name)?,
     };
-    let settings = Settings { file: name.into() };
-    let entries: Box<dyn Iterator<Item = Result<Entry, TrafficError>> + Send> = match format {
+    let settings = Settings {
+        file: name.into(),
+        source: options.source.clone(),
+        destination: options.destination.clone(),
+        id_prefix: options.id_prefix.clone(),
+    };
+    let entries: Entries = match format {
         Format::JsonLines => Box::new(jsonl::Source::new(reader, &settings)),
+        Format::Har => Box::new(har::Har::new(reader, settings)?),
     };
     Ok(Traffic { format, entries, is_strict: options.strict, has_ended: false })
 }

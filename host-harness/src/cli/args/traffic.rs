@@ -11,6 +11,12 @@ pub(crate) struct TrafficArgs {
     /// The format of every FILE [default: what its first bytes show, else its name]
     #[arg(long, value_name = "FORMAT", long_help = format_help())]
     pub(crate) format: Option<Format>,
+    /// The name of every source, in formats that do not name it [default: client]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// The name of every destination, in formats that do not name it [default: the authority's host]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) destination: Option<String>,
     /// Fail at the first entry that cannot be used, rather than skip and count it
     #[arg(long)]
     pub(crate) strict: bool,
@@ -25,7 +31,13 @@ fn format_help() -> String {
 
 impl TrafficArgs {
     pub(crate) fn options(&self) -> Options {
-        Options { format: self.format, strict: self.strict }
+        Options {
+            format: self.format,
+            source: self.source.clone(),
+            destination: self.destination.clone(),
+            strict: self.strict,
+            ..Options::default()
+        }
     }
 }
 
