@@ -23,12 +23,15 @@ mod body;
 mod bytes;
 mod detect;
 mod draft;
+mod each;
 mod entry;
 mod error;
 mod exchange;
 mod format;
+mod gor;
 mod har;
 mod header_value;
+mod http1;
 mod lines;
 mod open;
 mod redact;
@@ -36,6 +39,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod values;
+mod vegeta;
 
 pub use body::Chunk;
 pub use draft::DEFAULT_SOURCE;

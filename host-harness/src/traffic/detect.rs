@@ -1,16 +1,27 @@
 //! Finds out a file's format. Names decide only where the first bytes do not.
 //! Reads no more than what it is given, and believes nothing that it was not shown.
 
-use super::Format;
+use super::{Format, gor, vegeta};
 
 /// The format that the first bytes of a file show.
 pub(super) fn by_content(head: &[u8]) -> Option<Format> {
     let keys = keys(head);
     let has = |name: &str| keys.iter().any(|key| key == name.as_bytes());
-    if has("timing_us") || has("source") && has("destination") {
-        return Some(Format::JsonLines);
+    let of_json = [
+        (has("timing_us") || has("source") && has("request"), Format::JsonLines),
+        (has("log"), Format::Har),
+        (has("method") && has("url"), Format::VegetaJson),
+    ];
+    if let Some((_, format)) = of_json.into_iter().find(|(is_it, _)| *is_it) {
+        return Some(format);
     }
-    has("log").then_some(Format::Har)
+    if gor::is_start(head) {
+        return Some(Format::GoReplay);
+    }
+    // Only whole lines count, and comments may stand before the first target.
+    let mut lines = head.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    let first = lines.find(|line| !line.trim_ascii().is_empty() && !line.starts_with(b"#"));
+    first.is_some_and(vegeta::is_request_line).then_some(Format::VegetaHttp)
 }
 
 /// The format that a file's name tells, whatever is in it.
@@ -21,6 +32,7 @@ pub(super) fn by_name(name: &str) -> Option<Format> {
     match extension {
         "jsonl" | "ndjson" => Some(Format::JsonLines),
         "har" => Some(Format::Har),
+        "gor" => Some(Format::GoReplay),
         _ => None,
     }
 }

@@ -11,6 +11,8 @@ use super::{
     Chunk, Entry, Exchange, HeaderValue, Headers, Note, Place, Request, Response, Skip, SkipReason, Timing,
 };
 
+/// After how many microseconds an answer comes that was not recorded.
+const ASSUMED_LATENCY_US: u64 = 1_000;
 /// How many microseconds lie between requests whose instants were not recorded.
 const ASSUMED_INTERVAL_US: u64 = 10_000;
 
@@ -55,6 +57,8 @@ pub(super) enum Body {
     Size(u64),
     /// All of it.
     Whole(Vec<Chunk>),
+    /// Its beginning, this long: the recorder cut it off.
+    CutOff(u64),
 }
 
 impl Draft {
@@ -111,6 +115,15 @@ impl Draft {
         }
     }
 
+    /// What stands for an answer that was not recorded.
+    pub(super) fn assume_response(&mut self) {
+        self.status = Some(200);
+        self.response.body = Body::Size(0);
+        let answered = self.request_end.unwrap_or_default() + ASSUMED_LATENCY_US;
+        (self.response_start, self.response_end) = (Some(answered), Some(answered));
+        self.notes.push(Note::ResponseAssumed);
+    }
+
     /// Moves HTTP/2's pseudo-headers, and HTTP/1's `host`, to where they belong.
     fn take_pseudo_headers(&mut self) {
         let mut host = None;
@@ -159,6 +172,7 @@ impl Body {
             Self::Unknown => (said.unwrap_or(0), None, None),
             Self::Size(size) => (size, None, None),
             Self::Whole(chunks) => (length(&chunks), Some(chunks).filter(|chunks| !chunks.is_empty()), None),
+            Self::CutOff(size) => (size.max(said.unwrap_or(0)), None, Some(Note::BodyCutOff)),
         }
     }
 }

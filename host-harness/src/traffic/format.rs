@@ -15,17 +15,27 @@ pub enum Format {
     JsonLines,
     /// HAR 1.2, as browsers and proxies export it.
     Har,
+    /// GoReplay's files.
+    GoReplay,
+    /// vegeta's targets in JSON Lines.
+    VegetaJson,
+    /// vegeta's targets in the format `http`.
+    VegetaHttp,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 2] = [Self::JsonLines, Self::Har];
+    pub const ALL: [Self; 5] =
+        [Self::JsonLines, Self::Har, Self::GoReplay, Self::VegetaJson, Self::VegetaHttp];
 
     /// As it is written on a command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::JsonLines => "jsonl",
             Self::Har => "har",
+            Self::GoReplay => "gor",
+            Self::VegetaJson => "vegeta-json",
+            Self::VegetaHttp => "vegeta-http",
         }
     }
 

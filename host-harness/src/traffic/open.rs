@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{Entry, Format, TrafficError, har, jsonl};
+use super::{Entry, Format, TrafficError, each, gor, har, jsonl, vegeta};
 
 /// How many bytes of a file are looked at to find out its format.
 const MAX_HEAD_BYTES: usize = 64 << 10;
@@ -159,6 +159,12 @@ pub fn read(
     let entries: Entries = match format {
         Format::JsonLines => Box::new(jsonl::Source::new(reader, &settings)),
         Format::Har => Box::new(har::Har::new(reader, settings)?),
+        Format::GoReplay => Box::new(gor::GoReplay::new(reader, settings)),
+        Format::VegetaJson => {
+            let parse = Box::new(vegeta::parse_json);
+            Box::new(each::EachLine::new(reader, vegeta::MAX_LINE_BYTES, parse, settings))
+        }
+        Format::VegetaHttp => Box::new(vegeta::Http::new(reader, settings)),
     };
     Ok(Traffic { format, entries, is_strict: options.strict, has_ended: false })
 }
