@@ -2,12 +2,13 @@
 //! Only a request whose spans may be exported leaves anything here between callbacks.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use super::host::{self, Callback, Map};
 use super::proxy;
 use super::root::Root;
-use crate::config::Direction;
+use crate::config::{Direction, Role};
 use crate::headers::Headers;
 use crate::otlp;
 use crate::propagation::Injector;
@@ -61,10 +62,10 @@ impl Stream {
         let Ok(map) = host::map(call, Map::RequestHeaders) else { return false };
         let kind = root.meet(call);
         let headers = Headers::decode(&map);
-        let proxy = Proxy { is_whole, call, kind };
+        let role = root.tracer.role();
+        let proxy = Proxy { is_whole, call, kind, listener: listener(role, &root.direction) };
         let start = root.tracer.start(&headers, &proxy, &mut root.ids, &mut RequestInjector);
         root.metrics.context_invalid.add(u64::from(start.invalid));
-        let role = root.tracer.role();
         match start.outcome {
             // Counted at its end, when it is known as what.
             StartOutcome::Undecided => {}
@@ -74,7 +75,7 @@ impl Stream {
             }
             StartOutcome::Untraced => {
                 if role.has_server()
-                    && root.tracer.direction().or_else(|| direction(call, kind)) == Some(Direction::Outbound)
+                    && root.tracer.direction().or_else(|| proxy.direction()) == Some(Direction::Outbound)
                 {
                     root.metrics.outbound_without_context.add(1);
                 }
@@ -116,13 +117,9 @@ impl Stream {
         let known = |path: &str| if all { property(call, kind, path) } else { None };
         let code_details = if pass.wants_details() { known("response\0code_details") } else { None };
         let code = if pass.has_status() { None } else { known("response\0code").and_then(integer) };
-        let request_time = known("request\0time").and_then(timestamp);
-        let request_duration = known("request\0duration").and_then(duration);
-        let measured = request_time.zip(request_duration).map(|(start, duration)| start.plus(duration));
         let end = StreamEnd {
-            now: measured.unwrap_or_else(host::now),
-            request_time,
-            request_duration,
+            now: host::now(),
+            request_time: known("request\0time").and_then(timestamp),
             response_code: code.and_then(|code| code.try_into().ok()),
             code_details: code_details.as_deref(),
             ..StreamEnd::default()
@@ -136,7 +133,7 @@ impl Stream {
         let (source, upstream) = (known("source\0address"), of_upstream("upstream\0address"));
         let protocol = known("request\0protocol");
         let end = StreamEnd {
-            direction: pass.direction().or_else(|| direction(call, kind)),
+            direction: pass.direction().or_else(|| direction(call, kind, listener(role, &root.direction))),
             attempts: of_upstream(ATTEMPTS).and_then(integer).and_then(|count| count.try_into().ok()),
             backend_latency: of_upstream("response\0backend_latency").and_then(duration),
             source_address: source.as_deref(),
@@ -154,9 +151,21 @@ impl Stream {
     }
 }
 
-/// Which side of the proxy this stream is on, where the host says so.
-fn direction(call: &Callback, kind: proxy::Proxy) -> Option<Direction> {
-    property(call, kind, "xds\0listener_direction").and_then(integer).and_then(Direction::from_listener)
+/// Where to note the listener's direction: streams at an upstream come from any listener.
+fn listener(role: Role, noted: &OnceCell<Option<Direction>>) -> Option<&OnceCell<Option<Direction>>> {
+    Some(noted).filter(|_| role.has_server())
+}
+
+/// Which side of the proxy this stream is on, where the host says so: as it is in `noted`, if that is given.
+fn direction(
+    call: &Callback,
+    kind: proxy::Proxy,
+    noted: Option<&OnceCell<Option<Direction>>>,
+) -> Option<Direction> {
+    let ask = || {
+        property(call, kind, "xds\0listener_direction").and_then(integer).and_then(Direction::from_listener)
+    };
+    noted.map_or_else(ask, |noted| *noted.get_or_init(ask))
 }
 
 fn property<'a>(call: &'a Callback, kind: proxy::Proxy, path: &str) -> Option<Cow<'a, [u8]>> {
@@ -193,6 +202,8 @@ struct Proxy<'a> {
     is_whole: bool,
     call: &'a Callback,
     kind: proxy::Proxy,
+    /// Where the listener's direction is noted.
+    listener: Option<&'a OnceCell<Option<Direction>>>,
 }
 
 impl Surroundings for Proxy<'_> {
@@ -205,7 +216,7 @@ impl Surroundings for Proxy<'_> {
     }
 
     fn direction(&self) -> Option<Direction> {
-        direction(self.call, self.kind)
+        direction(self.call, self.kind, self.listener)
     }
 
     fn is_whole(&self) -> bool {

@@ -84,8 +84,6 @@ pub struct StreamEnd<'a> {
     pub direction: Option<Direction>,
     /// When the request's first byte arrived.
     pub request_time: Option<Timestamp>,
-    /// How long the whole stream lasted.
-    pub request_duration: Option<Duration>,
     /// How often the request was sent upstream.
     pub attempts: Option<u64>,
     /// From the first byte sent to the last byte received from the upstream, of the last attempt.
@@ -325,14 +323,13 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// From the stream's own times where the proxy has them, else from the clock, which showed
-    /// `onward` when the request's headers went onward. After a resend the proxy's latency is the last
+    /// From when the request arrived, where the proxy knows, else from when its headers went onward, to the
+    /// clock at the stream's end. After a resend the proxy's latency is the last
     /// attempt's, and the CLIENT span stands for all of them.
     pub(super) fn new(onward: Timestamp, end: &StreamEnd<'_>) -> Self {
         let arrival = end.request_time.filter(|time| *time > Timestamp::default());
         let server_start = arrival.unwrap_or(onward);
-        let measured = arrival.zip(end.request_duration).map(|(start, duration)| start.plus(duration));
-        let stream_end = measured.unwrap_or(end.now).max(server_start);
+        let stream_end = end.now.max(server_start);
         let latency = end.backend_latency.filter(|_| end.resends().is_none());
         let client_start = latency.map_or(onward, |latency| stream_end.minus(latency));
         Self { server_start, client_start: client_start.clamp(server_start, stream_end), end: stream_end }
