@@ -9,23 +9,21 @@ use super::stream::Stream;
 /// Streams in places, and where each number's is.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    places: Vec<(u32, Stream)>,
+    /// The number is none where no stream is.
+    places: Vec<(Option<u32>, Stream)>,
     free: Vec<usize>,
     by_id: HashMap<u32, usize, BuildHasherDefault<IdHasher>>,
     /// Where the stream is that was opened or entered last.
     entered: usize,
 }
 
-/// What a place without a stream has for a number; the plugin's own context is no stream.
-const NONE: u32 = 0;
-
 impl Streams {
     /// Opens the stream `id`, which must not be open.
     pub(super) fn insert(&mut self, id: u32) {
         let place = self.free.pop().unwrap_or(self.places.len());
         match self.places.get_mut(place) {
-            Some((free, _)) => *free = id,
-            None => self.places.push((id, Stream::default())),
+            Some((free, _)) => *free = Some(id),
+            None => self.places.push((Some(id), Stream::default())),
         }
         self.by_id.insert(id, place);
         self.entered = place;
@@ -35,7 +33,7 @@ impl Streams {
     pub(super) fn remove(&mut self, id: &u32) {
         let Some(place) = self.by_id.remove(id) else { return };
         if let Some((id, stream)) = self.places.get_mut(place) {
-            *id = NONE;
+            *id = None;
             stream.reset();
         }
         self.free.push(place);
@@ -44,7 +42,7 @@ impl Streams {
     /// Remembers the stream, which is about to be used often.
     #[inline]
     pub(super) fn enter(&mut self, id: u32) {
-        if self.places.get(self.entered).is_none_or(|(entered, _)| *entered != id)
+        if self.places.get(self.entered).is_none_or(|(entered, _)| *entered != Some(id))
             && let Some(place) = self.by_id.get(&id)
         {
             self.entered = *place;
@@ -59,14 +57,14 @@ impl Streams {
     #[inline]
     pub(super) fn get(&self, id: &u32) -> Option<&Stream> {
         match self.places.get(self.entered) {
-            Some((entered, stream)) if entered == id => Some(stream),
+            Some((entered, stream)) if *entered == Some(*id) => Some(stream),
             _ => self.places.get(*self.by_id.get(id)?).map(|(_, stream)| stream),
         }
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, id: &u32) -> Option<&mut Stream> {
-        let is_entered = self.places.get(self.entered).is_some_and(|(entered, _)| entered == id);
+        let is_entered = self.places.get(self.entered).is_some_and(|(entered, _)| *entered == Some(*id));
         let place = if is_entered { self.entered } else { *self.by_id.get(id)? };
         self.places.get_mut(place).map(|(_, stream)| stream)
     }
@@ -134,7 +132,7 @@ mod tests {
         for id in 2..100_000 {
             open(&mut streams, id);
             streams.remove(&id);
-            assert!(streams.get(&id).is_none() && streams.get(&NONE).is_none());
+            assert!([0, 1, id].iter().all(|id| streams.get(id).is_none() && streams.get_mut(id).is_none()));
         }
         assert_eq!((streams.places.len(), streams.free.len()), (1, 1));
     }
