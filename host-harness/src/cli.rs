@@ -3,6 +3,7 @@
 //! unreachable, 130 interrupted after a flush.
 
 mod args;
+mod cache;
 mod clock;
 mod convert;
 mod error;

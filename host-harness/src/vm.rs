@@ -6,6 +6,7 @@
 //! `open_stream` → `request_headers` → [`Verdict::Continue`] → … → `close_stream`
 
 mod bounds;
+mod cache;
 mod calls;
 mod error;
 mod exports;
@@ -27,6 +28,7 @@ pub use crate::host::{
     OutboundKind, PluginOptions, PropertyValue, StreamAction, StreamId,
 };
 pub use bounds::{Bound, Unit, bounds};
+pub use cache::{MAX_CACHED_MODULES, ModuleCache};
 pub use error::VmError;
 pub use filter::Filter;
 pub use functions::{HostFunction, Number, host_functions};

@@ -10,6 +10,8 @@ use meshspan::{
     vm::{HostProfile, Lifecycle},
 };
 
+use super::cache::CacheArgs;
+
 pub(crate) use traffic::ConvertArgs;
 
 /// Distributed tracing for every proxy that runs WebAssembly, and a local host to see it work.
@@ -117,6 +119,8 @@ pub(crate) struct RunArgs {
     /// In which order a stream's end is told to the filter; nginx has only the specification's
     #[arg(long, value_enum, default_value_t = LifecycleOrder::Envoy, value_name = "ORDER")]
     pub(crate) lifecycle: LifecycleOrder,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
 }
 
 /// Proxies that the host behaves as.

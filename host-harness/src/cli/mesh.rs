@@ -16,7 +16,7 @@ use meshspan::{
     topology::{Emojivoto, Topology},
     traffic::{Exchange, TrafficError, jsonl::JsonLines},
     view::{Trace, summary::Summary, traces},
-    vm::{Filter, Limits, LogLevel, LogLine},
+    vm::{LogLevel, LogLine},
 };
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use tokio::runtime::Runtime;
@@ -121,7 +121,10 @@ fn run(job: Job<'_>) -> Result<Outcome, CliError> {
 }
 
 fn capture(job: &Job<'_>, seed: u64, interrupt: &Interrupt) -> Result<Capture, CliError> {
-    let filter = Filter::compile(job.wasm, Limits::default())
+    let filter = job
+        .run
+        .cache
+        .compile(job.wasm)
         .map_err(|error| CliError::bad_configuration(format!("the filter cannot be loaded: {error}")))?;
     let options = ReplayOptions { seed, profile: job.run.profile(), lifecycle: job.run.lifecycle() };
     let exchanges = job.exchanges.iter().cloned().map(Ok);

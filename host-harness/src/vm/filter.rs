@@ -6,7 +6,7 @@ use std::time::Duration;
 use wasmtime::{Config, Engine, InstancePre, Linker, Module, Store, Trap, UnknownImportError};
 
 use super::exports::{Exports, allocator, initializer};
-use super::{Limits, PluginOptions, Vm, VmError};
+use super::{Limits, ModuleCache, PluginOptions, Vm, VmError};
 use crate::abi::{self, Limiter, VmData};
 use crate::host::{Gate, HostState};
 
@@ -39,7 +39,15 @@ impl Filter {
     /// # Errors
     /// [`VmError`] if it is no module, imports what the host has not, or speaks another ABI.
     pub fn compile(wasm: &[u8], limits: Limits) -> Result<Self, VmError> {
-        Self::build(wasm, limits, false)
+        Self::build(wasm, limits, false, Module::from_binary)
+    }
+
+    /// As [`compile`](Self::compile), unless the cache has the module from an earlier time.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile); what is wrong with the cache is none.
+    pub fn compile_cached(wasm: &[u8], limits: Limits, cache: &ModuleCache) -> Result<Self, VmError> {
+        Self::build(wasm, limits, false, |engine, wasm| cache.module(engine, wasm))
     }
 
     /// As [`compile`](Self::compile), and its VMs count what they execute: [`Vm::fuel_used`]. They are slower.
@@ -47,16 +55,20 @@ impl Filter {
     /// # Errors
     /// As [`compile`](Self::compile).
     pub fn compile_counting_fuel(wasm: &[u8], limits: Limits) -> Result<Self, VmError> {
-        Self::build(wasm, limits, true)
+        Self::build(wasm, limits, true, Module::from_binary)
     }
 
-    fn build(wasm: &[u8], limits: Limits, counts_fuel: bool) -> Result<Self, VmError> {
+    fn build(
+        wasm: &[u8],
+        limits: Limits,
+        counts_fuel: bool,
+        compile: impl FnOnce(&Engine, &[u8]) -> wasmtime::Result<Module>,
+    ) -> Result<Self, VmError> {
         let mut config = Config::new();
         config.epoch_interruption(true);
         config.consume_fuel(counts_fuel);
         let engine = Engine::new(&config).map_err(|error| VmError::Engine(format!("{error:#}")))?;
-        let module =
-            Module::from_binary(&engine, wasm).map_err(|error| super::error::not_wasm(wasm, &error))?;
+        let module = compile(&engine, wasm).map_err(|error| super::error::not_wasm(wasm, &error))?;
         check_abi(&module)?;
         let mut linker = Linker::new(&engine);
         abi::link(&mut linker).map_err(|error| VmError::Engine(format!("{error:#}")))?;

@@ -1,5 +1,6 @@
 //! Small guests written as scripts of hostcalls, run through the public interface.
 
+mod cache;
 mod callbacks;
 mod calls;
 mod floods;
