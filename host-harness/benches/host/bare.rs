@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wasmtime::{Caller, Config, Engine, Instance, Linker, Memory, Module, Store, TypedFunc};
 
-use crate::variant::Request;
+use crate::rounds::Request;
 
 /// The host's default deadline of 1 s, in epochs of 10 ms, and the one that has begun.
 const TICKS: u64 = 101;

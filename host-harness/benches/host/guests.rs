@@ -1,6 +1,5 @@
 //! Filters by the Rust SDK, built when the benchmark runs: `guests/` is a workspace of its own.
 
-use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -13,13 +12,14 @@ pub(crate) fn wasm(name: &str) -> Vec<u8> {
     std::fs::read(&file).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
+/// With the toolchain that the repository names, whichever this program was built by.
 fn build() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/guests");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(&directory).args(["build", "--locked", "--quiet", "--release", "--examples"]);
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(crate::GUESTS).env_remove("RUSTUP_TOOLCHAIN");
+    cargo.args(["build", "--locked", "--quiet", "--release", "--examples"]);
     cargo.args(["--target", "wasm32-wasip1", "--target-dir", target()]);
     let status = cargo.status().expect("cargo runs");
-    assert!(status.success(), "{} cannot be built ({cargo:?})", directory.display());
+    assert!(status.success(), "{} cannot be built ({cargo:?})", crate::GUESTS);
 }
 
 /// Inside `target`, beside this program.

@@ -8,6 +8,7 @@
 //! A request is six callbacks: create, request headers, response headers, log, done, delete. Each runs under
 //! an epoch deadline of its own, in the floor, too. The tables' ratios are those of paired rounds: in each
 //! every variant has a slice of a quarter of a millisecond, so that what else the machine does hits all alike.
+//! The same filter compiled natively is in `tests/benches/native_filter`: this package never imports it.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +21,10 @@
 mod bare;
 mod checked;
 mod guests;
+mod heads;
+mod replay;
 mod rounds;
+mod startup;
 mod traced;
 mod variant;
 
@@ -32,13 +36,19 @@ use variant::Variant;
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
-/// A ratio that the host is to stay below.
+/// The package of the guests.
+const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/guests");
+/// Times the floor that a request may take.
 const TARGET: f64 = 2.0;
+/// Rounds of requests.
+const ROUNDS: usize = 2000;
 
 fn main() {
     Divan::from_args().main();
     if std::env::args().skip(1).all(|argument| argument == "--bench") {
         print!("{}", requests());
+        print!("{}", startup::table());
+        print!("{}", replay::table());
     }
 }
 
@@ -51,7 +61,7 @@ fn request(bencher: Bencher<'_, '_>, variant: Variant) {
 /// Every variant's time, and the checked host against the floor.
 fn requests() -> String {
     let mut subjects: Vec<_> = Variant::ALL.iter().map(|variant| variant.start()).collect();
-    let rounds = Rounds::measure(&mut subjects);
+    let rounds = Rounds::measure(&mut subjects, ROUNDS);
     let mut table = rounds::heading("one request of six callbacks");
     for (place, variant) in Variant::ALL.iter().enumerate() {
         table.push_str(&rounds.row(&variant.to_string(), place));

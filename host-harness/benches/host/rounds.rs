@@ -3,23 +3,23 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use crate::variant::Request;
+/// Runs a subject once.
+pub(crate) type Request = Box<dyn FnMut()>;
 
-const ROUNDS: usize = 2000;
 /// How long a slice lasts, about: so short that most are not interrupted by what else the machine does.
 const SLICE: Duration = Duration::from_micros(250);
 /// How long a subject runs before its first slice.
 const WARM_UP: Duration = Duration::from_millis(100);
 
-/// Nanoseconds of one request, by subject and round.
+/// Nanoseconds of one run, by subject and round.
 pub(crate) struct Rounds(Vec<Vec<f64>>);
 
 impl Rounds {
-    /// Runs them all.
-    pub(crate) fn measure(subjects: &mut [Request]) -> Self {
-        let counts: Vec<u32> = subjects.iter_mut().map(|subject| per_slice(subject)).collect();
-        let mut times = vec![Vec::with_capacity(ROUNDS); subjects.len()];
-        for round in 0..ROUNDS {
+    /// Runs them all, `rounds` times.
+    pub(crate) fn measure(subjects: &mut [Request], rounds: usize) -> Self {
+        let counts: Vec<u32> = subjects.iter_mut().map(per_slice).collect();
+        let mut times = vec![Vec::with_capacity(rounds); subjects.len()];
+        for round in 0..rounds {
             for step in 0..subjects.len() {
                 // Nobody always follows the same.
                 let place = (step + round) % subjects.len();
@@ -31,11 +31,22 @@ impl Rounds {
         Self(times)
     }
 
+    /// The median of a subject's times, in nanoseconds.
+    pub(crate) fn median(&self, place: usize) -> f64 {
+        quantile(&mut self.0[place].clone(), 0.5)
+    }
+
     /// A line of the first table: a subject's median and quartiles, and its quietest round.
     pub(crate) fn row(&self, what: &str, place: usize) -> String {
         let mut times = self.0[place].clone();
-        let [least, low, median, high] = [0.0, 0.25, 0.5, 0.75].map(|q| quantile(&mut times, q));
-        format!("{what:36}  {median:8.0} ns  {:18}  {least:8.0} ns\n", format!("{low:.0} … {high:.0}"))
+        let [least, low, high] = [0.0, 0.25, 0.75].map(|q| quantile(&mut times, q));
+        let median = self.median(place);
+        let (unit, per_unit) = if median < 1e5 { ("ns", 1.0) } else { ("µs", 1e3) };
+        let [least, low, median, high] = [least, low, median, high].map(|time| time / per_unit);
+        format!(
+            "{what:36}  {median:8.0} {unit}  {:18}  {least:8.0} {unit}\n",
+            format!("{low:.0} … {high:.0}")
+        )
     }
 
     /// A line of the second table: one subject's time over another's in the same round.
@@ -45,7 +56,7 @@ impl Rounds {
         let [low, median, high] = [0.25, 0.5, 0.75].map(|q| quantile(&mut ratios, q));
         let quietest = quantile(&mut self.0[above].clone(), 0.0) / quantile(&mut self.0[below].clone(), 0.0);
         let mut line =
-            format!("{what:36}  {median:8.2}     {:18}  {quietest:8.2}", format!("{low:.2} … {high:.2}"));
+            format!("{what:36}  {median:8.3}     {:18}  {quietest:8.3}", format!("{low:.3} … {high:.3}"));
         if let Some(target) = target {
             let verdict = if median <= target { "met" } else { "missed" };
             let _ = write!(line, "     ≤ {target:.1} {verdict}");
@@ -59,9 +70,9 @@ pub(crate) fn heading(title: &str) -> String {
     format!("\n{title:36}    median     quartiles             quietest\n{}\n", "─".repeat(92))
 }
 
-/// Requests that fill a slice.
+/// Runs that fill a slice; at least one.
 fn per_slice(subject: &mut Request) -> u32 {
-    let mut requests = 100;
+    let mut requests = 1;
     loop {
         let took = timed(subject, requests);
         if took >= WARM_UP {

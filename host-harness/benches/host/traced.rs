@@ -7,13 +7,17 @@ use meshspan::host::PropertyValue;
 use meshspan::time::Timestamp;
 use meshspan::vm::{Filter, HeaderMap, Limits, PluginOptions, Vm};
 
-use crate::checked::{request_head, response_head};
-use crate::variant::Request;
+use crate::heads::{request_head, response_head, traceparent};
+use crate::rounds::Request;
 
 const CLUSTER: &str = "otel_collector";
-const CONTEXT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-";
+/// How long a request lasts.
+pub(crate) const DURATION: Duration = Duration::from_millis(5);
+/// Where it comes from.
+pub(crate) const ADDRESS: &str = "10.0.0.7:43210";
+pub(crate) const PROTOCOL: &str = "HTTP/1.1";
 /// Requests between two ticks.
-const TICK: u32 = 100;
+pub(crate) const TICK: u32 = 100;
 
 /// A running sidecar.
 pub(crate) struct Traced {
@@ -36,7 +40,7 @@ impl Traced {
         };
         let vm = filter.start(options).unwrap();
         let mut request = request_head();
-        flags.iter().for_each(|flags| request.add("traceparent", format!("{CONTEXT}{flags}")));
+        flags.iter().for_each(|flags| request.add("traceparent", traceparent(flags)));
         Self { vm, request, response: response_head(), requests: 0 }
     }
 
@@ -45,12 +49,12 @@ impl Traced {
         let vm = &mut self.vm;
         let stream = vm.open_stream().unwrap();
         vm.set_property(stream, &["request", "time"], PropertyValue::Timestamp(vm.now()));
-        vm.set_property(stream, &["request", "protocol"], PropertyValue::Bytes(b"HTTP/1.1".to_vec()));
-        vm.set_property(stream, &["source", "address"], PropertyValue::Bytes(b"10.0.0.7:43210".to_vec()));
+        vm.set_property(stream, &["request", "protocol"], PropertyValue::Bytes(PROTOCOL.into()));
+        vm.set_property(stream, &["source", "address"], PropertyValue::Bytes(ADDRESS.into()));
         vm.request_headers(stream, self.request.clone(), true).unwrap();
-        vm.set_time(vm.now().plus(Duration::from_millis(5)));
+        vm.set_time(vm.now().plus(DURATION));
         vm.response_headers(stream, self.response.clone(), true).unwrap();
-        vm.set_property(stream, &["request", "duration"], PropertyValue::Duration(Duration::from_millis(5)));
+        vm.set_property(stream, &["request", "duration"], PropertyValue::Duration(DURATION));
         vm.close_stream(stream).unwrap();
         self.requests += 1;
         if self.requests.is_multiple_of(TICK) {

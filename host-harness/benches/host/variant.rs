@@ -5,10 +5,8 @@ use std::fmt;
 use crate::bare::Bare;
 use crate::checked::Checked;
 use crate::guests;
+use crate::rounds::Request;
 use crate::traced::Traced;
-
-/// Makes one request.
-pub(crate) type Request = Box<dyn FnMut()>;
 
 /// A filter in a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

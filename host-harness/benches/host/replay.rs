@@ -1,0 +1,95 @@
+//! A whole replay: from a recording's file, or from exchanges in memory, to the spans that were exported.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+use meshspan::collect::span_count;
+use meshspan::replay::{ReplayOptions, replay};
+use meshspan::topology::{Emojivoto, Topology};
+use meshspan::traffic::jsonl::JsonLines;
+use meshspan::traffic::{Exchange, TrafficError};
+use meshspan::vm::{Filter, HostProfile, Lifecycle, Limits};
+
+use crate::rounds::{self, Request, Rounds};
+
+/// Of the time in memory, what a file may take: half of its rate.
+const TARGET: f64 = 2.0;
+const ROUNDS: usize = 15;
+/// How often emojivoto's recording stands in the one that is replayed.
+const COPIES: u32 = 5;
+
+/// Both replays' times, and what that is a second.
+pub(crate) fn table() -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("recording.jsonl");
+    let exchanges = copies();
+    let lines = exchanges.iter().map(|exchange| serde_json::to_string(exchange).unwrap() + "\n");
+    std::fs::write(&file, lines.collect::<String>()).unwrap();
+    let bytes = std::fs::metadata(&file).unwrap().len();
+    let filter = Filter::compile(meshspan::filter_wasm(), Limits::default()).unwrap();
+    let topology = Emojivoto::W3c.topology().unwrap();
+    let spans = from_file(&filter, &topology, &file);
+    assert_eq!(spans, from_memory(&filter, &topology, &exchanges));
+    let count = exchanges.len() as f64;
+    let (in_memory, of_file) = ((filter.clone(), topology.clone()), (filter, topology));
+    let mut subjects: [Request; 2] = [
+        Box::new(move || {
+            from_memory(&in_memory.0, &in_memory.1, &exchanges);
+        }),
+        Box::new(move || {
+            from_file(&of_file.0, &of_file.1, &file);
+        }),
+    ];
+    let rounds = Rounds::measure(&mut subjects, ROUNDS);
+    let seconds = rounds.median(1) / 1e9;
+    [
+        rounds::heading(&format!("replay of {count} exchanges, {spans} spans")),
+        rounds.row("from memory, one thread", 0),
+        rounds.row("from a file, one thread", 1),
+        rounds::heading("ratio"),
+        rounds.ratio("from a file / from memory", 1, 0, Some(TARGET)),
+        format!(
+            "\nfrom a file: {:.0} exchanges, {:.0} spans, {:.1} MB of recording a second\n",
+            count / seconds,
+            spans as f64 / seconds,
+            bytes as f64 / 1e6 / seconds
+        ),
+    ]
+    .concat()
+}
+
+fn from_file(filter: &Filter, topology: &Topology, file: &Path) -> u64 {
+    run(filter, topology, JsonLines::new(BufReader::new(File::open(file).unwrap())))
+}
+
+fn from_memory(filter: &Filter, topology: &Topology, exchanges: &[Exchange]) -> u64 {
+    run(filter, topology, exchanges.iter().cloned().map(Ok))
+}
+
+fn run(
+    filter: &Filter,
+    topology: &Topology,
+    exchanges: impl Iterator<Item = Result<Exchange, TrafficError>>,
+) -> u64 {
+    let options = ReplayOptions { seed: 1, profile: HostProfile::Envoy, lifecycle: Lifecycle::Envoy };
+    let mut progress = |_| ControlFlow::Continue(());
+    let capture = replay(filter, topology, exchanges, &options, &mut progress).unwrap();
+    span_count(&capture.spans)
+}
+
+/// Emojivoto's recording, and again with other ids, one minute after the other.
+fn copies() -> Vec<Exchange> {
+    let recording: Vec<Exchange> = JsonLines::new(Emojivoto::W3c.recording()).map(Result::unwrap).collect();
+    let copy = |number: u32| {
+        recording.iter().cloned().map(move |mut exchange| {
+            exchange.id = format!("{number}-{}", exchange.id);
+            exchange.parent = exchange.parent.map(|parent| format!("{number}-{parent}"));
+            exchange.start += Duration::from_secs(60) * number;
+            exchange
+        })
+    };
+    (0..COPIES).flat_map(copy).collect()
+}
