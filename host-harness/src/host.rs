@@ -22,6 +22,8 @@ mod property;
 mod shared;
 mod stream;
 mod streams;
+mod transcript;
+mod why;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,6 +46,9 @@ pub use profile::{HostProfile, NGINX_AUTHORITY, NGINX_VERSION};
 pub use property::{MAX_PROPERTY_BYTES, PropertyValue};
 pub use shared::MAX_SHARED_BYTES;
 pub use stream::{LocalReply, MAX_ACTIONS, MAX_BODY_BYTES, MAX_MAP_BYTES, StreamAction, StreamId};
+
+pub use transcript::{CallbackRecord, Field, HostcallRecord, MAX_TRANSCRIPT_HOSTCALLS, Transcript, Why};
+pub(crate) use why::why;
 
 use callouts::Callouts;
 use hostcalls::Hostcalls;
@@ -222,6 +227,11 @@ impl HostState {
     /// The proxy that the host behaves as.
     pub fn profile(&self) -> HostProfile {
         self.profile
+    }
+
+    /// The callback that is running, or ran last.
+    pub fn callback(&self) -> &'static str {
+        self.callback
     }
 
     /// Counts a call of the guest.

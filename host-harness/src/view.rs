@@ -5,6 +5,7 @@
 pub mod summary;
 pub mod table;
 pub mod text;
+pub mod transcript;
 
 mod breakdown;
 mod units;

@@ -14,18 +14,20 @@ mod filter;
 mod functions;
 mod hostile;
 mod plugin;
+mod probe;
 mod streams;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::time::Duration;
 
 use wasmtime::{Memory, Store, Trap, TypedFunc, WasmParams, WasmResults};
 
 pub use crate::host::{
     CallReply, HeaderMap, HostProfile, Lifecycle, LocalReply, LogLevel, LogLine, MetricValue, OutboundCall,
-    OutboundKind, PluginOptions, PropertyValue, StreamAction, StreamId,
+    OutboundKind, PluginOptions, PropertyValue, StreamAction, StreamId, Transcript,
 };
 pub use bounds::{Bound, Unit, bounds};
 pub use cache::{MAX_CACHED_MODULES, ModuleCache};
@@ -229,7 +231,7 @@ impl Vm {
     }
 
     /// Calls an export on behalf of a context; `absent` is the result if there is no such export.
-    fn call<P: WasmParams, R: WasmResults>(
+    fn call<P: WasmParams + Debug, R: WasmResults + Debug>(
         &mut self,
         name: &'static str,
         context: u32,
@@ -244,9 +246,17 @@ impl Vm {
         let data = self.store.data_mut();
         data.state.enter(context, name);
         data.limiter.refused = None;
+        if let Some(probe) = &mut data.probe {
+            probe.transcript.begin(context, name, format!("{parameters:?}"));
+        }
         self.store.set_epoch_deadline(self.ticks);
         match function.call(&mut self.store, parameters) {
-            Ok(result) => Ok(result),
+            Ok(result) => {
+                if let Some(probe) = &mut self.store.data_mut().probe {
+                    probe.transcript.end(format!("{result:?}"));
+                }
+                Ok(result)
+            }
             Err(error) => Err(self.fail(name, &error)),
         }
     }

@@ -4,6 +4,7 @@ use wasmtime::{Caller, Memory, TypedFunc};
 
 use super::Status;
 use super::limiter::Limiter;
+use super::probe::Probe;
 use crate::host::{Gate, HostError, HostState};
 
 /// The guest's `malloc` or `proxy_on_memory_allocate`.
@@ -19,12 +20,24 @@ pub(crate) struct VmData {
     /// Gone while it runs, so that it cannot be entered twice.
     pub(crate) allocator: Option<Allocator>,
     pub(crate) limiter: Limiter,
+    /// Why the last hostcall was refused.
+    pub(crate) refusal: Option<HostError>,
+    /// In VMs that are looked into.
+    pub(crate) probe: Option<Box<Probe>>,
     scratch: Vec<u8>,
 }
 
 impl VmData {
     pub(crate) fn new(state: HostState, limiter: Limiter) -> Self {
-        Self { state, memory: None, allocator: None, limiter, scratch: Vec::new() }
+        Self {
+            state,
+            memory: None,
+            allocator: None,
+            limiter,
+            refusal: None,
+            probe: None,
+            scratch: Vec::new(),
+        }
     }
 }
 
@@ -170,7 +183,9 @@ pub(super) fn hostcall_always(
             if error.is_worth_a_line() {
                 guest.state().explain(&error);
             }
-            Ok(Status::from(&error) as u32)
+            let status = Status::from(&error) as u32;
+            guest.0.data_mut().refusal = Some(error);
+            Ok(status)
         }
         Err(Fault::Trap(trap)) => Err(trap),
     }
@@ -199,5 +214,8 @@ pub(super) fn wasi_call(
     const EFAULT: u32 = 21;
     let mut guest = Guest(caller);
     guest.state().count_hostcall(name);
-    guest.parts().and_then(|(memory, state)| call(memory, state)).unwrap_or(EFAULT)
+    guest.parts().and_then(|(memory, state)| call(memory, state)).unwrap_or_else(|error| {
+        guest.0.data_mut().refusal = Some(error);
+        EFAULT
+    })
 }

@@ -28,6 +28,25 @@ pub enum Status {
     Unimplemented = 12,
 }
 
+impl Status {
+    /// The name of a number, as the SDKs have it.
+    pub(super) fn name(number: u32) -> &'static str {
+        match number {
+            0 => "OK",
+            1 => "NotFound",
+            2 => "BadArgument",
+            3 => "SerializationFailure",
+            4 => "ParseFailure",
+            6 => "InvalidMemoryAccess",
+            7 => "Empty",
+            8 => "CasMismatch",
+            10 => "InternalFailure",
+            12 => "Unimplemented",
+            _ => "no status",
+        }
+    }
+}
+
 impl From<&HostError> for Status {
     /// The statuses that Envoy gives. What is not offered yet is an internal failure and not
     /// [`Unimplemented`](Self::Unimplemented), a number that the Rust SDK 0.2.5 takes for undefined behaviour.

@@ -67,3 +67,34 @@ pub enum Direction {
     /// 3, TCP only
     Upstream,
 }
+
+impl std::fmt::Display for MapKind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.pad(match self {
+            Self::RequestHeaders => "request headers",
+            Self::RequestTrailers => "request trailers",
+            Self::ResponseHeaders => "response headers",
+            Self::ResponseTrailers => "response trailers",
+            Self::GrpcInitialMetadata => "gRPC initial metadata",
+            Self::GrpcTrailingMetadata => "gRPC trailing metadata",
+            Self::CallHeaders => "call headers",
+            Self::CallTrailers => "call trailers",
+        })
+    }
+}
+
+impl std::fmt::Display for BufferKind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.pad(match self {
+            Self::RequestBody => "request body",
+            Self::ResponseBody => "response body",
+            Self::DownstreamData => "downstream data",
+            Self::UpstreamData => "upstream data",
+            Self::CallBody => "call body",
+            Self::GrpcMessage => "gRPC message",
+            Self::VmConfiguration => "VM configuration",
+            Self::PluginConfiguration => "plugin configuration",
+            Self::ForeignArguments => "foreign function's arguments",
+        })
+    }
+}

@@ -38,6 +38,8 @@ pub struct PluginOptions {
     pub lifecycle: Lifecycle,
     /// The virtual clock's first instant.
     pub start: Timestamp,
+    /// Whether the VM keeps a [`Transcript`](super::Transcript) and can be made to fail; it is slower.
+    pub instrumented: bool,
     /// Seeds `random_get`: the same seed gives the same bytes.
     pub seed: u64,
 }

@@ -9,6 +9,7 @@ use crate::host::{
     MAX_ACTIONS, MAX_ALL_HISTOGRAM_VALUES, MAX_BODY_BYTES, MAX_HISTOGRAM_VALUES, MAX_LINE_BYTES,
     MAX_LOG_BYTES, MAX_MAP_BYTES, MAX_METRIC_NAME_BYTES, MAX_METRICS, MAX_PAIRS, MAX_PAIRS_BYTES,
     MAX_PENDING_CALLS, MAX_PROPERTY_BYTES, MAX_QUEUED_CALL_BYTES, MAX_SAID, MAX_SHARED_BYTES,
+    MAX_TRANSCRIPT_HOSTCALLS,
 };
 
 /// One bound.
@@ -91,7 +92,7 @@ const OF_THE_GUEST: [Bound; 4] = [
     Bound::bytes("MAX_RANDOM_BYTES", "one `random_get`", MAX_RANDOM_BYTES as usize, "EINVAL (28)"),
 ];
 
-const OF_THE_HOST: [Bound; 14] = [
+const OF_THE_HOST: [Bound; 15] = [
     Bound::bytes("MAX_LOG_BYTES", "log lines not taken yet", MAX_LOG_BYTES, "dropped and counted in a line"),
     Bound::bytes("MAX_LINE_BYTES", "one log line", MAX_LINE_BYTES, "cut"),
     Bound::count("MAX_SAID", "different lines that the host says once", MAX_SAID, "not said"),
@@ -131,4 +132,10 @@ const OF_THE_HOST: [Bound; 14] = [
     Bound::count("MAX_ACTIONS", "decisions about streams not taken yet", MAX_ACTIONS, INTERNAL),
     Bound::count("MAX_PENDING_CALLS", "calls without an answer", MAX_PENDING_CALLS, INTERNAL),
     Bound::bytes("MAX_QUEUED_CALL_BYTES", "calls not taken yet", MAX_QUEUED_CALL_BYTES, INTERNAL),
+    Bound::count(
+        "MAX_TRANSCRIPT_HOSTCALLS",
+        "hostcalls and callbacks of a transcript not taken yet",
+        MAX_TRANSCRIPT_HOSTCALLS,
+        "left out and counted",
+    ),
 ];

@@ -96,6 +96,9 @@ pub enum VmError {
     /// The VM failed before; a new one must be started.
     #[error("the filter's VM failed before and must be started anew")]
     Poisoned,
+    /// A VM that was started without instruments cannot be made to fail.
+    #[error("the filter's VM has no instruments: start it with PluginOptions::instrumented")]
+    NotInstrumented,
     /// The stream was closed or belongs to another VM.
     #[error("stream {0:?} is not open in this VM")]
     UnknownStream(StreamId),

@@ -1,6 +1,6 @@
 //! A compiled filter, and a VM's start.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use wasmtime::{Config, Engine, InstancePre, Linker, Module, Store, Trap, UnknownImportError};
@@ -23,6 +23,9 @@ pub struct Filter(Arc<Compiled>);
 struct Compiled {
     engine: Engine,
     instance: InstancePre<VmData>,
+    linker: Linker<VmData>,
+    /// With the imports of VMs that are looked into, from the first of them on.
+    probed: OnceLock<Option<InstancePre<VmData>>>,
     limits: Limits,
     counts_fuel: bool,
 }
@@ -74,7 +77,8 @@ impl Filter {
         abi::link(&mut linker).map_err(|error| VmError::Engine(format!("{error:#}")))?;
         let instance = linker.instantiate_pre(&module).map_err(|error| link_error(&error))?;
         start_ticker(&engine).map_err(|error| VmError::Engine(error.to_string()))?;
-        Ok(Self(Arc::new(Compiled { engine, instance, limits, counts_fuel })))
+        let probed = OnceLock::new();
+        Ok(Self(Arc::new(Compiled { engine, instance, linker, probed, limits, counts_fuel })))
     }
 
     /// Module and name of everything that the filter wants from its host.
@@ -94,7 +98,7 @@ impl Filter {
     /// # Errors
     /// [`VmError`] if the guest traps, exceeds a limit or rejects what it is started with.
     pub fn start(&self, options: PluginOptions) -> Result<Vm, VmError> {
-        let Compiled { engine, instance, limits, counts_fuel } = &*self.0;
+        let Compiled { engine, instance, linker, limits, counts_fuel, .. } = &*self.0;
         let absent = |import: &wasmtime::ImportType<'_>| !options.profile.offers(import.name());
         if let Some(import) = instance.module().imports().find(absent) {
             return Err(VmError::UnknownImport {
@@ -103,6 +107,7 @@ impl Filter {
             });
         }
         let lifecycle = options.profile.lifecycle(options.lifecycle);
+        let is_instrumented = options.instrumented;
         let data = VmData::new(HostState::new(options), Limiter::new(limits.memory_bytes));
         let mut store = Store::new(engine, data);
         store.limiter(|data| &mut data.limiter);
@@ -111,6 +116,12 @@ impl Filter {
         if *counts_fuel {
             store.set_fuel(FUEL).map_err(|error| VmError::Engine(format!("{error:#}")))?;
         }
+        let instance = if is_instrumented {
+            abi::attach(instance.module(), linker, &mut store);
+            self.probed()?
+        } else {
+            instance
+        };
         let instance = match instance.instantiate(&mut store) {
             Ok(instance) => instance,
             Err(error) => return Err(instantiation_error(&mut store, &error, *limits)),
@@ -118,6 +129,9 @@ impl Filter {
         let memory = instance.get_memory(&mut store, "memory").ok_or(VmError::MissingExport("memory"))?;
         store.data_mut().memory = Some(memory);
         store.data_mut().allocator = allocator(&instance, &mut store)?;
+        if is_instrumented {
+            abi::attach_allocator(&mut store).map_err(|error| VmError::Engine(format!("{error:#}")))?;
+        }
         let initializer = initializer(&instance, &mut store)?;
         let exports = Exports::of(&instance, &mut store)?;
         let mut vm = Vm { store, exports, memory, limits: *limits, ticks, lifecycle, poisoned: false };
@@ -127,6 +141,19 @@ impl Filter {
         vm.store.data_mut().state.gate = Gate::Open;
         vm.begin().map_err(|error| with_logs(&mut vm, error))?;
         Ok(vm)
+    }
+}
+
+impl Filter {
+    /// The module with the imports of VMs that are looked into.
+    fn probed(&self) -> Result<&InstancePre<VmData>, VmError> {
+        let Compiled { engine, instance, probed, .. } = &*self.0;
+        let probed = probed.get_or_init(|| {
+            let mut linker = Linker::new(engine);
+            abi::link_probe(instance.module(), &mut linker).ok()?;
+            linker.instantiate_pre(instance.module()).ok()
+        });
+        probed.as_ref().ok_or_else(|| VmError::Engine("the filter cannot be instrumented".to_owned()))
     }
 }
 

@@ -11,6 +11,7 @@ mod modules;
 mod nginx;
 mod plugin;
 mod statuses;
+mod transcript;
 mod wasi;
 
 use super::*;

@@ -1,7 +1,8 @@
 //! Any hostcall, with any arguments, from any callback: a status of the ABI or a trap of the guest, never one of
 //! the host, and then the failure policy.
 //!
-//! The first byte chooses policy, profile and order, the second the number of steps that follow, one a byte; the
+//! The first byte chooses policy, profile, order and whether the VM is looked into, where every refusal must have
+//! its reason, the second the number of steps that follow, one a byte; the
 //! rest is the guest's script, see [`super::interpreter`].
 
 use std::sync::LazyLock;
@@ -34,6 +35,7 @@ pub fn check(input: &[u8]) {
         configuration: script.to_vec(),
         clusters: vec!["c".to_owned()],
         profile: if flags & 4 == 0 { HostProfile::Envoy } else { HostProfile::Nginx },
+        instrumented: flags & 16 != 0,
         lifecycle: if flags & 8 == 0 { Lifecycle::Envoy } else { Lifecycle::Specification },
         ..PluginOptions::default()
     };
@@ -60,6 +62,10 @@ impl Run {
             self.calls.extend(self.plugin.take_calls().into_iter().map(|call| (generation, call)));
             self.plugin.vm_mut().take_stream_actions();
             self.plugin.vm_mut().take_logs();
+            for (callback, hostcall) in self.plugin.vm_mut().take_transcript().failures() {
+                let is_explained = hostcall.why.is_some() || !hostcall.name.starts_with("proxy_");
+                assert!(is_explained || hostcall.result.is_none(), "{callback}: {hostcall:?}");
+            }
             if let Some(error) = self.plugin.failure() {
                 assert_guests_fault(error);
             }

@@ -78,7 +78,7 @@ fn every_hostcall_survives_every_argument() {
     assert!(functions.len() >= 65, "{}", functions.len());
     for (which, function) in functions.iter().enumerate() {
         for argument in arguments {
-            for profile in [0, 4] {
+            for profile in [0, 4, 16] {
                 let mut call = vec![30 + u8::try_from(which).unwrap()];
                 function.parameters.iter().for_each(|_| call.extend(argument));
                 call.push(0);
@@ -126,7 +126,7 @@ impl Random {
     /// Steps of a plugin's life, of which the first open a stream, and a script that mostly calls the host.
     fn hostcalls(&mut self) -> Vec<u8> {
         let steps = 2 + self.below(30);
-        let mut input = vec![self.below(16) as u8, steps as u8, 0, 1];
+        let mut input = vec![self.below(32) as u8, steps as u8, 0, 1];
         input.extend((2..steps).map(|_| self.below(256) as u8));
         for _ in 0..self.below(40) {
             input.push(if self.below(8) == 0 { self.below(30) } else { 30 + self.below(80) } as u8);
