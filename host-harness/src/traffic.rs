@@ -18,6 +18,7 @@
 
 pub mod jsonl;
 
+mod access_log;
 mod authority;
 mod body;
 mod bytes;
@@ -36,11 +37,13 @@ mod lines;
 mod open;
 mod redact;
 mod tally;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod values;
 mod vegeta;
 
+pub use access_log::{Field, FieldMap, FieldMapError};
 pub use body::Chunk;
 pub use draft::DEFAULT_SOURCE;
 pub use entry::{Entry, Note, Place, Position, Skip, SkipReason};

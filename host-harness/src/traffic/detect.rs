@@ -10,7 +10,9 @@ pub(super) fn by_content(head: &[u8]) -> Option<Format> {
     let of_json = [
         (has("timing_us") || has("source") && has("request"), Format::JsonLines),
         (has("log"), Format::Har),
+        (keys.iter().any(|key| is_trace(key)), Format::TapJson),
         (has("method") && has("url"), Format::VegetaJson),
+        (has("response_code") || has("start_time"), Format::AccessLog),
     ];
     if let Some((_, format)) = of_json.into_iter().find(|(is_it, _)| *is_it) {
         return Some(format);
@@ -24,6 +26,19 @@ pub(super) fn by_content(head: &[u8]) -> Option<Format> {
     first.is_some_and(vegeta::is_request_line).then_some(Format::VegetaHttp)
 }
 
+/// Whether a key is a member of Envoy's `TraceWrapper`, in either spelling.
+fn is_trace(key: &[u8]) -> bool {
+    const TRACES: [&[u8]; 4] = [
+        b"http_buffered_trace",
+        b"http_streamed_trace_segment",
+        b"socket_buffered_trace",
+        b"socket_streamed_trace_segment",
+    ];
+    let without =
+        |key: &[u8]| key.to_ascii_lowercase().into_iter().filter(|byte| *byte != b'_').collect::<Vec<_>>();
+    TRACES.iter().any(|trace| without(trace) == without(key))
+}
+
 /// The format that a file's name tells, whatever is in it.
 pub(super) fn by_name(name: &str) -> Option<Format> {
     let name = name.to_ascii_lowercase();
@@ -33,6 +48,8 @@ pub(super) fn by_name(name: &str) -> Option<Format> {
         "jsonl" | "ndjson" => Some(Format::JsonLines),
         "har" => Some(Format::Har),
         "gor" => Some(Format::GoReplay),
+        "pb" => Some(Format::TapBinary),
+        "pb_length_delimited" => Some(Format::TapDelimited),
         _ => None,
     }
 }

@@ -15,6 +15,14 @@ pub enum Format {
     JsonLines,
     /// HAR 1.2, as browsers and proxies export it.
     Har,
+    /// Envoy's tap as JSON: `JSON_BODY_AS_BYTES` and `JSON_BODY_AS_STRING`, one trace or many.
+    TapJson,
+    /// Envoy's tap as `PROTO_BINARY`: one trace a file.
+    TapBinary,
+    /// Envoy's tap as `PROTO_BINARY_LENGTH_DELIMITED`.
+    TapDelimited,
+    /// An access log with a JSON object a line, as Envoy and Istio write it.
+    AccessLog,
     /// GoReplay's files.
     GoReplay,
     /// vegeta's targets in JSON Lines.
@@ -25,14 +33,27 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 5] =
-        [Self::JsonLines, Self::Har, Self::GoReplay, Self::VegetaJson, Self::VegetaHttp];
+    pub const ALL: [Self; 9] = [
+        Self::JsonLines,
+        Self::Har,
+        Self::TapJson,
+        Self::TapBinary,
+        Self::TapDelimited,
+        Self::AccessLog,
+        Self::GoReplay,
+        Self::VegetaJson,
+        Self::VegetaHttp,
+    ];
 
     /// As it is written on a command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::JsonLines => "jsonl",
             Self::Har => "har",
+            Self::TapJson => "tap-json",
+            Self::TapBinary => "tap-binary",
+            Self::TapDelimited => "tap-delimited",
+            Self::AccessLog => "access-log",
             Self::GoReplay => "gor",
             Self::VegetaJson => "vegeta-json",
             Self::VegetaHttp => "vegeta-http",

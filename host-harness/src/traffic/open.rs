@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::access_log::{self, FieldMap};
+use super::tap::{self, Tap};
 use super::{Entry, Format, TrafficError, each, gor, har, jsonl, vegeta};
 
 /// How many bytes of a file are looked at to find out its format.
@@ -53,6 +55,8 @@ pub struct Options {
     pub destination: Option<String>,
     /// What stands before the numbers that are the ids of entries in formats without ids.
     pub id_prefix: String,
+    /// Where in an access log's lines everything is.
+    pub access_log_fields: FieldMap,
     /// Whether an entry that cannot be used is an error, which ends the reading.
     pub strict: bool,
 }
@@ -159,6 +163,14 @@ pub fn read(
     let entries: Entries = match format {
         Format::JsonLines => Box::new(jsonl::Source::new(reader, &settings)),
         Format::Har => Box::new(har::Har::new(reader, settings)?),
+        Format::TapJson => Box::new(Tap::new(tap::Encoding::json(reader), settings)),
+        Format::TapBinary => Box::new(Tap::new(tap::Encoding::Binary(reader), settings)),
+        Format::TapDelimited => Box::new(Tap::new(tap::Encoding::Delimited(reader), settings)),
+        Format::AccessLog => {
+            let map = options.access_log_fields.clone();
+            let parse = Box::new(move |line: &[u8]| access_log::parse(line, &map));
+            Box::new(each::EachLine::new(reader, access_log::MAX_LINE_BYTES, parse, settings))
+        }
         Format::GoReplay => Box::new(gor::GoReplay::new(reader, settings)),
         Format::VegetaJson => {
             let parse = Box::new(vegeta::parse_json);

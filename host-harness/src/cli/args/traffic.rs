@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use meshspan::traffic::{Format, Input, Options, Redactor};
+use meshspan::traffic::{FieldMap, Format, Input, Options, Redactor};
 
 /// What everything takes that reads recorded traffic.
 #[derive(Debug, Args)]
@@ -17,6 +17,10 @@ pub(crate) struct TrafficArgs {
     /// The name of every destination, in formats that do not name it [default: the authority's host]
     #[arg(long, value_name = "NAME")]
     pub(crate) destination: Option<String>,
+    /// Where in an access log's lines everything is, where it is not as in Envoy's and Istio's formats:
+    /// `method=http.verb,status=code,request.header.x-tenant=tenant`
+    #[arg(long, value_name = "FIELD=KEY,…", default_value = "")]
+    pub(crate) access_log_fields: FieldMap,
     /// Fail at the first entry that cannot be used, rather than skip and count it
     #[arg(long)]
     pub(crate) strict: bool,
@@ -35,6 +39,7 @@ impl TrafficArgs {
             format: self.format,
             source: self.source.clone(),
             destination: self.destination.clone(),
+            access_log_fields: self.access_log_fields.clone(),
             strict: self.strict,
             ..Options::default()
         }
