@@ -8,6 +8,7 @@
 mod buffers;
 mod calls;
 mod contexts;
+mod foreign;
 mod guest;
 mod headers;
 mod limiter;
@@ -44,6 +45,7 @@ pub(crate) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     metrics::link(linker)?;
     shared::link(linker)?;
     queues::link(linker)?;
+    foreign::link(linker)?;
     contexts::link(linker)?;
     for module in ["wasi_snapshot_preview1", "wasi_unstable"] {
         wasi::link(linker, module)?;

@@ -8,6 +8,7 @@ mod callouts;
 mod derived;
 mod drive;
 mod error;
+mod foreign;
 mod grpc_service;
 mod grpc_streams;
 mod headers;
@@ -34,6 +35,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 pub use callouts::{CallReply, MAX_PENDING_CALLS, MAX_QUEUED_CALL_BYTES, OutboundCall, OutboundKind};
 pub use drive::ReplyEvent;
 pub use error::HostError;
+pub use foreign::{ForeignError, ForeignFunctions, MAX_DECLARED, MAX_UNCOMPRESSED_BYTES};
 pub use headers::HeaderMap;
 pub use kinds::{BufferKind, Direction, MapKind, MetricKind};
 pub use logs::{LogLevel, LogLine, MAX_LINE_BYTES, MAX_LOG_BYTES, MAX_SAID};
@@ -44,7 +46,7 @@ pub use pairs::{MAX_PAIRS, MAX_PAIRS_BYTES, decode_pairs, encode_pairs};
 pub use plugin::{Lifecycle, PluginOptions};
 pub use profile::{HostProfile, NGINX_AUTHORITY, NGINX_VERSION};
 pub use property::{MAX_PROPERTY_BYTES, PropertyValue};
-pub use shared::MAX_SHARED_BYTES;
+pub use shared::{MAX_NOTICES, MAX_QUEUES, MAX_SHARED_BYTES, Shared};
 pub use stream::{LocalReply, MAX_ACTIONS, MAX_BODY_BYTES, MAX_MAP_BYTES, StreamAction, StreamId};
 
 pub use transcript::{CallbackRecord, Field, HostcallRecord, MAX_TRANSCRIPT_HOSTCALLS, Transcript, Why};
@@ -55,7 +57,7 @@ use hostcalls::Hostcalls;
 use logs::Logs;
 use metrics::Metrics;
 use property::PropertyTable;
-use shared::SharedData;
+use shared::Member;
 use streams::Streams;
 
 /// The plugin's own context.
@@ -100,7 +102,11 @@ pub struct HostState {
     random: Xoshiro256PlusPlus,
     logs: Logs,
     metrics: Metrics,
-    shared: SharedData,
+    shared: Member,
+    foreign: ForeignFunctions,
+    foreign_arguments: Vec<u8>,
+    /// Properties that the guest declared, and whether they may be set only once.
+    declared: BTreeMap<Vec<u8>, bool>,
     callouts: Callouts,
     streams: Streams,
     last_context: u32,
@@ -122,6 +128,7 @@ pub struct HostState {
 impl HostState {
     /// The state before the guest has run.
     pub fn new(options: PluginOptions) -> Self {
+        let shared = options.shared.unwrap_or_default().join(options.vm_id.clone());
         let mut properties = PropertyTable::default();
         let names = [
             ("plugin_name", options.plugin_name),
@@ -148,7 +155,10 @@ impl HostState {
             random: Xoshiro256PlusPlus::seed_from_u64(options.seed),
             logs: Logs::default(),
             metrics: Metrics::default(),
-            shared: SharedData::default(),
+            shared,
+            foreign: options.foreign,
+            foreign_arguments: Vec::new(),
+            declared: BTreeMap::new(),
             callouts: Callouts::new(&options.clusters, options.profile),
             streams: Streams::default(),
             last_context: ROOT_CONTEXT,

@@ -15,6 +15,7 @@ mod functions;
 mod hostile;
 mod plugin;
 mod probe;
+mod queues;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -26,8 +27,9 @@ use std::time::Duration;
 use wasmtime::{Memory, Store, Trap, TypedFunc, WasmParams, WasmResults};
 
 pub use crate::host::{
-    CallReply, HeaderMap, HostProfile, Lifecycle, LocalReply, LogLevel, LogLine, MetricValue, OutboundCall,
-    OutboundKind, PluginOptions, PropertyValue, StreamAction, StreamId, Transcript,
+    CallReply, ForeignError, ForeignFunctions, HeaderMap, HostProfile, Lifecycle, LocalReply, LogLevel,
+    LogLine, MetricValue, OutboundCall, OutboundKind, PluginOptions, PropertyValue, Shared, StreamAction,
+    StreamId, Transcript,
 };
 pub use bounds::{Bound, Unit, bounds};
 pub use cache::{MAX_CACHED_MODULES, ModuleCache};
@@ -107,6 +109,7 @@ impl Vm {
     /// # Errors
     /// [`VmError`] if the guest fails.
     pub fn tick(&mut self) -> Result<(), VmError> {
+        self.run_queues()?;
         self.call("proxy_on_tick", ROOT_CONTEXT, |exports| &exports.tick, ROOT_CONTEXT, ())?;
         self.state_mut().collect_local_replies();
         Ok(())

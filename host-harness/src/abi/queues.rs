@@ -1,67 +1,64 @@
-//! Shared queues and foreign functions: there are none, and the guest is told so by the documented statuses.
+//! Shared queues.
 
 use wasmtime::{Caller, Linker};
 
-use super::guest::{Fault, Guest, VmData, hostcall};
-use crate::host::HostError;
+use super::guest::{Fault, Guest, Out, Slice, VmData, hostcall, put};
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     linker.func_wrap(
         "env",
         "proxy_register_shared_queue",
-        |caller: Caller<'_, VmData>, _name: u32, _length: u32, _id: u32| {
-            hostcall(caller, "proxy_register_shared_queue", |_| {
-                Err(HostError::Unsupported("register_shared_queue").into())
+        |caller: Caller<'_, VmData>, name: u32, length: u32, token: u32| {
+            hostcall(caller, "proxy_register_shared_queue", |guest| {
+                register(guest, Slice(name, length), token)
             })
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_resolve_shared_queue",
-        |caller: Caller<'_, VmData>, _vm: u32, _vm_length: u32, _name: u32, _length: u32, _id: u32| {
+        |caller: Caller<'_, VmData>, vm: u32, vm_length: u32, name: u32, length: u32, token: u32| {
             hostcall(caller, "proxy_resolve_shared_queue", |guest| {
-                none(guest, "resolve_shared_queue: this host has no shared queues")
+                resolve(guest, Slice(vm, vm_length), Slice(name, length), token)
             })
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_enqueue_shared_queue",
-        |caller: Caller<'_, VmData>, _id: u32, _value: u32, _length: u32| {
-            hostcall(caller, "proxy_enqueue_shared_queue", |guest| {
-                none(guest, "enqueue_shared_queue: this host has no shared queues")
-            })
+        |caller: Caller<'_, VmData>, token: u32, p: u32, n: u32| {
+            hostcall(caller, "proxy_enqueue_shared_queue", |guest| enqueue(guest, token, Slice(p, n)))
         },
     )?;
     linker.func_wrap(
         "env",
         "proxy_dequeue_shared_queue",
-        |caller: Caller<'_, VmData>, _id: u32, _pointer: u32, _length: u32| {
+        |caller: Caller<'_, VmData>, token: u32, pointer: u32, length: u32| {
             hostcall(caller, "proxy_dequeue_shared_queue", |guest| {
-                none(guest, "dequeue_shared_queue: this host has no shared queues")
-            })
-        },
-    )?;
-    linker.func_wrap(
-        "env",
-        "proxy_call_foreign_function",
-        |caller: Caller<'_, VmData>,
-         _name: u32,
-         _length: u32,
-         _p: u32,
-         _n: u32,
-         _out: u32,
-         _out_length: u32| {
-            hostcall(caller, "proxy_call_foreign_function", |guest| {
-                none(guest, "call_foreign_function: this host has no foreign functions")
+                guest.hand_over(Out { pointer, length }, |_, state, bytes| state.dequeue(token, bytes))
             })
         },
     )?;
     Ok(())
 }
 
-/// The status for an unknown queue or function, and a line that says why every one is unknown.
-fn none(guest: &mut Guest<'_>, why: &str) -> Result<(), Fault> {
-    guest.state().explain(why);
-    Err(HostError::NotFound.into())
+fn register(guest: &mut Guest<'_>, name: Slice, out: u32) -> Result<(), Fault> {
+    let (memory, state) = guest.parts()?;
+    Slice(out, 4).of(memory)?;
+    let token = state.register_queue(name.of(memory)?)?;
+    put(memory, out, token.to_le_bytes())?;
+    Ok(())
+}
+
+fn resolve(guest: &mut Guest<'_>, vm_id: Slice, name: Slice, out: u32) -> Result<(), Fault> {
+    let (memory, state) = guest.parts()?;
+    let token = state.resolve_queue(vm_id.of(memory)?, name.of(memory)?)?;
+    put(memory, out, token.to_le_bytes())?;
+    Ok(())
+}
+
+fn enqueue(guest: &mut Guest<'_>, token: u32, message: Slice) -> Result<(), Fault> {
+    let (memory, state) = guest.parts()?;
+    state.enqueue(token, message.of(memory)?)?;
+    Ok(())
 }

@@ -25,13 +25,14 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
 }
 
 fn get(guest: &mut Guest<'_>, key: Slice, out: Out, cas: u32) -> Result<(), Fault> {
-    let (memory, state) = guest.parts()?;
-    let (_, number) = state.shared_data(key.of(memory)?)?;
-    put(memory, cas, number.to_le_bytes())?;
+    let mut number = 0;
     guest.hand_over(out, |memory, state, bytes| {
-        bytes.extend_from_slice(state.shared_data(key.of(memory)?)?.0);
+        Slice(cas, 4).of(memory)?;
+        number = state.shared_data(key.of(memory)?, bytes)?;
         Ok(())
-    })
+    })?;
+    put(guest.parts()?.0, cas, number.to_le_bytes())?;
+    Ok(())
 }
 
 fn set(guest: &mut Guest<'_>, key: Slice, value: Slice, cas: u32) -> Result<(), Fault> {

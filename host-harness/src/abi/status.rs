@@ -1,6 +1,6 @@
 //! What a hostcall returns, and which reason gives which status.
 
-use crate::host::HostError;
+use crate::host::{ForeignError, HostError};
 
 /// The ABI's status numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,9 @@ impl From<&HostError> for Status {
     /// [`Unimplemented`](Self::Unimplemented), a number that the Rust SDK 0.2.5 takes for undefined behaviour.
     fn from(error: &HostError) -> Self {
         match error {
-            HostError::NotFound => Self::NotFound,
+            HostError::NotFound
+            | HostError::UnknownFunction { .. }
+            | HostError::Foreign { why: ForeignError::NotFound(_), .. } => Self::NotFound,
             HostError::UnknownNumber(..)
             | HostError::OutsidePhase
             | HostError::BadRange
@@ -62,13 +64,17 @@ impl From<&HostError> for Status {
             | HostError::MissingHeader(_)
             | HostError::NegativeTimeout
             | HostError::ServiceWithoutCluster
-            | HostError::NoGrpcStream(_) => Self::BadArgument,
+            | HostError::NoGrpcStream(_)
+            | HostError::ReadOnly
+            | HostError::Foreign { why: ForeignError::BadArgument(_), .. } => Self::BadArgument,
+            HostError::Foreign { why: ForeignError::Serialization(_), .. } => Self::SerializationFailure,
+            HostError::Empty => Self::Empty,
             HostError::UnknownService(_) => Self::ParseFailure,
             HostError::Memory => Self::InvalidMemoryAccess,
             HostError::CasMismatch => Self::CasMismatch,
-            HostError::Unsupported(_)
-            | HostError::NotNow
+            HostError::NotNow
             | HostError::Full(..)
+            | HostError::Foreign { why: ForeignError::Internal(_), .. }
             | HostError::Unreachable(_)
             | HostError::Fatal { .. } => Self::InternalFailure,
         }

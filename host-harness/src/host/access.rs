@@ -1,18 +1,20 @@
 //! What hostcalls read and change, in the context that is running or that the guest has chosen.
 
+mod outside;
+
 use super::derived::encode_derived;
 use super::stream::{MAX_ACTIONS, Stream, splice_body};
 use super::{
     BufferKind, CallReply, Direction, ENTRY_OVERHEAD, HeaderMap, HostError, HostState, LocalReply, LogLevel,
-    MAX_MAP_BYTES, MAX_PROPERTY_BYTES, MapKind, MetricKind, OutboundKind, PropertyValue, ROOT_CONTEXT,
-    RootState, StreamAction, StreamId,
+    MAX_MAP_BYTES, MAX_PROPERTY_BYTES, MapKind, PropertyValue, ROOT_CONTEXT, RootState, StreamAction,
+    StreamId,
 };
 
 static NO_BYTES: &[u8] = &[];
 
 impl HostState {
     /// The context that hostcalls act on.
-    fn context(&self) -> u32 {
+    pub(super) fn context(&self) -> u32 {
         self.effective.unwrap_or(self.current)
     }
 
@@ -102,15 +104,12 @@ impl HostState {
             (BufferKind::CallBody, _) => Err(HostError::NotFound),
             (BufferKind::GrpcMessage, Some(CallReply::Grpc { message })) => Ok(message),
             (BufferKind::VmConfiguration, _) => Ok(&self.vm_configuration),
+            (BufferKind::ForeignArguments, _) => Ok(&self.foreign_arguments),
             (BufferKind::PluginConfiguration, _) if self.configuring => Ok(&self.configuration),
             (BufferKind::PluginConfiguration, _) => Err(HostError::NotFound),
-            (
-                BufferKind::GrpcMessage
-                | BufferKind::DownstreamData
-                | BufferKind::UpstreamData
-                | BufferKind::ForeignArguments,
-                _,
-            ) => Ok(NO_BYTES),
+            (BufferKind::GrpcMessage | BufferKind::DownstreamData | BufferKind::UpstreamData, _) => {
+                Ok(NO_BYTES)
+            }
         }
     }
 
@@ -167,7 +166,11 @@ impl HostState {
 
     /// Sets a property of the guest's own; only streams have those, as in Envoy.
     pub fn set_guest_property(&mut self, path: &[u8], value: &[u8]) -> Result<(), HostError> {
+        let readonly = self.declared.get(path).is_some_and(|readonly| *readonly);
         let stream = self.stream_mut().ok_or(HostError::NotFound)?;
+        if readonly && stream.guest_properties.has(path) {
+            return Err(HostError::ReadOnly);
+        }
         let added = path.len().saturating_add(value.len()).saturating_add(ENTRY_OVERHEAD);
         let bytes = stream.guest_property_bytes.saturating_add(added);
         if bytes > MAX_PROPERTY_BYTES {
@@ -223,92 +226,6 @@ impl HostState {
     /// The status of the call whose answer is being delivered, or of the last one that failed.
     pub fn status(&self) -> (u32, &str) {
         (self.status.0, &self.status.1)
-    }
-
-    /// Queues an HTTP call; returns its token.
-    pub fn http_call(
-        &mut self,
-        upstream: &[u8],
-        kind: OutboundKind,
-        timeout_ms: u32,
-    ) -> Result<u32, HostError> {
-        if !self.profile.may_call_from(self.callback) {
-            let why = "can only send HTTP dispatch during request headers, request body, tick, call response";
-            return Err(HostError::Fatal { call: "http_call", why });
-        }
-        let context = self.context();
-        self.callouts.http(context, upstream, kind, timeout_ms)
-    }
-
-    /// Queues a unary gRPC call; returns its token.
-    pub fn grpc_call(
-        &mut self,
-        upstream: &[u8],
-        kind: OutboundKind,
-        timeout_ms: u32,
-    ) -> Result<u32, HostError> {
-        let context = self.context();
-        self.callouts.grpc(context, upstream, kind, timeout_ms)
-    }
-
-    /// Queues the opening of a gRPC stream; returns its token.
-    pub fn grpc_stream(&mut self, upstream: &[u8], kind: OutboundKind) -> Result<u32, HostError> {
-        let context = self.context();
-        self.callouts.open_stream(context, upstream, kind)
-    }
-
-    /// Queues a message on a gRPC stream.
-    pub fn grpc_send(&mut self, token: u32, message: &[u8], end_of_stream: bool) -> Result<(), HostError> {
-        if !self.callouts.send(token, message, end_of_stream)? {
-            self.explain("a message sent on a gRPC stream that is closed goes nowhere");
-        }
-        Ok(())
-    }
-
-    /// Ends the guest's side of a gRPC stream, or cancels a gRPC call.
-    pub fn grpc_close(&mut self, token: u32) -> Result<(), HostError> {
-        self.callouts.close(token)
-    }
-
-    /// Resets a gRPC stream, or cancels a gRPC call.
-    pub fn grpc_cancel(&mut self, token: u32) -> Result<(), HostError> {
-        self.callouts.cancel(token)
-    }
-
-    /// Defines a metric; returns its id.
-    pub fn define_metric(&mut self, kind: MetricKind, name: &[u8]) -> Result<u32, HostError> {
-        self.metrics.define(kind, name)
-    }
-
-    /// Adds to a counter, sets a gauge, records in a histogram.
-    pub fn record_metric(&mut self, id: u32, value: u64) -> Result<(), HostError> {
-        if !self.profile.changes_metric(self.metrics.kind(id), false) {
-            return Err(HostError::Fatal { call: "record_metric", why: "could not record metric value" });
-        }
-        self.metrics.record(id, value)
-    }
-
-    /// Changes a counter or a gauge.
-    pub fn increment_metric(&mut self, id: u32, offset: i64) -> Result<(), HostError> {
-        if !self.profile.changes_metric(self.metrics.kind(id), true) {
-            return Err(HostError::Fatal { call: "increment_metric", why: "could not increment metric" });
-        }
-        self.metrics.increment(id, offset)
-    }
-
-    /// Reads a counter or a gauge.
-    pub fn metric(&self, id: u32) -> Result<u64, HostError> {
-        self.metrics.value(id)
-    }
-
-    /// A shared value and its compare-and-swap number.
-    pub fn shared_data(&self, key: &[u8]) -> Result<(&[u8], u32), HostError> {
-        self.shared.value(key)
-    }
-
-    /// Sets a shared value, if `cas` is 0 or its number.
-    pub fn set_shared_data(&mut self, key: &[u8], value: &[u8], cas: u32) -> Result<(), HostError> {
-        self.shared.set(key, value, cas)
     }
 
     /// `proxy_done`: ends the wait that `proxy_on_done` asked for.

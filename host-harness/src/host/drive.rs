@@ -49,6 +49,16 @@ impl HostState {
         (self.configuration.len(), self.vm_configuration.len())
     }
 
+    /// Contexts that are to be told of messages in queues, and the queues' tokens.
+    pub fn take_queue_notices(&self) -> Vec<(u32, u32)> {
+        self.shared.take_notices()
+    }
+
+    /// What the embedder calls the guest with.
+    pub fn set_foreign_arguments(&mut self, arguments: Vec<u8>) {
+        self.foreign_arguments = arguments;
+    }
+
     /// A new stream.
     pub fn open_stream(&mut self) -> StreamId {
         loop {

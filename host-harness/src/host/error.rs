@@ -1,5 +1,7 @@
 //! Why a hostcall is refused. `abi` maps each reason to the status that the ABI has for it.
 
+use super::ForeignError;
+
 /// One rule that a hostcall broke.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
@@ -50,9 +52,28 @@ pub enum HostError {
     /// The shared value was changed since it was read.
     #[error("the shared value was changed since it was read")]
     CasMismatch,
-    /// A hostcall that this host does not offer yet.
-    #[error("{0} is not supported by this host")]
-    Unsupported(&'static str),
+    /// A queue without messages.
+    #[error("the queue is empty")]
+    Empty,
+    /// A property set again that was declared read-only.
+    #[error("the property was declared read-only and has a value")]
+    ReadOnly,
+    /// `call_foreign_function` of a function that is not there.
+    #[error("call_foreign_function of {name:?}, {}", unknown(*is_envoys))]
+    UnknownFunction {
+        /// The function's name.
+        name: String,
+        /// Whether Envoy has it.
+        is_envoys: bool,
+    },
+    /// A foreign function failed.
+    #[error("foreign function {name}: {why}")]
+    Foreign {
+        /// The function's name.
+        name: String,
+        /// What it says.
+        why: ForeignError,
+    },
     /// A hostcall made while the guest allocates for the host or initializes itself.
     #[error("hostcall during allocation or initialization")]
     NotNow,
@@ -79,7 +100,9 @@ impl HostError {
             | Self::NegativeTimeout
             | Self::UnknownService(_)
             | Self::ServiceWithoutCluster
-            | Self::Unsupported(_)
+            | Self::UnknownFunction { .. }
+            | Self::Foreign { .. }
+            | Self::ReadOnly
             | Self::NotNow
             | Self::Full(..) => true,
             Self::NotFound
@@ -91,7 +114,16 @@ impl HostError {
             | Self::NoGrpcStream(_)
             | Self::Memory
             | Self::CasMismatch
+            | Self::Empty
             | Self::Fatal { .. } => false,
         }
+    }
+}
+
+fn unknown(is_envoys: bool) -> &'static str {
+    if is_envoys {
+        "which Envoy has and this host has not; register one among the plugin's foreign functions"
+    } else {
+        "which neither Envoy has nor this plugin's foreign functions"
     }
 }

@@ -1,6 +1,6 @@
 //! What a plugin is started with.
 
-use super::{HostProfile, PropertyValue};
+use super::{ForeignFunctions, HostProfile, PropertyValue, Shared};
 use crate::time::Timestamp;
 
 /// In which order a stream's end is told to the guest.
@@ -26,8 +26,13 @@ pub struct PluginOptions {
     pub plugin_name: String,
     /// Property `plugin_root_id`.
     pub root_id: String,
-    /// Property `plugin_vm_id`.
+    /// Property `plugin_vm_id`. VMs of the same one share data and queues, if they have the same `shared`.
     pub vm_id: String,
+    /// Where VMs that share something find it; `None`: this VM shares with none. Sharing among threads makes
+    /// what guests see depend on how the threads run, as in Envoy.
+    pub shared: Option<Shared>,
+    /// Functions that the guest may call beside Envoy's.
+    pub foreign: ForeignFunctions,
     /// Properties that every context sees, by path: `["xds", "listener_direction"]` as `Int(1)`.
     pub properties: Vec<(Vec<String>, PropertyValue)>,
     /// Names of the clusters that callouts may go to.

@@ -105,6 +105,10 @@ impl PropertyTable {
         self.properties.clear();
     }
 
+    pub(super) fn has(&self, path: &[u8]) -> bool {
+        self.position(path).is_some()
+    }
+
     /// Appends the value at `path`, or the entry of a map one part above it; says whether there is one.
     pub(super) fn encode(&self, path: &[u8], profile: HostProfile, out: &mut Vec<u8>) -> bool {
         if self.properties.is_empty() {

@@ -6,10 +6,10 @@
 use super::Limits;
 use crate::abi::{MAX_RANDOM_BYTES, MAX_TABLE_ELEMENTS};
 use crate::host::{
-    MAX_ACTIONS, MAX_ALL_HISTOGRAM_VALUES, MAX_BODY_BYTES, MAX_HISTOGRAM_VALUES, MAX_LINE_BYTES,
-    MAX_LOG_BYTES, MAX_MAP_BYTES, MAX_METRIC_NAME_BYTES, MAX_METRICS, MAX_PAIRS, MAX_PAIRS_BYTES,
-    MAX_PENDING_CALLS, MAX_PROPERTY_BYTES, MAX_QUEUED_CALL_BYTES, MAX_SAID, MAX_SHARED_BYTES,
-    MAX_TRANSCRIPT_HOSTCALLS,
+    MAX_ACTIONS, MAX_ALL_HISTOGRAM_VALUES, MAX_BODY_BYTES, MAX_DECLARED, MAX_HISTOGRAM_VALUES,
+    MAX_LINE_BYTES, MAX_LOG_BYTES, MAX_MAP_BYTES, MAX_METRIC_NAME_BYTES, MAX_METRICS, MAX_NOTICES, MAX_PAIRS,
+    MAX_PAIRS_BYTES, MAX_PENDING_CALLS, MAX_PROPERTY_BYTES, MAX_QUEUED_CALL_BYTES, MAX_QUEUES, MAX_SAID,
+    MAX_SHARED_BYTES, MAX_TRANSCRIPT_HOSTCALLS, MAX_UNCOMPRESSED_BYTES,
 };
 
 /// One bound.
@@ -92,7 +92,7 @@ const OF_THE_GUEST: [Bound; 4] = [
     Bound::bytes("MAX_RANDOM_BYTES", "one `random_get`", MAX_RANDOM_BYTES as usize, "EINVAL (28)"),
 ];
 
-const OF_THE_HOST: [Bound; 15] = [
+const OF_THE_HOST: [Bound; 19] = [
     Bound::bytes("MAX_LOG_BYTES", "log lines not taken yet", MAX_LOG_BYTES, "dropped and counted in a line"),
     Bound::bytes("MAX_LINE_BYTES", "one log line", MAX_LINE_BYTES, "cut"),
     Bound::count("MAX_SAID", "different lines that the host says once", MAX_SAID, "not said"),
@@ -110,7 +110,21 @@ const OF_THE_HOST: [Bound; 15] = [
         MAX_ALL_HISTOGRAM_VALUES,
         "each overwrites its own, and has one at least",
     ),
-    Bound::bytes("MAX_SHARED_BYTES", "shared data, 64 for each entry included", MAX_SHARED_BYTES, INTERNAL),
+    Bound::bytes(
+        "MAX_SHARED_BYTES",
+        "data and queues of all VMs that share, 64 for each entry included",
+        MAX_SHARED_BYTES,
+        INTERNAL,
+    ),
+    Bound::count("MAX_QUEUES", "queues of all VMs that share", MAX_QUEUES, INTERNAL),
+    Bound::count("MAX_NOTICES", "messages in queues that a VM was not told of yet", MAX_NOTICES, INTERNAL),
+    Bound::count("MAX_DECLARED", "properties that the guest declares", MAX_DECLARED, INTERNAL),
+    Bound::bytes(
+        "MAX_UNCOMPRESSED_BYTES",
+        "what the foreign function `uncompress` gives",
+        MAX_UNCOMPRESSED_BYTES,
+        "SerializationFailure (3)",
+    ),
     Bound::bytes(
         "MAX_PROPERTY_BYTES",
         "properties that the guest sets on a stream, 64 for each included",

@@ -25,6 +25,7 @@ impl Vm {
         if self.poisoned {
             return Err(VmError::Poisoned);
         }
+        self.run_queues()?;
         let Some(event) = self.state_mut().begin_reply(token, reply) else { return Ok(()) };
         self.tell(token, event)?;
         self.state_mut().end_reply();

@@ -12,6 +12,7 @@ impl Vm {
         if self.poisoned {
             return Err(VmError::Poisoned);
         }
+        self.run_queues()?;
         let stream = self.state_mut().open_stream();
         let parameters = (stream.0, ROOT_CONTEXT);
         self.call("proxy_on_context_create", stream.0, |exports| &exports.context_create, parameters, ())?;

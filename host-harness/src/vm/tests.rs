@@ -4,12 +4,14 @@ mod cache;
 mod callbacks;
 mod calls;
 mod floods;
+mod foreign;
 mod grpc_streams;
 mod hurts;
 mod lifecycle;
 mod modules;
 mod nginx;
 mod plugin;
+mod shared;
 mod statuses;
 mod transcript;
 mod wasi;
@@ -132,6 +134,8 @@ impl Script {
             "context_create" => (2, None),
             "tick" | "log" | "delete" => (1, None),
             "request_trailers" | "response_trailers" => (2, Some(0)),
+            "queue_ready" => (2, None),
+            "foreign_function" => (3, None),
             "http_call_response" => (5, None),
             "grpc_receive_initial_metadata" | "grpc_receive_trailing_metadata" => (3, None),
             "grpc_receive" | "grpc_close" => (3, None),

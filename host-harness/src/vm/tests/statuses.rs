@@ -184,23 +184,6 @@ fn metrics_shared_data_and_contexts() {
 }
 
 #[test]
-fn what_is_not_offered_says_so_once() {
-    let rows = [
-        ("no queues", "register_shared_queue 'q' 64", 10),
-        ("none to be found", "resolve_shared_queue 'v' 'q' 64", 1),
-        ("none to write to", "enqueue_shared_queue 1 'x'", 1),
-        ("none to read from", "dequeue_shared_queue 1 64 68", 1),
-        ("no foreign functions", "call_foreign_function 'f' 'x' 64 68", 1),
-    ];
-    check_statuses("tick", &rows, |vm| vm.tick().unwrap());
-    let mut vm = Script::new().on("tick", &["register_shared_queue 'q' 64"]).vm();
-    vm.tick().unwrap();
-    assert_eq!(said(&mut vm), ["host: register_shared_queue is not supported by this host", "10"]);
-    vm.tick().unwrap();
-    assert_eq!(said(&mut vm), ["10"]);
-}
-
-#[test]
 fn streams_are_continued_closed_and_answered() {
     let lines = [
         "continue_stream 0",
