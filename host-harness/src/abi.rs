@@ -8,9 +8,11 @@
 mod buffers;
 mod calls;
 mod contexts;
+mod emscripten;
 mod foreign;
 mod guest;
 mod headers;
+mod legacy;
 mod limiter;
 mod logs;
 mod metrics;
@@ -27,6 +29,8 @@ mod wasi;
 
 use wasmtime::Linker;
 
+use crate::host::AbiVersion;
+
 pub(crate) use guest::{Allocator, VmData};
 pub use limiter::MAX_TABLE_ELEMENTS;
 pub(crate) use limiter::{Limiter, Refused};
@@ -34,12 +38,21 @@ pub(crate) use probe::{Probe, attach, attach_allocator, link as link_probe};
 pub use status::Status;
 pub use wasi::MAX_RANDOM_BYTES;
 
-/// Links every import that a guest may have.
-pub(crate) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+/// Links every import that a guest of this version may have.
+pub(crate) fn link(linker: &mut Linker<VmData>, version: AbiVersion) -> wasmtime::Result<()> {
     logs::link(linker)?;
     buffers::link(linker)?;
     headers::link(linker)?;
     streams::link(linker)?;
+    if version.tells_log_level() {
+        logs::link_level(linker)?;
+    }
+    if version.is_of_http_only() {
+        legacy::link(linker)?;
+    } else {
+        streams::link_any(linker)?;
+    }
+    emscripten::link(linker)?;
     calls::link(linker)?;
     properties::link(linker)?;
     metrics::link(linker)?;

@@ -24,6 +24,7 @@ mod shared;
 mod stream;
 mod streams;
 mod transcript;
+mod version;
 mod why;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub use profile::{HostProfile, NGINX_AUTHORITY, NGINX_VERSION};
 pub use property::{MAX_PROPERTY_BYTES, PropertyValue};
 pub use shared::{MAX_NOTICES, MAX_QUEUES, MAX_SHARED_BYTES, Shared};
 pub use stream::{LocalReply, MAX_ACTIONS, MAX_BODY_BYTES, MAX_MAP_BYTES, StreamAction, StreamId};
+pub use version::AbiVersion;
+pub(crate) use version::MARKER;
 
 pub use transcript::{CallbackRecord, Field, HostcallRecord, MAX_TRANSCRIPT_HOSTCALLS, Transcript, Why};
 pub(crate) use why::why;
@@ -119,6 +122,8 @@ pub struct HostState {
     actions: Vec<(StreamId, StreamAction)>,
     /// Whether a stream may have a local reply that nobody has taken.
     has_local_replies: bool,
+    /// The ABI that the guest speaks.
+    pub abi: AbiVersion,
     /// Whether hostcalls are served now.
     pub gate: Gate,
     /// How far the plugin's end has come.
@@ -170,6 +175,7 @@ impl HostState {
             tick_period: None,
             actions: Vec::new(),
             has_local_replies: false,
+            abi: AbiVersion::default(),
             gate: Gate::Closed,
             root: RootState::Running,
         }

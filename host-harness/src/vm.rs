@@ -12,6 +12,7 @@ mod error;
 mod exports;
 mod filter;
 mod functions;
+mod heads;
 mod hostile;
 mod plugin;
 mod probe;
@@ -27,9 +28,9 @@ use std::time::Duration;
 use wasmtime::{Memory, Store, Trap, TypedFunc, WasmParams, WasmResults};
 
 pub use crate::host::{
-    CallReply, ForeignError, ForeignFunctions, HeaderMap, HostProfile, Lifecycle, LocalReply, LogLevel,
-    LogLine, MetricValue, OutboundCall, OutboundKind, PluginOptions, PropertyValue, Shared, StreamAction,
-    StreamId, Transcript,
+    AbiVersion, CallReply, ForeignError, ForeignFunctions, HeaderMap, HostProfile, Lifecycle, LocalReply,
+    LogLevel, LogLine, MetricValue, OutboundCall, OutboundKind, PluginOptions, PropertyValue, Shared,
+    StreamAction, StreamId, Transcript,
 };
 pub use bounds::{Bound, Unit, bounds};
 pub use cache::{MAX_CACHED_MODULES, ModuleCache};
@@ -265,12 +266,12 @@ impl Vm {
     }
 
     /// As [`call`](Self::call), for a function that is no export of the ABI.
-    fn run(
+    fn run<P: WasmParams, R: WasmResults>(
         &mut self,
         name: &'static str,
-        function: &TypedFunc<(), ()>,
-        parameters: (),
-    ) -> Result<(), VmError> {
+        function: &TypedFunc<P, R>,
+        parameters: P,
+    ) -> Result<R, VmError> {
         self.store.set_epoch_deadline(self.ticks);
         function.call(&mut self.store, parameters).map_err(|error| self.fail(name, &error))
     }

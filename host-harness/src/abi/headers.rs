@@ -90,7 +90,11 @@ fn get_value(guest: &mut Guest<'_>, kind: u32, name: Slice, out: Out) -> Result<
     guest.hand_over(out, |memory, state, bytes| {
         let name = name.of(memory)?;
         let map = state.map(kind).ok_or(HostError::OutsidePhase)?;
-        bytes.extend_from_slice(map.first_of(name).ok_or(HostError::NotFound)?);
+        match map.first_of(name) {
+            Some(value) => bytes.extend_from_slice(value),
+            None if state.abi.reads_absent_headers() => {}
+            None => return Err(HostError::NotFound),
+        }
         Ok(())
     })
 }

@@ -10,9 +10,6 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     linker.func_wrap("env", "proxy_log", |caller: Caller<'_, VmData>, level: u32, p: u32, n: u32| {
         hostcall_always(caller, "proxy_log", |guest| log(guest, level, Slice(p, n)))
     })?;
-    linker.func_wrap("env", "proxy_get_log_level", |caller: Caller<'_, VmData>, out: u32| {
-        hostcall_always(caller, "proxy_get_log_level", |guest| get_log_level(guest, out))
-    })?;
     linker.func_wrap(
         "env",
         "proxy_get_current_time_nanoseconds",
@@ -31,6 +28,14 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
             })
         },
     )?;
+    Ok(())
+}
+
+/// What ABI 0.2.1 has beside the older ones.
+pub(super) fn link_level(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+    linker.func_wrap("env", "proxy_get_log_level", |caller: Caller<'_, VmData>, out: u32| {
+        hostcall_always(caller, "proxy_get_log_level", |guest| get_log_level(guest, out))
+    })?;
     Ok(())
 }
 

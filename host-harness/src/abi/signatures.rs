@@ -56,7 +56,7 @@ pub(super) fn signature(hostcall: &str) -> Option<&'static [(&'static str, Kind)
     SIGNATURES.iter().find(|(name, _)| *name == hostcall).map(|(_, parameters)| *parameters)
 }
 
-pub(super) const SIGNATURES: [Signature; 41] = [
+pub(super) const SIGNATURES: [Signature; 45] = [
     ("proxy_log", &[("level", Level), ("message", Bytes)]),
     ("proxy_get_log_level", &[("level", GivesNumber)]),
     ("proxy_get_current_time_nanoseconds", &[("time", GivesWide)]),
@@ -138,6 +138,10 @@ pub(super) const SIGNATURES: [Signature; 41] = [
     ("proxy_call_foreign_function", &[("function", Bytes), ("arguments", Bytes), ("result", GivesBytes)]),
     ("proxy_set_effective_context", &[("context", Number)]),
     ("proxy_done", &[]),
+    ("proxy_continue_request", &[]),
+    ("proxy_continue_response", &[]),
+    ("proxy_clear_route_cache", &[]),
+    ("proxy_get_configuration", &[("value", GivesBytes)]),
     ("random_get", &[("bytes", Number), ("size", Number)]),
     ("clock_time_get", &[("clock", Number), ("precision", Wide), ("time", GivesWide)]),
 ];
@@ -145,10 +149,13 @@ pub(super) const SIGNATURES: [Signature; 41] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::AbiVersion;
 
     #[test]
     fn every_function_of_the_host_is_shown_by_its_meaning() {
-        let functions = crate::vm::host_functions().unwrap();
+        let versions = [AbiVersion::V0_1_0, AbiVersion::V0_2_1];
+        let functions: Vec<_> =
+            versions.into_iter().flat_map(|version| crate::vm::host_functions(version).unwrap()).collect();
         for function in functions.iter().filter(|function| function.module == "env") {
             let Some(parameters) = signature(&function.name) else {
                 assert!(

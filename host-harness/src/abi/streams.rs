@@ -8,14 +8,6 @@ use super::numbers::direction;
 use crate::host::LocalReply;
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
-    linker.func_wrap("env", "proxy_continue_stream", |caller: Caller<'_, VmData>, stream: u32| {
-        hostcall(caller, "proxy_continue_stream", |guest| {
-            Ok(guest.state().continue_stream(direction(stream)?)?)
-        })
-    })?;
-    linker.func_wrap("env", "proxy_close_stream", |caller: Caller<'_, VmData>, stream: u32| {
-        hostcall(caller, "proxy_close_stream", |guest| Ok(guest.state().close_stream(direction(stream)?)?))
-    })?;
     linker.func_wrap(
         "env",
         "proxy_send_local_response",
@@ -42,6 +34,19 @@ pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
             hostcall(caller, "proxy_get_status", |guest| get_status(guest, code, Out { pointer, length }))
         },
     )?;
+    Ok(())
+}
+
+/// What ABI 0.1.0 has not: streams of any kind.
+pub(super) fn link_any(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
+    linker.func_wrap("env", "proxy_continue_stream", |caller: Caller<'_, VmData>, stream: u32| {
+        hostcall(caller, "proxy_continue_stream", |guest| {
+            Ok(guest.state().continue_stream(direction(stream)?)?)
+        })
+    })?;
+    linker.func_wrap("env", "proxy_close_stream", |caller: Caller<'_, VmData>, stream: u32| {
+        hostcall(caller, "proxy_close_stream", |guest| Ok(guest.state().close_stream(direction(stream)?)?))
+    })?;
     Ok(())
 }
 

@@ -44,6 +44,11 @@ impl HostState {
         self.configuring = configuring;
     }
 
+    /// What ABI 0.1.0 calls the configuration: the plugin's while it is configured, or else the VM's.
+    pub fn current_configuration(&self) -> &[u8] {
+        if self.configuring { &self.configuration } else { &self.vm_configuration }
+    }
+
     /// Bytes of the plugin's and of the VM's configuration.
     pub fn configuration_sizes(&self) -> (usize, usize) {
         (self.configuration.len(), self.vm_configuration.len())

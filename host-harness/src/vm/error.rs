@@ -19,7 +19,7 @@ pub enum VmError {
     Engine(String),
     /// An import that the host does not have.
     #[error(
-        "the filter imports {module}.{name}, which this host does not offer; it offers env.proxy_* of proxy-wasm 0.2.1 and the WASI functions of its ABI"
+        "the filter imports {module}.{name}, which this host does not offer; it offers env.proxy_* of the ABI whose marker the filter exports and the WASI functions beside it"
     )]
     UnknownImport {
         /// The import's module.
@@ -31,7 +31,9 @@ pub enum VmError {
     #[error("the filter cannot be linked: {0}")]
     Link(String),
     /// No marker of an ABI that this host speaks.
-    #[error("the filter exports {found}, expected proxy_abi_version_0_2_1 or proxy_abi_version_0_2_0")]
+    #[error(
+        "the filter exports {found}, expected proxy_abi_version_0_2_1, proxy_abi_version_0_2_0 or proxy_abi_version_0_1_0"
+    )]
     AbiVersion {
         /// The markers that there are, or that there is none.
         found: String,

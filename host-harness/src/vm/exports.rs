@@ -2,12 +2,11 @@
 
 use wasmtime::{Instance, Store, TypedFunc, WasmParams, WasmResults};
 
-use super::VmError;
+use super::{Vm, VmError};
 use crate::abi::{Allocator, VmData};
 
 type Function<P, R = ()> = Option<TypedFunc<P, R>>;
-/// An export's name, and the export.
-type Named = (&'static str, TypedFunc<(), ()>);
+type HeadFunctions = (Function<(u32, u32, u32), u32>, Function<(u32, u32), u32>);
 
 /// Everything that a host calls; all of it is optional.
 pub(super) struct Exports {
@@ -18,9 +17,13 @@ pub(super) struct Exports {
     pub(super) queue_ready: Function<(u32, u32)>,
     pub(super) foreign_function: Function<(u32, u32, u32)>,
     pub(super) request_headers: Function<(u32, u32, u32), u32>,
+    /// In place of the one above in a guest of ABI 0.1.0.
+    pub(super) request_headers_without_end: Function<(u32, u32), u32>,
     pub(super) request_body: Function<(u32, u32, u32), u32>,
     pub(super) request_trailers: Function<(u32, u32), u32>,
     pub(super) response_headers: Function<(u32, u32, u32), u32>,
+    /// In place of the one above in a guest of ABI 0.1.0.
+    pub(super) response_headers_without_end: Function<(u32, u32), u32>,
     pub(super) response_body: Function<(u32, u32, u32), u32>,
     pub(super) response_trailers: Function<(u32, u32), u32>,
     pub(super) http_call_response: Function<(u32, u32, u32, u32, u32)>,
@@ -35,6 +38,10 @@ pub(super) struct Exports {
 
 impl Exports {
     pub(super) fn of(instance: &Instance, store: &mut Store<VmData>) -> Result<Self, VmError> {
+        let (request_headers, request_headers_without_end) =
+            head(instance, store, "proxy_on_request_headers")?;
+        let (response_headers, response_headers_without_end) =
+            head(instance, store, "proxy_on_response_headers")?;
         Ok(Self {
             context_create: optional(instance, store, "proxy_on_context_create")?,
             vm_start: optional(instance, store, "proxy_on_vm_start")?,
@@ -42,10 +49,12 @@ impl Exports {
             tick: optional(instance, store, "proxy_on_tick")?,
             queue_ready: optional(instance, store, "proxy_on_queue_ready")?,
             foreign_function: optional(instance, store, "proxy_on_foreign_function")?,
-            request_headers: optional(instance, store, "proxy_on_request_headers")?,
+            request_headers,
+            request_headers_without_end,
             request_body: optional(instance, store, "proxy_on_request_body")?,
             request_trailers: optional(instance, store, "proxy_on_request_trailers")?,
-            response_headers: optional(instance, store, "proxy_on_response_headers")?,
+            response_headers,
+            response_headers_without_end,
             response_body: optional(instance, store, "proxy_on_response_body")?,
             response_trailers: optional(instance, store, "proxy_on_response_trailers")?,
             http_call_response: optional(instance, store, "proxy_on_http_call_response")?,
@@ -79,14 +88,46 @@ pub(super) fn allocator(
     }
 }
 
-/// What runs before everything else: `_initialize`, or `_start` if there is none.
-pub(super) fn initializer(instance: &Instance, store: &mut Store<VmData>) -> Result<Option<Named>, VmError> {
-    for name in ["_initialize", "_start"] {
-        if let Some(function) = optional(instance, store, name)? {
-            return Ok(Some((name, function)));
+/// A head's callback with the end of stream, or without it if that is what the guest exports.
+fn head(
+    instance: &Instance,
+    store: &mut Store<VmData>,
+    name: &'static str,
+) -> Result<HeadFunctions, VmError> {
+    let short =
+        instance.get_func(&mut *store, name).filter(|function| function.ty(&*store).params().len() == 2);
+    match short {
+        Some(_) => Ok((None, optional(instance, store, name)?)),
+        None => Ok((optional(instance, store, name)?, None)),
+    }
+}
+
+/// Runs what runs before everything else: `_initialize` and then `main`, or `_start` if there is no
+/// `_initialize`.
+pub(super) fn initialize(vm: &mut Vm, instance: &Instance) -> Result<(), VmError> {
+    let store = &mut vm.store;
+    let initialize: Function<()> = optional(instance, store, "_initialize")?;
+    let Some(initialize) = initialize else {
+        let start: Function<()> = optional(instance, store, "_start")?;
+        return start.map_or(Ok(()), |start| vm.run("_start", &start, ()));
+    };
+    vm.run("_initialize", &initialize, ())?;
+    let store = &mut vm.store;
+    match instance.get_func(&mut *store, "main").map(|main| main.ty(&*store).params().len()) {
+        Some(2) => {
+            let main: Function<(u32, u32), u32> = optional(instance, store, "main")?;
+            main.map_or(Ok(0), |main| vm.run("main", &main, (0, 0)))
+        }
+        Some(_) => {
+            let main: Function<(), u32> = optional(instance, store, "main")?;
+            main.map_or(Ok(0), |main| vm.run("main", &main, ()))
+        }
+        None => {
+            let main: Function<(), u32> = optional(instance, store, "__main_void")?;
+            main.map_or(Ok(0), |main| vm.run("__main_void", &main, ()))
         }
     }
-    Ok(None)
+    .map(|_| ())
 }
 
 fn optional<P: WasmParams, R: WasmResults>(

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use wasmtime::{Config, Engine, InstancePre, Linker, Module, Store, Trap, UnknownImportError};
 
-use super::exports::{Exports, allocator, initializer};
+use super::exports::{Exports, allocator, initialize};
 use super::{Limits, ModuleCache, PluginOptions, Vm, VmError};
 use crate::abi::{self, Limiter, VmData};
-use crate::host::{Gate, HostState};
+use crate::host::{AbiVersion, Gate, HostState, MARKER};
 
 /// How often running guests look whether their deadline has passed.
 pub(super) const EPOCH: Duration = Duration::from_millis(10);
@@ -28,6 +28,7 @@ struct Compiled {
     probed: OnceLock<Option<InstancePre<VmData>>>,
     limits: Limits,
     counts_fuel: bool,
+    version: AbiVersion,
 }
 
 impl std::fmt::Debug for Filter {
@@ -72,13 +73,18 @@ impl Filter {
         config.consume_fuel(counts_fuel);
         let engine = Engine::new(&config).map_err(|error| VmError::Engine(format!("{error:#}")))?;
         let module = compile(&engine, wasm).map_err(|error| super::error::not_wasm(wasm, &error))?;
-        check_abi(&module)?;
+        let version = abi_version(&module)?;
         let mut linker = Linker::new(&engine);
-        abi::link(&mut linker).map_err(|error| VmError::Engine(format!("{error:#}")))?;
+        abi::link(&mut linker, version).map_err(|error| VmError::Engine(format!("{error:#}")))?;
         let instance = linker.instantiate_pre(&module).map_err(|error| link_error(&error))?;
         start_ticker(&engine).map_err(|error| VmError::Engine(error.to_string()))?;
         let probed = OnceLock::new();
-        Ok(Self(Arc::new(Compiled { engine, instance, linker, probed, limits, counts_fuel })))
+        Ok(Self(Arc::new(Compiled { engine, instance, linker, probed, limits, counts_fuel, version })))
+    }
+
+    /// The version of the ABI that the filter speaks.
+    pub fn abi_version(&self) -> AbiVersion {
+        self.0.version
     }
 
     /// Module and name of everything that the filter wants from its host.
@@ -98,7 +104,7 @@ impl Filter {
     /// # Errors
     /// [`VmError`] if the guest traps, exceeds a limit or rejects what it is started with.
     pub fn start(&self, options: PluginOptions) -> Result<Vm, VmError> {
-        let Compiled { engine, instance, linker, limits, counts_fuel, .. } = &*self.0;
+        let Compiled { engine, instance, linker, limits, counts_fuel, version, .. } = &*self.0;
         let absent = |import: &wasmtime::ImportType<'_>| !options.profile.offers(import.name());
         if let Some(import) = instance.module().imports().find(absent) {
             return Err(VmError::UnknownImport {
@@ -108,7 +114,9 @@ impl Filter {
         }
         let lifecycle = options.profile.lifecycle(options.lifecycle);
         let is_instrumented = options.instrumented;
-        let data = VmData::new(HostState::new(options), Limiter::new(limits.memory_bytes));
+        let mut state = HostState::new(options);
+        state.abi = *version;
+        let data = VmData::new(state, Limiter::new(limits.memory_bytes));
         let mut store = Store::new(engine, data);
         store.limiter(|data| &mut data.limiter);
         let ticks = ticks(limits.call_deadline);
@@ -132,12 +140,9 @@ impl Filter {
         if is_instrumented {
             abi::attach_allocator(&mut store).map_err(|error| VmError::Engine(format!("{error:#}")))?;
         }
-        let initializer = initializer(&instance, &mut store)?;
         let exports = Exports::of(&instance, &mut store)?;
         let mut vm = Vm { store, exports, memory, limits: *limits, ticks, lifecycle, poisoned: false };
-        if let Some((name, function)) = initializer {
-            vm.run(name, &function, ()).map_err(|error| with_logs(&mut vm, error))?;
-        }
+        initialize(&mut vm, &instance).map_err(|error| with_logs(&mut vm, error))?;
         vm.store.data_mut().state.gate = Gate::Open;
         vm.begin().map_err(|error| with_logs(&mut vm, error))?;
         Ok(vm)
@@ -175,15 +180,14 @@ fn start_ticker(engine: &Engine) -> std::io::Result<()> {
     Ok(())
 }
 
-fn check_abi(module: &Module) -> Result<(), VmError> {
-    const MARKER: &str = "proxy_abi_version_";
-    let markers: Vec<&str> =
-        module.exports().map(|export| export.name()).filter(|name| name.starts_with(MARKER)).collect();
-    if markers.iter().any(|name| matches!(*name, "proxy_abi_version_0_2_1" | "proxy_abi_version_0_2_0")) {
-        return Ok(());
-    }
-    let found = if markers.is_empty() { "no proxy_abi_version_*".to_owned() } else { markers.join(", ") };
-    Err(VmError::AbiVersion { found })
+/// The version of the first marker that names one, as in proxy-wasm-cpp-host.
+fn abi_version(module: &Module) -> Result<AbiVersion, VmError> {
+    let names = || module.exports().map(|export| export.name());
+    names().find_map(AbiVersion::of_export).ok_or_else(|| {
+        let markers: Vec<&str> = names().filter(|name| name.starts_with(MARKER)).collect();
+        let found = if markers.is_empty() { format!("no {MARKER}*") } else { markers.join(", ") };
+        VmError::AbiVersion { found }
+    })
 }
 
 fn link_error(error: &wasmtime::Error) -> VmError {

@@ -4,7 +4,7 @@ use wasmtime::{Config, Engine, Extern, Linker, Store, ValType};
 
 use super::VmError;
 use crate::abi::{self, Limiter, VmData};
-use crate::host::{HostState, PluginOptions};
+use crate::host::{AbiVersion, HostState, PluginOptions};
 
 /// A function that a filter may import.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,15 +28,15 @@ pub enum Number {
     I64,
 }
 
-/// All functions that the host offers, by module and name.
+/// All functions that the host offers to guests of this version, by module and name.
 ///
 /// # Errors
 /// [`VmError::Engine`] if there can be no engine on this machine.
-pub fn host_functions() -> Result<Vec<HostFunction>, VmError> {
+pub fn host_functions(version: AbiVersion) -> Result<Vec<HostFunction>, VmError> {
     let engine = |error: wasmtime::Error| VmError::Engine(format!("{error:#}"));
     let runtime = Engine::new(&Config::new()).map_err(engine)?;
     let mut linker = Linker::new(&runtime);
-    abi::link(&mut linker).map_err(engine)?;
+    abi::link(&mut linker, version).map_err(engine)?;
     let data = VmData::new(HostState::new(PluginOptions::default()), Limiter::new(0));
     let mut store = Store::new(&runtime, data);
     let linked: Vec<(String, String, Extern)> = linker

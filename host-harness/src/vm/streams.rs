@@ -191,20 +191,7 @@ impl Vm {
         let parameters = (stream.0, wasm_size(count), u32::from(is_end));
         let action = match direction {
             _ if !told => 0,
-            Direction::Response | Direction::Upstream => self.call(
-                "proxy_on_response_headers",
-                stream.0,
-                |exports| &exports.response_headers,
-                parameters,
-                0,
-            )?,
-            Direction::Request | Direction::Downstream => self.call(
-                "proxy_on_request_headers",
-                stream.0,
-                |exports| &exports.request_headers,
-                parameters,
-                0,
-            )?,
+            direction => self.tell_head(direction, parameters)?,
         };
         let verdict = self.verdict(stream, action);
         if verdict == Verdict::Continue {

@@ -14,6 +14,7 @@ mod plugin;
 mod shared;
 mod statuses;
 mod transcript;
+mod versions;
 mod wasi;
 
 use super::*;
@@ -91,8 +92,10 @@ const ALLOCATOR: &str = r#"
 struct Script {
     data: String,
     used: usize,
+    imports: String,
     functions: String,
     allocator: Option<&'static str>,
+    marker: Option<&'static str>,
     absent: &'static [&'static str],
     pages: usize,
 }
@@ -114,9 +117,21 @@ impl Script {
         self
     }
 
+    /// Another ABI than 0.2.1, as its marker has it.
+    fn version(mut self, version: &'static str) -> Self {
+        self.marker = Some(version);
+        self
+    }
+
     /// Leaves imports out.
     fn without(mut self, imports: &'static [&'static str]) -> Self {
         self.absent = imports;
+        self
+    }
+
+    /// Further imports.
+    fn import(mut self, wat: &str) -> Self {
+        self.imports.push_str(wat);
         self
     }
 
@@ -203,16 +218,18 @@ impl Script {
             })
             .collect();
         let wat = format!(
-            r#"(module {imports} {WIDE_IMPORTS}
+            r#"(module {imports} {WIDE_IMPORTS} {}
             (memory (export "memory") {}) (data (i32.const 1024) "{}")
-            (func (export "proxy_abi_version_0_2_1"))
+            (func (export "proxy_abi_version_{}"))
             (func $status (param i32)
               (i32.store8 (i32.const 80) (i32.const 61))
               (i32.store8 (i32.const 81) (i32.add (local.get 0) (i32.const 65)))
               (drop (call $proxy_log (i32.const 2) (i32.const 80) (i32.const 2))))
             {} {})"#,
+            self.imports,
             self.pages.max(2),
             self.data,
+            self.marker.unwrap_or("0_2_1"),
             self.allocator.unwrap_or(ALLOCATOR),
             self.functions
         );

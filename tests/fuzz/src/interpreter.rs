@@ -17,7 +17,7 @@
 //! 6 is the number of these, 7 points into writable memory, 8 and 9 are what was last written there by the host;
 //! others stand for themselves. After the script's end all bytes are 0.
 
-use meshspan::vm::{HostFunction, Number, host_functions};
+use meshspan::vm::{AbiVersion, HostFunction, Number, host_functions};
 
 /// A status that no host may give ends the guest in a function of this name.
 pub const UNDEFINED: &str = "undefined_status";
@@ -137,7 +137,7 @@ const RUNTIME: &str = r#"
 
 /// The guest's bytes.
 pub fn wasm() -> Vec<u8> {
-    let functions = host_functions().expect("the host has functions");
+    let functions = host_functions(AbiVersion::default()).expect("the host has functions");
     let imports: String = functions.iter().map(import).collect();
     let callbacks: String = CALLBACKS.iter().map(callback).collect();
     let marker = r#"(func (export "proxy_abi_version_0_2_1"))"#;

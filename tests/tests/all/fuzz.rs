@@ -74,7 +74,7 @@ fn every_hostcall_survives_every_argument() {
     let life = [0, 1, 2, 3, 4, 5, 6, 8, 7, 11];
     // 0, -1, the end of memory, the byte before it, writable memory, a small number.
     let arguments: [&[u8]; 6] = [&[0], &[1], &[3, 0], &[3, 1], &[7, 9], &[4, 3]];
-    let functions = meshspan::vm::host_functions().unwrap();
+    let functions = meshspan::vm::host_functions(meshspan::vm::AbiVersion::default()).unwrap();
     assert!(functions.len() >= 65, "{}", functions.len());
     for (which, function) in functions.iter().enumerate() {
         for argument in arguments {

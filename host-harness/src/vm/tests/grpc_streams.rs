@@ -144,7 +144,11 @@ fn a_stream_flooded_with_messages_is_bounded() {
         "(loop $l (br_if $l (i32.eqz (call $proxy_grpc_send (i32.const 6) (i32.const 0) (i32.const 65536) (i32.const 0)))))",
         "grpc_send 6 'm' 0",
     ];
-    let mut vm = Script::new().on("tick", &lines).vm();
+    let wasm = Script::new().on("tick", &lines).wasm();
+    // 64 MiB are copied, on machines that do more than this.
+    let limits = Limits { call_deadline: Duration::from_secs(30), ..Limits::default() };
+    let options = PluginOptions { clusters: vec!["otel".into()], ..PluginOptions::default() };
+    let mut vm = Filter::compile(&wasm, limits).unwrap().start(options).unwrap();
     vm.tick().unwrap();
     assert_eq!(said(&mut vm).last().unwrap(), "10", "neither a large one fits nor a small one");
     assert!(vm.take_calls().len() < 1100);

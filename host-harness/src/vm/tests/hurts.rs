@@ -136,8 +136,8 @@ fn what_cannot_be_loaded_says_why() {
         ),
         ("(module)".to_owned(), "the filter exports no proxy_abi_version_*, expected "),
         (
-            r#"(module (func (export "proxy_abi_version_0_1_0")))"#.to_owned(),
-            "the filter exports proxy_abi_version_0_1_0, expected ",
+            r#"(module (func (export "proxy_abi_version_0_3_0")))"#.to_owned(),
+            "the filter exports proxy_abi_version_0_3_0, expected ",
         ),
     ];
     for (wat, expected) in table {
