@@ -27,7 +27,7 @@ mod transcript;
 mod version;
 mod why;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand_core::{Rng, SeedableRng};
@@ -101,6 +101,7 @@ pub struct HostState {
     vm_configuration: Vec<u8>,
     environment: Vec<Vec<u8>>,
     properties: PropertyTable,
+    allowed: Option<BTreeSet<String>>,
     clock: crate::time::Timestamp,
     random: Xoshiro256PlusPlus,
     logs: Logs,
@@ -156,6 +157,7 @@ impl HostState {
             vm_configuration: options.vm_configuration,
             environment,
             properties,
+            allowed: options.allowed,
             clock: options.start,
             random: Xoshiro256PlusPlus::seed_from_u64(options.seed),
             logs: Logs::default(),
@@ -261,7 +263,12 @@ impl HostState {
         if !self.profile.implements(name) {
             return Err(HostError::Fatal { call: name, why: "host function not yet implemented" });
         }
-        Ok(())
+        if self.allows(name) { Ok(()) } else { Err(HostError::Restricted(name)) }
+    }
+
+    /// Whether the guest is allowed an import, or a callback.
+    pub fn allows(&self, name: &str) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| allowed.contains(name))
     }
 
     /// The guest's calls by name since the last time.

@@ -212,8 +212,14 @@ pub(super) fn wasi_call(
     call: impl FnOnce(&mut [u8], &mut HostState) -> Result<u32, HostError>,
 ) -> u32 {
     const EFAULT: u32 = 21;
+    const ENOTCAPABLE: u32 = 76;
     let mut guest = Guest(caller);
     guest.state().count_hostcall(name);
+    if !guest.state().allows(name) {
+        guest.state().explain(HostError::Restricted(name));
+        guest.0.data_mut().refusal = Some(HostError::Restricted(name));
+        return ENOTCAPABLE;
+    }
     guest.parts().and_then(|(memory, state)| call(memory, state)).unwrap_or_else(|error| {
         guest.0.data_mut().refusal = Some(error);
         EFAULT

@@ -73,6 +73,7 @@ impl From<&HostError> for Status {
             HostError::Memory => Self::InvalidMemoryAccess,
             HostError::CasMismatch => Self::CasMismatch,
             HostError::NotNow
+            | HostError::Restricted(_)
             | HostError::Full(..)
             | HostError::Foreign { why: ForeignError::Internal(_), .. }
             | HostError::Unreachable(_)

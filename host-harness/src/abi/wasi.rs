@@ -1,6 +1,9 @@
-//! The WASI preview 1 functions of the ABI, and harmless answers to those that compilers import beside them.
+//! WASI preview 1 in both of its modules: output, clock, randomness, environment; for the rest see `stubs`.
+//! Answers as in proxy-wasm-cpp-host, so that what compilers import beside the ABI does no harm.
 //!
 //! Error numbers: <https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md#errno>
+
+mod stubs;
 
 use wasmtime::{Caller, Linker};
 
@@ -10,7 +13,6 @@ use crate::host::{HostError, HostState, LogLevel, MAX_LINE_BYTES};
 const SUCCESS: u32 = 0;
 const EBADF: u32 = 8;
 const EINVAL: u32 = 28;
-const ENOSYS: u32 = 52;
 const ENOTSUP: u32 = 58;
 
 /// Most bytes of one `random_get`.
@@ -36,14 +38,27 @@ pub(super) fn link(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Resul
     linker.func_wrap(module, "random_get", |caller: Caller<'_, VmData>, p: u32, n: u32| {
         wasi_call(caller, "random_get", |memory, state| random_get(memory, state, Slice(p, n)))
     })?;
-    linker.func_wrap(module, "proc_exit", |mut caller: Caller<'_, VmData>, code: u32| {
-        caller
-            .data_mut()
-            .state
-            .explain(format_args!("the guest called proc_exit({code}), which does nothing"));
+    linker.func_wrap(module, "proc_exit", |caller: Caller<'_, VmData>, code: u32| {
+        wasi_call(caller, "proc_exit", |_, state| {
+            state.explain(format_args!("the guest called proc_exit({code}), which does nothing"));
+            Ok(SUCCESS)
+        });
+    })?;
+    linker.func_wrap(module, "sched_yield", |caller: Caller<'_, VmData>| {
+        wasi_call(caller, "sched_yield", |_, _| Ok(SUCCESS))
+    })?;
+    linker.func_wrap(
+        module,
+        "poll_oneoff",
+        |caller: Caller<'_, VmData>, _subscriptions: u32, _out: u32, _count: u32, events: u32| {
+            wasi_call(caller, "poll_oneoff", |memory, _| poll_oneoff(memory, events))
+        },
+    )?;
+    linker.func_wrap(module, "fd_fdstat_get", |caller: Caller<'_, VmData>, fd: u32, out: u32| {
+        wasi_call(caller, "fd_fdstat_get", |memory, _| fd_fdstat_get(memory, fd, out))
     })?;
     link_environment(linker, module)?;
-    link_files(linker, module)
+    stubs::link(linker, module)
 }
 
 fn link_environment(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()> {
@@ -65,24 +80,16 @@ fn link_environment(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Resu
             Ok(SUCCESS)
         })
     })?;
-    linker.func_wrap(module, "args_get", |_: Caller<'_, VmData>, _pointers: u32, _text: u32| SUCCESS)?;
+    linker.func_wrap(module, "args_get", |caller: Caller<'_, VmData>, _pointers: u32, _text: u32| {
+        wasi_call(caller, "args_get", |_, _| Ok(SUCCESS))
+    })?;
     Ok(())
 }
 
-/// There are no files beside standard output and error, nor anything to wait for.
-fn link_files(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()> {
-    linker.func_wrap(module, "fd_close", |_fd: u32| EBADF)?;
-    linker.func_wrap(module, "fd_read", |_fd: u32, _vectors: u32, _count: u32, _read: u32| EBADF)?;
-    linker.func_wrap(module, "fd_seek", |_fd: u32, _offset: i64, _whence: u32, _out: u32| EBADF)?;
-    linker.func_wrap(module, "fd_prestat_get", |_fd: u32, _out: u32| EBADF)?;
-    linker.func_wrap(module, "fd_prestat_dir_name", |_fd: u32, _p: u32, _n: u32| EBADF)?;
-    linker.func_wrap(module, "fd_fdstat_get", |caller: Caller<'_, VmData>, fd: u32, out: u32| {
-        wasi_call(caller, "fd_fdstat_get", |memory, _| fd_fdstat_get(memory, fd, out))
-    })?;
-    linker.func_wrap(module, "fd_fdstat_set_flags", |_fd: u32, _flags: u32| EBADF)?;
-    linker.func_wrap(module, "sched_yield", || SUCCESS)?;
-    linker.func_wrap(module, "poll_oneoff", |_in: u32, _out: u32, _count: u32, _events: u32| ENOSYS)?;
-    Ok(())
+/// There is nothing to wait for: no events, at once.
+fn poll_oneoff(memory: &mut [u8], events: u32) -> Result<u32, HostError> {
+    put(memory, events, [0; 4])?;
+    Ok(SUCCESS)
 }
 
 /// Standard output becomes lines of level info, standard error of level error.

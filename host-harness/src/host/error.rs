@@ -74,6 +74,9 @@ pub enum HostError {
         /// What it says.
         why: ForeignError,
     },
+    /// A function that is not among those that the plugin is allowed.
+    #[error("{0} is restricted: it is not among the plugin's allowed capabilities")]
+    Restricted(&'static str),
     /// A hostcall made while the guest allocates for the host or initializes itself.
     #[error("hostcall during allocation or initialization")]
     NotNow,
@@ -103,6 +106,7 @@ impl HostError {
             | Self::UnknownFunction { .. }
             | Self::Foreign { .. }
             | Self::ReadOnly
+            | Self::Restricted(_)
             | Self::NotNow
             | Self::Full(..) => true,
             Self::NotFound

@@ -1,5 +1,7 @@
 //! What a plugin is started with.
 
+use std::collections::BTreeSet;
+
 use super::{ForeignFunctions, HostProfile, PropertyValue, Shared};
 use crate::time::Timestamp;
 
@@ -35,6 +37,9 @@ pub struct PluginOptions {
     pub foreign: ForeignFunctions,
     /// Properties that every context sees, by path: `["xds", "listener_direction"]` as `Int(1)`.
     pub properties: Vec<(Vec<String>, PropertyValue)>,
+    /// Envoy's capability restriction: names of the imports (`proxy_log`, `fd_write`) and callbacks
+    /// (`proxy_on_tick`) that the guest is allowed; `None` allows all. Others are refused, or not made.
+    pub allowed: Option<BTreeSet<String>>,
     /// Names of the clusters that callouts may go to.
     pub clusters: Vec<String>,
     /// The proxy that the host behaves as.

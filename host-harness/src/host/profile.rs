@@ -44,12 +44,41 @@ pub const NGINX_AUTHORITY: &str = "localhost:8080";
 pub const NGINX_VERSION: &str = "1.27.1";
 
 /// Imports of the ABI that nginx does not have at all.
-const NGINX_ABSENT: [&str; 5] = [
+const NGINX_ABSENT: [&str; 34] = [
     "proxy_get_header_map_size",
     "proxy_get_buffer_status",
     "fd_fdstat_set_flags",
     "sched_yield",
     "poll_oneoff",
+    "clock_res_get",
+    "fd_advise",
+    "fd_allocate",
+    "fd_datasync",
+    "fd_fdstat_set_rights",
+    "fd_filestat_get",
+    "fd_filestat_set_size",
+    "fd_filestat_set_times",
+    "fd_pread",
+    "fd_pwrite",
+    "fd_readdir",
+    "fd_renumber",
+    "fd_sync",
+    "fd_tell",
+    "path_create_directory",
+    "path_filestat_get",
+    "path_filestat_set_times",
+    "path_link",
+    "path_open",
+    "path_readlink",
+    "path_remove_directory",
+    "path_rename",
+    "path_symlink",
+    "path_unlink_file",
+    "proc_raise",
+    "sock_accept",
+    "sock_recv",
+    "sock_send",
+    "sock_shutdown",
 ];
 
 /// Functions that nginx links, and whose call ends the guest.

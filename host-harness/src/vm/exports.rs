@@ -135,6 +135,9 @@ fn optional<P: WasmParams, R: WasmResults>(
     store: &mut Store<VmData>,
     name: &'static str,
 ) -> Result<Function<P, R>, VmError> {
+    if name.starts_with("proxy_on_") && !store.data().state.allows(name) {
+        return Ok(None);
+    }
     let Some(function) = instance.get_func(&mut *store, name) else { return Ok(None) };
     let typed = function.typed(&*store);
     typed.map(Some).map_err(|error| VmError::ExportType { name, found: format!("{error:#}") })

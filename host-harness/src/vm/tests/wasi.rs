@@ -73,9 +73,70 @@ fn the_environment_and_the_clock_are_the_hosts() {
         "0",
         "0",
         "58",
-        "8",
+        "0",
         "host: the guest called proc_exit(3), which does nothing",
         "on",
     ];
     assert_eq!(said(&mut vm), expected);
+}
+
+#[test]
+fn there_are_no_files_no_sockets_and_nothing_to_wait_for() {
+    let rows = [
+        ("fd_read", "i32 i32 i32 i32", 52),
+        ("fd_seek", "i32 i64 i32 i32", 0),
+        ("fd_prestat_get", "i32 i32", 8),
+        ("path_open", "i32 i32 i32 i32 i32 i64 i64 i32 i32", 44),
+        ("fd_fdstat_set_flags", "i32 i32", 52),
+        ("path_filestat_get", "i32 i32 i32 i32 i32", 52),
+        ("sock_recv", "i32 i32 i32 i32 i32 i32", 52),
+        ("sched_yield", "", 0),
+        ("poll_oneoff", "i32 i32 i32 i32", 0),
+        ("args_sizes_get", "i32 i32", 0),
+        ("args_get", "i32 i32", 0),
+        ("fd_fdstat_get", "i32 i32", 8),
+    ];
+    for module in ["wasi_unstable", "wasi_snapshot_preview1"] {
+        let import = |(name, types, _): &(&str, &str, u32)| {
+            format!("(import \"{module}\" \"{name}\" (func $w_{name} (param {types}) (result i32)))\n")
+        };
+        let imports: String = rows.iter().map(import).collect();
+        let calls: Vec<String> = rows
+            .iter()
+            .map(|(name, types, _)| {
+                let zeros: String = types.split_whitespace().map(|ty| format!("({ty}.const 0) ")).collect();
+                format!("(call $status (call $w_{name} {zeros}))")
+            })
+            .collect();
+        let lines: Vec<&str> = calls.iter().map(String::as_str).collect();
+        let mut vm = Script::new().import(&imports).on("tick", &lines).vm();
+        vm.tick().unwrap();
+        let expected: Vec<String> = rows.iter().map(|(_, _, errno)| errno.to_string()).collect();
+        assert_eq!(said(&mut vm), expected, "{module}");
+    }
+}
+
+#[test]
+fn a_plugin_does_only_what_it_is_allowed() {
+    let lines = [
+        "define_metric 0 'c' 64",
+        "random_get 64 8",
+        "(if (i32.ne (call $environ_get (i32.const 0) (i32.const 0)) (i32.const 76)) (then (unreachable)))",
+        "say 'on'",
+    ];
+    let allowed = ["proxy_log", "proxy_on_tick", "random_get"].map(str::to_owned);
+    let options = PluginOptions { allowed: Some(allowed.into()), ..PluginOptions::default() };
+    let mut vm = Script::new().on("tick", &lines).on("configure", &["return 0"]).start(options);
+    vm.tick().unwrap();
+    let restricted =
+        |name: &str| format!("host: {name} is restricted: it is not among the plugin's allowed capabilities");
+    let expected = [
+        restricted("proxy_define_metric"),
+        "10".to_owned(),
+        "0".to_owned(),
+        restricted("environ_get"),
+        "on".to_owned(),
+    ];
+    assert_eq!(said(&mut vm), expected, "and the callback that rejects is not made");
+    assert!(vm.metrics().is_empty());
 }
