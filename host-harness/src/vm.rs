@@ -20,6 +20,7 @@ mod queues;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -39,6 +40,7 @@ pub use filter::Filter;
 pub use functions::{HostFunction, Number, host_functions};
 pub use hostile::Callback;
 pub use plugin::{FailurePolicy, Generation, Outcome, Plugin, PluginStats};
+pub use workers::MAX_WORKERS;
 
 use crate::abi::VmData;
 use crate::host::{HostState, ROOT_CONTEXT, RootState};

@@ -45,6 +45,11 @@ impl Shared {
         Member { shared: self.clone(), id, vm_id, registered: false }
     }
 
+    /// Keeps what a `vm_id` shares until the result is dropped, even if no VM is there.
+    pub(crate) fn hold(&self, vm_id: &str) -> impl Drop + use<> {
+        self.join(vm_id.to_owned())
+    }
+
     fn store(&self) -> MutexGuard<'_, Store> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,7 +3,7 @@
 //! The README shows it; a test holds it against the constants in the sources of `host`, `abi` and `vm`.
 //! `MAX_METRICS` → `metrics: 10,000; define_metric gives InternalFailure`
 
-use super::Limits;
+use super::{Limits, MAX_WORKERS};
 use crate::abi::{MAX_RANDOM_BYTES, MAX_TABLE_ELEMENTS};
 use crate::host::{
     MAX_ACTIONS, MAX_ALL_HISTOGRAM_VALUES, MAX_BODY_BYTES, MAX_DECLARED, MAX_HISTOGRAM_VALUES,
@@ -92,7 +92,7 @@ const OF_THE_GUEST: [Bound; 4] = [
     Bound::bytes("MAX_RANDOM_BYTES", "one `random_get`", MAX_RANDOM_BYTES as usize, "EINVAL (28)"),
 ];
 
-const OF_THE_HOST: [Bound; 19] = [
+const OF_THE_HOST: [Bound; 20] = [
     Bound::bytes("MAX_LOG_BYTES", "log lines not taken yet", MAX_LOG_BYTES, "dropped and counted in a line"),
     Bound::bytes("MAX_LINE_BYTES", "one log line", MAX_LINE_BYTES, "cut"),
     Bound::count("MAX_SAID", "different lines that the host says once", MAX_SAID, "not said"),
@@ -143,6 +143,7 @@ const OF_THE_HOST: [Bound; 19] = [
         MAX_BODY_BYTES,
         "the stream fails; a write gives InternalFailure (10)",
     ),
+    Bound::count("MAX_WORKERS", "workers of `Filter::workers`", MAX_WORKERS, "no more are started"),
     Bound::count("MAX_ACTIONS", "decisions about streams not taken yet", MAX_ACTIONS, INTERNAL),
     Bound::count("MAX_PENDING_CALLS", "calls without an answer", MAX_PENDING_CALLS, INTERNAL),
     Bound::bytes("MAX_QUEUED_CALL_BYTES", "calls not taken yet", MAX_QUEUED_CALL_BYTES, INTERNAL),

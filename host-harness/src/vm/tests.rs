@@ -16,6 +16,7 @@ mod statuses;
 mod transcript;
 mod versions;
 mod wasi;
+mod workers;
 
 use super::*;
 
