@@ -29,6 +29,11 @@ pub fn oteltap() -> PathBuf {
     existing(repository().join("target/tools/venv/bin/oteltap"))
 }
 
+/// A filter of `tests/guests`, by its name without `.wasm`.
+pub fn guest(name: &str) -> PathBuf {
+    existing(repository().join("target/guests").join(format!("{name}.wasm")))
+}
+
 /// The harness's binary, built when need be.
 pub fn meshspan() -> PathBuf {
     // Both packages, as tests/run has them: with one alone, shared dependencies get other features and are

@@ -17,6 +17,7 @@ mod collectors;
 mod differential;
 mod envoy;
 mod filter;
+mod foreign_filters;
 mod fuzz;
 mod lifecycle;
 mod needs;

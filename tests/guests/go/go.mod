@@ -1,0 +1,3 @@
+module meshspan.test/guest
+
+go 1.24
