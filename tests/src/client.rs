@@ -57,13 +57,16 @@ impl Request {
         Request { body: vec![0; 5], ..request }
     }
 
-    /// A recorded request, with a body of zeros.
+    /// A recorded request; zeros stand for a body that was not recorded.
     pub fn recorded(request: &traffic::Request) -> Request {
         let bare = Request::new(&request.method, &request.authority, &request.path);
         let headers = request.headers.iter();
         let headers = headers.map(|(name, value)| (name.clone(), value.as_bytes().to_owned())).collect();
         let length = usize::try_from(request.body_bytes).expect("a body that fits");
-        Request { headers, body: vec![0; length], ..bare }
+        let recorded = request.body.iter().flatten().map(|chunk| chunk.data.as_slice());
+        let body =
+            if request.body.is_some() { recorded.collect::<Vec<_>>().concat() } else { vec![0; length] };
+        Request { headers, body, ..bare }
     }
 
     /// Adds a header; its value may be any bytes.

@@ -23,6 +23,7 @@ mod lifecycle;
 mod needs;
 mod nginx;
 mod readme;
+mod recording;
 mod rules;
 mod sampling;
 mod shape;

@@ -217,3 +217,41 @@ fn replace(entry: &mut Value, left: &mut usize, value: &Value) {
     };
     children.into_iter().for_each(|child| replace(child, left, value));
 }
+
+/// Written by mitmproxy 11.0.2 (`hardump`) from four requests of curl: a query and a cookie, bytes, a form, and
+/// a port where nobody listens. Only its spaces are left out.
+#[test]
+fn mitmproxys_export_is_read_with_bodies_and_times() {
+    let found = entries(include_str!("mitmproxy.har"));
+    let exchanges: Vec<&Exchange> = found
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Exchange { exchange, notes } if notes.is_empty() => Some(&**exchange),
+            _ => None,
+        })
+        .collect();
+    let shown: Vec<_> = exchanges
+        .iter()
+        .map(|exchange| {
+            let Exchange { request, response, .. } = exchange;
+            (
+                request.method.as_str(),
+                request.path.as_str(),
+                request.body_bytes,
+                response.status,
+                response.body_bytes,
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [("GET", "/a.json?q=1", 0, 200, 12), ("GET", "/b.bin", 0, 200, 20), ("POST", "/none", 7, 501, 357)]
+    );
+    assert_eq!(exchanges[0].request.authority, "127.0.0.1:18473");
+    assert_eq!(header(&exchanges[0].request.headers, "cookie"), Some("a=b; c=d"));
+    assert_eq!(exchanges[0].response.body.as_ref().unwrap()[0].data, b"{\"ok\":true}\n");
+    assert!(exchanges[1].response.body.as_ref().unwrap()[0].data.starts_with(&[0x3f, 0xfb, 0x55]));
+    assert!(exchanges.iter().all(|exchange| exchange.timing_us.response_start > 20_000));
+    let Entry::Skipped(skip) = &found[3] else { panic!("{:?}", found[3]) };
+    assert_eq!(skip.reason.kind(), "no response");
+}

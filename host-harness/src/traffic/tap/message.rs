@@ -1,6 +1,5 @@
 //! The messages of `envoy.data.tap.v3` as far as an exchange needs them, for protobuf and for JSON.
-//! A subset of our own: the crate `envoy-types` takes minutes to build, knows no JSON, and refuses
-//! header values that are not UTF-8, which Envoy writes into `string` fields.
+//! A subset of our own: the crate `envoy-types` takes minutes to build, and knows no JSON.
 //!
 //! Members of a `oneof` stand beside each other: on the wire it is the same.
 
@@ -89,7 +88,8 @@ pub(super) struct HeaderMap {
     pub(super) headers: Vec<HeaderValue>,
 }
 
-/// A header; `value` is a `string` in Envoy's schema, but its bytes are whatever the header had.
+/// A header. `value` is a `string` in Envoy's schema, and Envoy writes `!` into it for bytes that are not
+/// UTF-8; of other writers any bytes are taken.
 #[derive(Clone, PartialEq, prost::Message, Deserialize)]
 #[serde(default)]
 pub(super) struct HeaderValue {
