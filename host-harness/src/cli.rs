@@ -6,15 +6,19 @@ mod args;
 mod cache;
 mod clock;
 mod convert;
+mod dates;
+mod demo;
 mod error;
 mod export;
 mod filter;
 mod interrupt;
-mod mesh;
 mod output;
 mod progress;
-mod recordings;
+mod recording;
+mod replay;
+mod run;
 mod schema;
+mod spans;
 
 use std::{io::Write, process::ExitCode};
 
@@ -34,9 +38,9 @@ pub(crate) fn main() -> ExitCode {
     set_color(cli.color);
     set_log(cli.quiet, cli.verbose);
     let done = match cli.command {
-        Command::Demo(args) => mesh::demo(&args, cli.quiet),
-        Command::Replay(args) => mesh::replay(&args, cli.quiet),
         Command::Convert(args) => convert::convert(&args, cli.quiet),
+        Command::Demo(args) => demo::demo(&args, cli.quiet),
+        Command::Replay(args) => replay::replay(&args, cli.quiet),
         Command::Filter(args) => filter::write(&args),
         Command::Schema(args) => schema::print(args.of),
     };

@@ -18,8 +18,8 @@ use opentelemetry_proto::tonic::{collector::trace::v1::ExportTraceServiceRequest
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use tokio::{
-    sync::watch,
-    time::{Instant, sleep, sleep_until, timeout},
+    sync::{mpsc, watch},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use crate::collect::span_count;
@@ -31,6 +31,9 @@ pub(crate) const USER_AGENT: &str =
 
 /// The largest answer that is read.
 pub(crate) const MAX_RESPONSE_BYTES: usize = 4 << 20;
+
+/// How long spans wait for others to fill a request with.
+const LINGER: Duration = Duration::from_millis(100);
 
 /// How many different warnings a report keeps.
 const MAX_WARNINGS: usize = 10;
@@ -88,6 +91,21 @@ impl ExportReport {
         self.dropped.values().sum()
     }
 
+    /// Adds what became of other spans.
+    fn merge(&mut self, other: Self) {
+        self.exported += other.exported;
+        self.rejected += other.rejected;
+        self.retries += other.retries;
+        self.unreachable |= other.unreachable;
+        for (reason, spans) in other.dropped {
+            *self.dropped.entry(reason).or_default() += spans;
+        }
+        other.warnings.into_iter().for_each(|warning| self.warn(warning));
+        if self.failure.is_none() {
+            self.failure = other.failure;
+        }
+    }
+
     fn warn(&mut self, warning: String) {
         if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
             self.warnings.push(warning);
@@ -132,6 +150,8 @@ pub struct Exporter {
     transport: Transport,
     random: Xoshiro256PlusPlus,
     stop: FlushHandle,
+    /// Nothing answered the last time.
+    is_gone: bool,
 }
 
 #[derive(Debug)]
@@ -151,12 +171,34 @@ impl Exporter {
             Protocol::HttpProtobuf => Transport::Http(http::Client::new(&config)),
         };
         let random = Xoshiro256PlusPlus::seed_from_u64(config.seed);
-        Ok(Exporter { config, transport, random, stop: FlushHandle(watch::Sender::new(None)) })
+        let stop = FlushHandle(watch::Sender::new(None));
+        Ok(Exporter { config, transport, random, stop, is_gone: false })
     }
 
     /// A handle by which another task ends an export early.
     pub fn flush_handle(&self) -> FlushHandle {
         self.stop.clone()
+    }
+
+    /// Sends all that comes through `spans` until nobody holds its other end any more, as
+    /// [`export`](Self::export) does; a request waits a moment to become full.
+    pub async fn export_stream(
+        &mut self,
+        mut spans: mpsc::Receiver<Vec<ResourceSpans>>,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> ExportReport {
+        let mut report = ExportReport::default();
+        while let Some(mut batch) = spans.recv().await {
+            let full = u64::try_from(self.config.max_batch_spans).unwrap_or(u64::MAX);
+            let deadline = Instant::now() + LINGER;
+            while span_count(&batch) < full
+                && let Ok(Some(more)) = timeout_at(deadline, spans.recv()).await
+            {
+                batch.extend(more);
+            }
+            report.merge(self.export(batch, progress).await);
+        }
+        report
     }
 
     /// Sends all `spans`, in requests of bounded size, and says what became of each. `progress` is told the
@@ -175,17 +217,16 @@ impl Exporter {
             report.drop(batches.oversize, Failure::oversize(self.config.max_batch_bytes));
             progress(batches.oversize);
         }
-        let mut gone = false;
         for request in batches.requests {
             let spans = span_count(&request.resource_spans);
-            let policy = if gone { RetryPolicy::once() } else { self.config.retry };
+            let policy = if self.is_gone { RetryPolicy::once() } else { self.config.retry };
             match self.send(&request, policy, &mut report.retries).await {
                 Ok((rejected, message)) => {
-                    gone = false;
+                    self.is_gone = false;
                     report.accept(spans, rejected, &message);
                 }
                 Err(failure) => {
-                    gone = failure.unreachable;
+                    self.is_gone = failure.unreachable;
                     report.drop(spans, failure);
                 }
             }

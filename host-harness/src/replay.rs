@@ -1,40 +1,68 @@
-//! Replays a recording through a mesh whose every proxy runs a filter, on a virtual clock.
-//! Where recordings come from is [`crate::traffic`]'s affair, what becomes of spans [`crate::export`]'s
-//! and [`crate::view`]'s.
+//! Replays a recording through a mesh whose every proxy runs a filter, or through one proxy, on a
+//! virtual clock. Where recordings come from is [`crate::traffic`]'s affair, what becomes of spans
+//! [`crate::export`]'s and [`crate::view`]'s.
 //!
-//! `exchanges × topology × filter → Capture { spans, stats }`
+//! `exchanges × mesh × filter → Sink (spans) + ReplayStats`
 //!
 //! A replay is a discrete-event simulation: the steps of all exchanges, the filters' ticks and the
 //! collector's answers happen in the order of their instants, so exchanges that were concurrent when
-//! recorded are so again. The same seed gives the same capture, byte for byte, but for
-//! [`ReplayStats::filter_time`].
+//! recorded are so again. The same seed gives the same spans, byte for byte, whatever the number of
+//! threads; only [`ReplayStats::filter_time`] is real time.
+//!
+//! # In constant memory
+//!
+//! A recording is read as it is replayed. It passes a window of [`StreamOptions::window`] (and of 64 MiB),
+//! in which its entries are put in the order of their starts; what starts earlier than the window shows is
+//! left out and counted, and so is a call whose parent ended longer ago than the window is wide.
+//!
+//! # On many threads
+//!
+//! Each proxy runs [`StreamOptions::lanes`] VMs, as an Envoy with so many worker threads does. A trace, that
+//! is a root exchange with all that was called for it, is assigned to one of them, its lane, by the root.
+//! Threads share the lanes, so their number changes nothing but the time that it takes.
 
 mod application;
+mod collector;
+mod crew;
 mod engine;
+mod feed;
 mod fleet;
+mod flight;
+mod lane;
 mod link;
+mod mesh;
 mod message;
 mod pass;
 mod propagation;
 mod queue;
 mod schedule;
 mod semantics;
+mod shard;
+mod skip;
+mod stats;
 mod stopwatch;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
-use crate::host::{HostProfile, LogLine};
-use crate::topology::{Topology, TopologyError};
+use crate::host::HostProfile;
+use crate::time::Timestamp;
+use crate::topology::Topology;
 use crate::traffic::{Exchange, TrafficError};
 use crate::vm::{Filter, Lifecycle, VmError};
 
+pub use mesh::{Mesh, SingleProxy};
 pub use propagation::CONTEXT_HEADERS;
+pub use shard::Shard;
+pub use skip::Skipped;
+pub use stats::{ReplayStats, Times};
 
 /// How to replay.
 #[derive(Clone, Copy, Debug)]
@@ -50,87 +78,46 @@ pub struct ReplayOptions {
 /// What a replay gave.
 #[derive(Clone, Debug, Default)]
 pub struct Capture {
-    /// The filters' exports in order, then the applications' own spans.
+    /// The filters' exports and the applications'.
     pub spans: Vec<ResourceSpans>,
     /// What happened.
     pub stats: ReplayStats,
 }
 
-/// What happened in a replay.
-#[derive(Clone, Debug, Default)]
-pub struct ReplayStats {
-    /// Exchanges whose request was sent.
-    pub exchanges: u64,
-    /// Exchanges left out: a filter had answered the request that they were made for, or the replay
-    /// was broken off.
-    pub not_sent: u64,
-    /// Passes of a request through a proxy.
-    pub passes: u64,
-    /// Real time spent in the filter, one a pass.
-    pub filter_time: Vec<Duration>,
-    /// Spans that the filters did not export, by reason, as they count them.
-    pub dropped: BTreeMap<String, u64>,
-    /// By workload: requests that it sent without the trace of the request that it was handling.
-    pub lost_context: BTreeMap<String, u64>,
-    /// The filters' counters, summed over proxies.
-    pub metrics: BTreeMap<String, u64>,
-    /// What the filters logged, and what the harness says of them, each with the proxy's name.
-    pub logs: Vec<(String, LogLine)>,
-    /// Log lines beyond the 10,000 that are kept.
-    pub logs_dropped: u64,
-    /// VMs that failed and were replaced.
-    pub vms_lost: u64,
-    /// Requests or responses that a filter answered itself.
-    pub local_replies: u64,
-    /// Times that a filter asked to hold traffic, which a replay does not do.
-    pub pauses: u64,
+/// How to replay what does not fit into memory.
+#[derive(Clone, Debug)]
+pub struct StreamOptions {
+    /// As for any replay.
+    pub replay: ReplayOptions,
+    /// The VMs that each proxy runs, and the parts into which the traces are divided; at least 1.
+    pub lanes: usize,
+    /// Threads that do the work; more than `lanes` find none.
+    pub workers: usize,
+    /// How many times as fast as it was recorded; as fast as possible if it is `None`. Above 0.
+    pub speed: Option<f64>,
+    /// Which traces.
+    pub shard: Shard,
+    /// How much earlier than those before it an exchange may start, and how long after its end it may be
+    /// a parent.
+    pub window: Duration,
+    /// By cluster: the HTTP status that calls to it are answered with.
+    pub answers: BTreeMap<String, u16>,
 }
 
-/// Why a replay could not begin.
+impl StreamOptions {
+    /// One VM a proxy, one thread, as fast as possible, all traces, a window of 5 s, no faked upstreams.
+    pub fn new(replay: ReplayOptions) -> Self {
+        let (lanes, workers, window, answers) = (1, 1, Duration::from_secs(5), BTreeMap::new());
+        Self { replay, lanes, workers, speed: None, shard: Shard::WHOLE, window, answers }
+    }
+}
+
+/// Why a replay could not begin, or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// The recording cannot be read.
+    /// The recording cannot be read. What came before was replayed.
     #[error("recording: {0}")]
     Traffic(#[from] TrafficError),
-    /// The recording and the topology do not fit.
-    #[error(transparent)]
-    Topology(#[from] TopologyError),
-    /// An id that an earlier exchange has.
-    #[error("exchange {id:?}: an earlier exchange has the same id, and ids are unique in a recording")]
-    DuplicateId {
-        /// The id.
-        id: String,
-    },
-    /// A parent that does not stand earlier.
-    #[error("exchange {id:?}: parent is {parent:?}, expected the id of an exchange earlier in the recording")]
-    UnknownParent {
-        /// The exchange.
-        id: String,
-        /// Its parent, as it says.
-        parent: String,
-    },
-    /// A parent that another service handled.
-    #[error(
-        "exchange {id:?}: source is {source_service:?}, but its parent {parent:?} was handled by {destination:?}"
-    )]
-    StrangeParent {
-        /// The exchange.
-        id: String,
-        /// Its source.
-        source_service: String,
-        /// Its parent.
-        parent: String,
-        /// The parent's destination.
-        destination: String,
-    },
-    /// A call made before the request that it was made for.
-    #[error("exchange {id:?}: starts before its parent {parent:?}, expected not before it")]
-    BeforeParent {
-        /// The exchange.
-        id: String,
-        /// Its parent.
-        parent: String,
-    },
     /// The filter does not start.
     #[error("{proxy}: the filter does not start: {source}")]
     Start {
@@ -141,19 +128,98 @@ pub enum ReplayError {
     },
 }
 
-/// Replays `exchanges`; `progress` is told how many are done. If it breaks off, requests under way
-/// come to their end and no others are sent; they count as [`ReplayStats::not_sent`].
+/// Where the spans of a replay go.
+pub trait Sink: Sync {
+    /// What [`take`](Self::take) is given.
+    type Chunk: Send;
+
+    /// Makes of some spans what `take` is given, on the thread that has them. The spans of a trace are all
+    /// in one lane; a lane's come in the order of its virtual clock, which is at `now`.
+    fn prepare(&self, lane: usize, spans: Vec<ResourceSpans>, now: Timestamp) -> Self::Chunk;
+
+    /// Takes what was prepared, in an order that is the same whatever the number of threads. A break
+    /// stops the replay.
+    fn take(&self, chunk: Self::Chunk) -> ControlFlow<()>;
+}
+
+/// Replays `exchanges` in constant memory, and gives the spans to `sink`; `progress` is told how many are
+/// done. If it breaks off, requests under way come to their end and no others are sent; those count as
+/// [`ReplayStats::not_sent`].
 ///
 /// # Errors
-/// [`ReplayError`]: the recording is unreadable or does not fit the topology, or the filter does not
-/// start. Once the replay runs, nothing ends it: a filter that fails is replaced and counted.
+/// [`ReplayError`]: the recording is unreadable, or the filter does not start. A filter that fails later
+/// is replaced and counted, an exchange that does not fit the mesh or the others is left out and counted.
+pub fn stream<I, S>(
+    filter: &Filter,
+    mesh: Mesh<'_>,
+    exchanges: I,
+    options: &StreamOptions,
+    sink: &S,
+    progress: &mut (dyn FnMut(u64) -> ControlFlow<()> + Send),
+) -> Result<ReplayStats, ReplayError>
+where
+    I: IntoIterator<Item = Result<Exchange, TrafficError>>,
+    I::IntoIter: Send,
+    S: Sink,
+{
+    let stop = AtomicBool::new(false);
+    let feeder = feed::Feeder::new(exchanges.into_iter(), mesh, options, &stop);
+    let lanes = (0..options.lanes.max(1)).map(|index| {
+        let engine = engine::Engine::new(filter, mesh, options, index);
+        lane::Lane::new(index, engine, sink, &stop)
+    });
+    let mut done = 0;
+    let hand = |outputs: Vec<lane::Output<S::Chunk>>| {
+        for output in outputs {
+            done += output.done;
+            if sink.take(output.chunk).is_break() {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        if progress(done).is_break() {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    let (mut feeder, lanes) = crew::run(options.workers.min(options.lanes), feeder, lanes.collect(), hand)?;
+    if let Some(failure) = feeder.failure.take() {
+        return Err(failure.into());
+    }
+    let mut stats = feeder.stats();
+    lanes.into_iter().for_each(|lane| stats.merge(lane.into_stats()));
+    Ok(stats)
+}
+
+/// Replays `exchanges` as [`stream`] does, on one thread, and keeps all spans in memory.
+///
+/// # Errors
+/// As [`stream`].
 pub fn replay(
     filter: &Filter,
     topology: &Topology,
-    exchanges: impl IntoIterator<Item = Result<Exchange, TrafficError>>,
+    exchanges: impl IntoIterator<Item = Result<Exchange, TrafficError>, IntoIter: Send>,
     options: &ReplayOptions,
-    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    progress: &mut (dyn FnMut(u64) -> ControlFlow<()> + Send),
 ) -> Result<Capture, ReplayError> {
-    let plan = schedule::Plan::new(topology, exchanges)?;
-    Ok(engine::Engine::new(filter, topology, &plan, options)?.run(progress))
+    let kept = Kept::default();
+    let options = StreamOptions::new(*options);
+    let stats = stream(filter, Mesh::Topology(topology), exchanges, &options, &kept, progress)?;
+    let spans = kept.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Capture { spans, stats })
+}
+
+/// Keeps all.
+#[derive(Default)]
+struct Kept(Mutex<Vec<ResourceSpans>>);
+
+impl Sink for Kept {
+    type Chunk = Vec<ResourceSpans>;
+
+    fn prepare(&self, _: usize, spans: Vec<ResourceSpans>, _: Timestamp) -> Self::Chunk {
+        spans
+    }
+
+    fn take(&self, chunk: Self::Chunk) -> ControlFlow<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(chunk);
+        ControlFlow::Continue(())
+    }
 }

@@ -4,6 +4,7 @@
 
 pub mod summary;
 pub mod table;
+pub mod tally;
 pub mod text;
 pub mod transcript;
 
@@ -11,7 +12,7 @@ mod breakdown;
 mod units;
 
 pub use breakdown::{Breakdown, Pass};
-pub use units::duration;
+pub use units::{bytes, duration};
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -204,7 +204,13 @@ fn the_exit_code_says_what_went_wrong() {
         (
             vec!["replay", &topology, "--topology", &topology],
             3,
-            "emojivoto-b3.topology.json: line 1",
+            "emojivoto-b3.topology.json: the format is not known, expected one of jsonl",
+            "",
+        ),
+        (
+            vec!["replay", &topology, "--format", "jsonl"],
+            3,
+            "nothing could be replayed: ",
             "help: `meshspan schema exchange`",
         ),
         (

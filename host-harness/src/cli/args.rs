@@ -1,5 +1,6 @@
 //! The arguments as typed.
 
+mod replay;
 mod traffic;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use meshspan::{
 
 use super::cache::CacheArgs;
 
+pub(crate) use replay::{ReplayArgs, Show};
 pub(crate) use traffic::ConvertArgs;
 
 /// Distributed tracing for every proxy that runs WebAssembly, and a local host to see it work.
@@ -46,7 +48,7 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Replay emojivoto's traffic through a mesh of sidecars and show the spans; nothing else needs to run
     Demo(DemoArgs),
-    /// Replay recorded traffic through a mesh of sidecars
+    /// Replay recorded traffic through a mesh of sidecars, or through one proxy
     Replay(ReplayArgs),
     /// Convert recorded traffic of any format to a recording in JSON Lines, without its secrets
     Convert(ConvertArgs),
@@ -73,21 +75,6 @@ pub(crate) struct DemoArgs {
 pub(crate) enum Recording {
     B3,
     W3c,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReplayArgs {
-    /// Recordings in JSON Lines (`meshspan schema exchange`), replayed as one
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
-    /// The mesh that the traffic passes (`meshspan schema topology`)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) topology: PathBuf,
-    /// Another filter than the one that this program carries
-    #[arg(long, value_name = "WASM")]
-    pub(crate) filter: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
 }
 
 /// What every replay takes.
@@ -214,7 +201,15 @@ mod tests {
             (&["meshspan", "demo", "--recording", "b4"], ErrorKind::InvalidValue),
             (&["meshspan", "demo", "--host-profile", "caddy"], ErrorKind::InvalidValue),
             (&["meshspan", "demo", "-q", "-v"], ErrorKind::ArgumentConflict),
-            (&["meshspan", "replay", "x.jsonl"], ErrorKind::MissingRequiredArgument),
+            (
+                &["meshspan", "replay", "x", "--topology", "t", "--direction", "inbound"],
+                ErrorKind::ArgumentConflict,
+            ),
+            (&["meshspan", "replay", "x", "--speed", "0"], ErrorKind::ValueValidation),
+            (&["meshspan", "replay", "x", "--shard", "2/2"], ErrorKind::ValueValidation),
+            (&["meshspan", "replay", "x", "--workers", "0"], ErrorKind::ValueValidation),
+            (&["meshspan", "replay", "x", "--what-if", "1.5"], ErrorKind::ValueValidation),
+            (&["meshspan", "replay", "x", "--answer", "auth"], ErrorKind::ValueValidation),
             (&["meshspan", "replay", "--topology", "x"], ErrorKind::MissingRequiredArgument),
         ] {
             assert_eq!(Cli::try_parse_from(arguments).unwrap_err().kind(), expected, "{arguments:?}");

@@ -16,7 +16,14 @@ pub struct JsonLineError {
 /// One line, without its line break: hex ids, integer enums, lowerCamelCase, 64-bit integers as strings.
 pub fn to_json_line(spans: &[ResourceSpans]) -> String {
     // A TracesData has string keys only, so serde_json has nothing to refuse.
-    serde_json::to_string(&TracesData { resource_spans: spans.to_vec() }).unwrap_or_default()
+    serde_json::to_string(&BorrowedTracesData { resource_spans: spans }).unwrap_or_default()
+}
+
+/// A [`TracesData`] to write.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BorrowedTracesData<'a> {
+    resource_spans: &'a [ResourceSpans],
 }
 
 /// The spans of every line of `text`; blank lines are passed over.

@@ -119,11 +119,7 @@ impl SpanRecord {
 pub fn records(spans: &[ResourceSpans]) -> Vec<SpanRecord> {
     let mut records = Vec::new();
     for resource in spans {
-        let attributes = resource.resource.as_ref().map(|r| r.attributes.as_slice()).unwrap_or_default();
-        let service = attributes
-            .iter()
-            .find(|attribute| attribute.key == SERVICE_NAME)
-            .map_or_else(|| UNKNOWN_SERVICE.to_owned(), |attribute| display(attribute.value.as_ref()));
+        let service = service_name(resource);
         for scope in &resource.scope_spans {
             let name = scope.scope.as_ref().map(|s| s.name.as_str()).unwrap_or_default();
             records.extend(scope.spans.iter().filter_map(|span| record(span, &service, name)));
@@ -132,7 +128,17 @@ pub fn records(spans: &[ResourceSpans]) -> Vec<SpanRecord> {
     records
 }
 
-fn record(span: &Span, service: &str, scope: &str) -> Option<SpanRecord> {
+/// `service.name` of the spans' resource.
+pub(crate) fn service_name(spans: &ResourceSpans) -> String {
+    let attributes = spans.resource.as_ref().map(|r| r.attributes.as_slice()).unwrap_or_default();
+    attributes
+        .iter()
+        .find(|attribute| attribute.key == SERVICE_NAME)
+        .map_or_else(|| UNKNOWN_SERVICE.to_owned(), |attribute| display(attribute.value.as_ref()))
+}
+
+/// One span; `None` if its ids are not 16 and 8 bytes.
+pub(crate) fn record(span: &Span, service: &str, scope: &str) -> Option<SpanRecord> {
     let attributes: Vec<(String, String)> = span
         .attributes
         .iter()
@@ -162,7 +168,7 @@ fn record(span: &Span, service: &str, scope: &str) -> Option<SpanRecord> {
     })
 }
 
-fn kind(span: &Span) -> SpanKind {
+pub(crate) fn kind(span: &Span) -> SpanKind {
     match span.kind() {
         span::SpanKind::Unspecified | span::SpanKind::Internal => SpanKind::Internal,
         span::SpanKind::Server => SpanKind::Server,

@@ -3,6 +3,7 @@
 //! filter alone.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -10,23 +11,32 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, spa
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use super::mesh::Mesh;
 use super::message::{copy, recorded_response, request_headers};
 use super::propagation::{self, CONTEXT_HEADERS, SpanContext};
 use super::schedule::Passage;
 use super::semantics::{describe, name, text};
+use super::shard::hash;
 use crate::host::HeaderMap;
-use crate::topology::{Application, Format, Topology};
+use crate::time::Timestamp;
+use crate::topology::{Application, Format};
 use crate::traffic::Exchange;
 
 /// Span.flags: whether the parent is remote is known, and it is.
 const HAS_IS_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
-/// All applications of a mesh, and the spans that they have emitted so far.
+/// An application exports when it has so many spans, or those that it has are so old, as SDKs do.
+const MAX_BATCH_SPANS: usize = 512;
+const MAX_BATCH_AGE: Duration = Duration::from_secs(1);
+
+/// All applications of a mesh, and the spans that they have not exported yet.
 pub(super) struct Applications<'a> {
-    topology: &'a Topology,
-    ids: Xoshiro256PlusPlus,
+    mesh: Mesh<'a>,
+    seed: u64,
     spans: BTreeMap<&'a str, Vec<Span>>,
+    waiting: usize,
+    exported: Timestamp,
 }
 
 /// A request as it left an application.
@@ -37,10 +47,12 @@ pub(super) struct Sent {
     client: Option<OpenSpan>,
 }
 
-/// A request that an application is handling.
+/// What an application knows of a request that it is handling, for the calls that it makes meanwhile.
 pub(super) struct Handling {
-    /// As it came.
-    pub(super) headers: HeaderMap,
+    /// The traces that the request named.
+    pub(super) traces: Vec<u128>,
+    /// The headers that the application copies.
+    copied: HeaderMap,
     /// The SERVER span's context, if the application has one.
     context: Option<SpanContext>,
 }
@@ -52,27 +64,28 @@ struct OpenSpan {
 }
 
 impl<'a> Applications<'a> {
-    pub(super) fn new(topology: &'a Topology, seed: u64) -> Self {
-        Self { topology, ids: Xoshiro256PlusPlus::seed_from_u64(seed), spans: BTreeMap::new() }
+    pub(super) fn new(mesh: Mesh<'a>, seed: u64) -> Self {
+        Self { mesh, seed, spans: BTreeMap::new(), waiting: 0, exported: Timestamp::default() }
     }
 
     /// The source application sends: as recorded, but for the trace headers.
-    pub(super) fn send(&mut self, exchange: &Exchange, handling: Option<&Handling>) -> Sent {
+    pub(super) fn send(&self, exchange: &Exchange, handling: Option<&Handling>) -> Sent {
         let mut headers = request_headers(exchange);
-        let application = self.topology.services.get(&exchange.source).map(|service| &service.application);
+        let application = self.mesh.application(&exchange.source).map(|(_, application)| application);
         if handling.is_some() || matches!(application, Some(Application::Instrumented { .. })) {
             CONTEXT_HEADERS.iter().for_each(|name| headers.remove(name));
         }
         match (application, handling) {
             (Some(application @ Application::Instrumented { .. }), _) => {
-                let client = self.child_of(handling.and_then(|handling| handling.context.as_ref()));
+                let parent = handling.and_then(|handling| handling.context.as_ref());
+                let client = child_of(parent, &mut self.ids(exchange, "client"));
                 if let Some(format) = format_of(application, exchange) {
                     propagation::inject(format, &client.context, &mut headers);
                 }
                 Sent { headers, client: Some(client) }
             }
             (Some(Application::Forwards { headers: names }), Some(handling)) => {
-                copy(names, &handling.headers, &mut headers);
+                copy(names, &handling.copied, &mut headers);
                 Sent { headers, client: None }
             }
             _ => Sent { headers, client: None },
@@ -80,45 +93,56 @@ impl<'a> Applications<'a> {
     }
 
     /// The destination application gets the request; its SERVER span is emitted when it has answered.
-    pub(super) fn receive(&mut self, passage: &Passage, headers: HeaderMap) -> Handling {
+    pub(super) fn receive(&mut self, passage: &Passage, headers: &HeaderMap) -> Handling {
         let exchange = &passage.exchange;
-        let Some((name, service)) = self.topology.services.get_key_value(&exchange.destination) else {
-            return Handling { headers, context: None };
-        };
-        let Some(format) = format_of(&service.application, exchange) else {
-            return Handling { headers, context: None };
-        };
-        let incoming = propagation::extract(format, &headers);
-        let server = self.child_of(incoming.as_ref());
+        let traces = propagation::trace_ids(headers);
+        let mut handling = Handling { traces, copied: HeaderMap::new(), context: None };
+        let Some((name, application)) = self.mesh.application(&exchange.destination) else { return handling };
+        if let Application::Forwards { headers: names } = application {
+            copy(names, headers, &mut handling.copied);
+        }
+        let Some(format) = format_of(application, exchange) else { return handling };
+        let incoming = propagation::extract(format, headers);
+        let server = child_of(incoming.as_ref(), &mut self.ids(exchange, "server"));
         if server.context.sampled {
             let mut span = server.span(span::SpanKind::Server, HAS_IS_REMOTE | IS_REMOTE, exchange);
             span.start_time_unix_nano = passage.arrived.as_unix_nanos();
             span.end_time_unix_nano = passage.answered.as_unix_nanos();
             describe(&mut span, exchange, &recorded_response(exchange), true);
-            self.spans.entry(name).or_default().push(span);
+            self.emit(name, span);
         }
-        Handling { headers, context: Some(server.context) }
+        handling.context = Some(server.context);
+        handling
     }
 
     /// The source application has the whole response: its CLIENT span is emitted.
     pub(super) fn finish(&mut self, passage: &Passage, sent: &Sent, response: &HeaderMap) {
         let exchange = &passage.exchange;
-        let name = self.topology.services.get_key_value(&exchange.source).map(|(name, _)| name);
-        let (Some(client), Some(name)) = (&sent.client, name) else { return };
+        let application = self.mesh.application(&exchange.source);
+        let (Some(client), Some((name, _))) = (&sent.client, application) else { return };
         if client.context.sampled {
             let mut span = client.span(span::SpanKind::Client, HAS_IS_REMOTE, exchange);
             span.start_time_unix_nano = passage.sent.as_unix_nanos();
             span.end_time_unix_nano = passage.finished.as_unix_nanos();
             describe(&mut span, exchange, response, false);
-            self.spans.entry(name).or_default().push(span);
+            self.emit(name, span);
         }
     }
 
-    /// Every span emitted, by application.
-    pub(super) fn into_spans(self) -> Vec<ResourceSpans> {
-        let services = &self.topology.services;
-        let emitted = self.spans.into_iter().filter_map(|(name, spans)| {
-            let Application::Instrumented { sdk, scope, .. } = &services.get(name)?.application else {
+    /// The spans that are due for their export.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Vec<ResourceSpans> {
+        if self.waiting == 0 || (self.waiting < MAX_BATCH_SPANS && now.since(self.exported) < MAX_BATCH_AGE) {
+            return Vec::new();
+        }
+        self.exported = now;
+        self.take_all()
+    }
+
+    /// Every span not exported yet, by application.
+    pub(super) fn take_all(&mut self) -> Vec<ResourceSpans> {
+        self.waiting = 0;
+        let emitted = std::mem::take(&mut self.spans).into_iter().filter_map(|(name, spans)| {
+            let (name, Application::Instrumented { sdk, scope, .. }) = self.mesh.application(name)? else {
                 return None;
             };
             let attributes = vec![text("service.name", name), text("telemetry.sdk.name", sdk)];
@@ -132,21 +156,32 @@ impl<'a> Applications<'a> {
         emitted.collect()
     }
 
-    /// A new span in the parent's trace; in a new trace, sampled, if there is no parent.
-    fn child_of(&mut self, parent: Option<&SpanContext>) -> OpenSpan {
-        let context = SpanContext {
-            trace_id: parent.map_or_else(|| self.new_trace_id(), |parent| parent.trace_id),
-            span_id: self.ids.next_u64().max(1),
-            sampled: parent.is_none_or(|parent| parent.sampled),
-            trace_state: parent.map(|parent| parent.trace_state.clone()).unwrap_or_default(),
-        };
-        OpenSpan { context, parent: parent.map(|parent| parent.span_id) }
+    fn emit(&mut self, name: &'a str, span: Span) {
+        self.spans.entry(name).or_default().push(span);
+        self.waiting += 1;
     }
 
-    fn new_trace_id(&mut self) -> u128 {
-        let (high, low) = (self.ids.next_u64(), self.ids.next_u64());
-        (u128::from(high) << 64 | u128::from(low)).max(1)
+    /// Each exchange's ids are its own, whichever others there are.
+    fn ids(&self, exchange: &Exchange, role: &str) -> Xoshiro256PlusPlus {
+        let name = [exchange.id.as_bytes(), role.as_bytes(), &self.seed.to_le_bytes()].concat();
+        Xoshiro256PlusPlus::seed_from_u64(hash(&name))
     }
+}
+
+/// A new span in the parent's trace; in a new trace, sampled, if there is no parent.
+fn child_of(parent: Option<&SpanContext>, ids: &mut Xoshiro256PlusPlus) -> OpenSpan {
+    let context = SpanContext {
+        trace_id: parent.map_or_else(|| new_trace_id(ids), |parent| parent.trace_id),
+        span_id: ids.next_u64().max(1),
+        sampled: parent.is_none_or(|parent| parent.sampled),
+        trace_state: parent.map(|parent| parent.trace_state.clone()).unwrap_or_default(),
+    };
+    OpenSpan { context, parent: parent.map(|parent| parent.span_id) }
+}
+
+fn new_trace_id(ids: &mut Xoshiro256PlusPlus) -> u128 {
+    let (high, low) = (ids.next_u64(), ids.next_u64());
+    (u128::from(high) << 64 | u128::from(low)).max(1)
 }
 
 impl OpenSpan {

@@ -1,23 +1,21 @@
-//! The event loop of a replay: every exchange's steps, the filters' ticks and the collector's answers.
+//! The event loop of a replay: every exchange's steps, the filters' ticks and the answers to their calls.
 
-use std::net::SocketAddr;
-use std::ops::ControlFlow;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
-use super::application::{Applications, Handling, Sent};
+use super::application::{Applications, Handling};
+use super::collector::Collector;
 use super::fleet::{Call, Fleet};
-use super::message::{response_headers, response_trailers};
-use super::pass::{Connection, Pass, Reply, World};
+use super::flight::{Flight, Surroundings};
+use super::pass::World;
 use super::queue::Queue;
-use super::schedule::{Passage, Plan, Step};
-use super::{Capture, ReplayError, ReplayOptions, ReplayStats, propagation};
-use crate::collect;
-use crate::host::{HeaderMap, LogLevel};
+use super::schedule::{Passage, Step};
+use super::{Mesh, ReplayError, ReplayStats, StreamOptions, propagation};
+use crate::host::LogLevel;
 use crate::time::Timestamp;
-use crate::topology::Topology;
-use crate::vm::{CallReply, Filter, OutboundKind};
+use crate::vm::{CallReply, Filter};
 
 /// How long the collector takes to answer, in virtual time.
 const ANSWER_DELAY: Duration = Duration::from_micros(800);
@@ -25,16 +23,18 @@ const ANSWER_DELAY: Duration = Duration::from_micros(800);
 const DRAIN: Duration = Duration::from_secs(60);
 /// How often a VM that is not done yet is asked to finish.
 const MAX_FINISHES: u32 = 64;
-/// gRPC's UNAVAILABLE.
-const UNAVAILABLE: u32 = 14;
 
-/// A replay under way.
+/// A replay under way: one lane of it, with VMs of its own.
 pub(super) struct Engine<'a> {
-    topology: &'a Topology,
-    plan: &'a Plan,
+    mesh: Mesh<'a>,
+    window: Duration,
     fleet: Fleet<'a>,
     applications: Applications<'a>,
-    flights: Vec<Flight>,
+    collector: Collector<'a>,
+    /// Exchanges under way, by number.
+    flights: HashMap<u64, Box<(Passage, Flight)>>,
+    /// What applications know of requests that they handle or have handled lately.
+    handlings: HashMap<u64, Handling>,
     queue: Queue<Event>,
     now: Timestamp,
     /// Steps of exchanges still to come.
@@ -44,207 +44,156 @@ pub(super) struct Engine<'a> {
     /// For each proxy, its tick period, and which setting of it this is.
     ticks: Vec<(Option<Duration>, u32)>,
     spans: Vec<ResourceSpans>,
-    stats: ReplayStats,
+    pub(super) stats: ReplayStats,
     /// No request is sent any more.
-    is_stopping: bool,
-}
-
-/// An exchange under way.
-#[derive(Default)]
-struct Flight {
-    sent: Option<Sent>,
-    /// The request's head, as it has left the last proxy that it passed.
-    request: HeaderMap,
-    handling: Option<Handling>,
-    passes: Vec<Pass>,
-    response: Reply,
-    /// What a filter answered in the destination's stead, and at which hop.
-    local: Option<(usize, Reply)>,
+    pub(super) is_stopping: bool,
 }
 
 enum Event {
-    Step(usize, Step),
+    Step(u64, Step),
+    /// Nobody makes calls for this exchange any more.
+    Forget(u64),
     /// Of this proxy, by this setting of its period.
     Tick(usize, u32),
     Answer(Box<(Call, CallReply)>),
 }
 
 impl<'a> Engine<'a> {
-    /// Starts the proxies and lines up the exchanges.
-    pub(super) fn new(
-        filter: &'a Filter,
-        topology: &'a Topology,
-        plan: &'a Plan,
-        options: &ReplayOptions,
-    ) -> Result<Self, ReplayError> {
-        let mut stats = ReplayStats::default();
-        let fleet = Fleet::start(filter, topology, plan, options, &mut stats)?;
-        let mut queue = Queue::new();
-        let mut steps = 0;
-        for (index, passage) in plan.passages.iter().enumerate() {
-            for (at, step) in passage.steps() {
-                queue.push(at, Event::Step(index, step));
-                steps += 1;
-            }
-        }
-        let mut engine = Self {
-            topology,
-            plan,
-            ticks: vec![(None, 0); fleet.len()],
-            fleet,
-            applications: Applications::new(topology, options.seed),
-            flights: plan.passages.iter().map(|_| Flight::default()).collect(),
-            queue,
-            now: plan.start(),
-            steps,
+    pub(super) fn new(filter: &'a Filter, mesh: Mesh<'a>, options: &'a StreamOptions, lane: usize) -> Self {
+        Self {
+            mesh,
+            window: options.window,
+            fleet: Fleet::new(filter, mesh, options.replay, lane),
+            applications: Applications::new(mesh, options.replay.seed),
+            collector: Collector::new(&options.answers),
+            flights: HashMap::new(),
+            handlings: HashMap::new(),
+            queue: Queue::new(),
+            now: Timestamp::default(),
+            steps: 0,
             answers: 0,
+            ticks: Vec::new(),
             spans: Vec::new(),
-            stats,
+            stats: ReplayStats::default(),
             is_stopping: false,
-        };
-        engine.settle();
-        Ok(engine)
+        }
     }
 
-    /// Runs to the end.
-    pub(super) fn run(mut self, progress: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Capture {
+    /// Lines an exchange up.
+    pub(super) fn add(&mut self, passage: Passage) {
+        let steps = passage.steps();
+        self.steps += steps.len();
+        for ((at, step), rank) in steps.into_iter().zip(0..) {
+            self.queue.plan(at, (passage.number, rank), Event::Step(passage.number, step));
+        }
+        self.flights.insert(passage.number, Box::new((passage, Flight::default())));
+    }
+
+    /// Does what is to be done before `until`.
+    pub(super) fn run_until(&mut self, until: Timestamp) -> Result<(), ReplayError> {
+        while let Some((at, event)) = self.queue.pop_before(Some(until)) {
+            self.handle(at, event)?;
+        }
+        Ok(())
+    }
+
+    /// Runs to the end and closes everything; nothing was lined up that is not done then.
+    pub(super) fn finish(&mut self) -> Result<(), ReplayError> {
         let mut end = None;
-        while let Some((at, event)) = self.queue.pop() {
+        while let Some((at, event)) = self.queue.pop_before(None) {
             if self.steps == 0 {
-                let end = *end.get_or_insert(self.now.plus(DRAIN));
-                if at > end || (self.answers == 0 && self.fleet.is_idle()) {
+                // Some filters say at a tick only what waits for its export.
+                let (told, end) =
+                    *end.get_or_insert_with(|| (self.now.plus(self.longest_tick()), self.now.plus(DRAIN)));
+                if at > end || (at > told && self.answers == 0 && self.fleet.is_idle()) {
                     break;
                 }
             }
-            self.now = self.now.max(at);
-            match event {
-                Event::Step(index, step) => self.step(index, step, progress),
-                Event::Tick(proxy, setting) => self.tick(proxy, setting),
-                Event::Answer(answer) => {
-                    let (call, reply) = *answer;
-                    self.answer(&call, reply);
-                }
-            }
-            self.settle();
+            self.handle(at, event)?;
         }
         for proxy in 0..self.fleet.len() {
             self.finish_proxy(proxy);
         }
         self.fleet.retire(&mut self.stats);
         self.stats.count_dropped();
-        self.spans.extend(self.applications.into_spans());
-        Capture { spans: self.spans, stats: self.stats }
+        self.spans.extend(self.applications.take_all());
+        Ok(())
     }
 
-    fn step(&mut self, index: usize, step: Step, progress: &mut dyn FnMut(u64) -> ControlFlow<()>) {
+    /// The spans that came out since the last time.
+    pub(super) fn take_spans(&mut self) -> Vec<ResourceSpans> {
+        std::mem::take(&mut self.spans)
+    }
+
+    /// The virtual clock.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn handle(&mut self, at: Timestamp, event: Event) -> Result<(), ReplayError> {
+        self.now = self.now.max(at);
+        match event {
+            Event::Step(number, step) => self.step(number, step)?,
+            Event::Forget(number) => drop(self.handlings.remove(&number)),
+            Event::Tick(proxy, setting) => self.tick(proxy, setting),
+            Event::Answer(answer) => {
+                let (call, reply) = *answer;
+                self.answer(&call, reply);
+            }
+        }
+        self.settle();
+        self.spans.extend(self.applications.take_due(self.now));
+        Ok(())
+    }
+
+    fn step(&mut self, number: u64, step: Step) -> Result<(), ReplayError> {
         self.steps -= 1;
-        let plan = self.plan;
-        let Some(passage) = plan.passages.get(index) else { return };
+        let Some(mut under_way) = self.flights.remove(&number) else { return Ok(()) };
+        let (passage, flight) = &mut *under_way;
         if step == Step::Send {
-            self.send(index, passage);
-            return;
+            self.send(passage, flight)?;
+        } else if flight.is_sent() {
+            let surroundings = Surroundings { applications: &mut self.applications, mesh: self.mesh };
+            let world = World { fleet: &mut self.fleet, stats: &mut self.stats, now: self.now };
+            if let Some(handling) = flight.go_on(passage, step, surroundings, world) {
+                self.handlings.insert(number, handling);
+            }
         }
-        let Some(mut flight) = self.flights.get_mut(index).map(std::mem::take) else { return };
-        if flight.sent.is_some() {
-            self.go_on(passage, &mut flight, index, step);
+        if step != Step::Finish {
+            self.flights.insert(number, under_way);
+            return Ok(());
         }
-        if step == Step::Finish {
-            self.stats.exchanges += u64::from(flight.sent.is_some());
-            self.is_stopping |= progress(self.stats.exchanges + self.stats.not_sent).is_break();
-            // Calls that outlive the request that they were made for need no more than this.
-            flight = Flight { handling: flight.handling, ..Flight::default() };
+        self.stats.exchanges += u64::from(flight.is_sent());
+        if self.handlings.contains_key(&number) {
+            // The linker knows it for as long.
+            let at = passage.finished.plus(self.window).plus(Duration::from_nanos(1));
+            self.queue.push(at, Event::Forget(number));
         }
-        if let Some(place) = self.flights.get_mut(index) {
-            *place = flight;
-        }
+        Ok(())
     }
 
     /// The source application sends, unless the request that it would do so for never came, or it
     /// would begin something new while the replay is stopping.
-    fn send(&mut self, index: usize, passage: &Passage) {
-        let parent = passage.parent.and_then(|parent| self.flights.get(parent));
-        let handling = parent.and_then(|parent| parent.handling.as_ref());
+    fn send(&mut self, passage: &Passage, flight: &mut Flight) -> Result<(), ReplayError> {
+        let handling = passage.parent.and_then(|parent| self.handlings.get(&parent.number));
         if (passage.parent.is_some() && handling.is_none()) || (passage.parent.is_none() && self.is_stopping)
         {
             self.stats.not_sent += 1;
-            return;
+            return Ok(());
+        }
+        for (hop, id) in passage.hops.iter().zip(&passage.proxies) {
+            self.fleet.ensure(hop.proxy, id, self.now, &mut self.stats)?;
         }
         let sent = self.applications.send(&passage.exchange, handling);
-        let was_seen = passage.parent.is_some_and(|parent| self.plan.is_proxied_inbound(parent));
-        if let Some(handling) = handling.filter(|_| was_seen) {
-            let (came, went) =
-                (propagation::trace_ids(&handling.headers), propagation::trace_ids(&sent.headers));
-            if !came.is_empty() && !came.iter().any(|trace| went.contains(trace)) {
+        let was_seen = passage.parent.is_some_and(|parent| parent.was_seen);
+        if let Some(Handling { traces, .. }) = handling.filter(|_| was_seen) {
+            let went = propagation::trace_ids(&sent.headers);
+            if !traces.is_empty() && !traces.iter().any(|trace| went.contains(trace)) {
                 *self.stats.lost_context.entry(passage.exchange.source.clone()).or_default() += 1;
             }
         }
-        if let Some(flight) = self.flights.get_mut(index) {
-            flight.request = sent.headers.clone();
-            flight.sent = Some(sent);
-        }
-    }
-
-    fn go_on(&mut self, passage: &Passage, flight: &mut Flight, index: usize, step: Step) {
-        let exchange = &passage.exchange;
-        let connection = self.connection(passage, index);
-        let mut world = World { fleet: &mut self.fleet, stats: &mut self.stats, now: self.now };
-        match step {
-            Step::Send => {}
-            Step::Request(hop) => {
-                let place = passage.hops.get(hop).zip(connection).filter(|_| flight.local.is_none());
-                let Some((&place, connection)) = place else { return };
-                let has_body = exchange.request.body_bytes > 0;
-                let (pass, reply) = Pass::begin(&mut world, place, connection, &mut flight.request, has_body);
-                flight.passes.push(pass);
-                flight.local = reply.map(|reply| (hop, reply));
-            }
-            Step::RequestEnd(hop) => {
-                let Some(pass) = flight.passes.get_mut(hop) else { return };
-                if flight.local.as_ref().is_none_or(|(local, _)| *local > hop) {
-                    let reply = pass.request_body(&mut world, exchange.request.body_bytes);
-                    flight.local = reply.map(|reply| (hop, reply)).or(flight.local.take());
-                }
-            }
-            Step::Arrive => {
-                if flight.local.is_none() {
-                    flight.handling = Some(self.applications.receive(passage, flight.request.clone()));
-                }
-                flight.response = recorded(passage);
-            }
-            Step::ResponseStart(hop) => {
-                flight.take_local(hop);
-                if let Some(pass) = flight.passes.get_mut(hop) {
-                    pass.response_head(&mut world, &mut flight.response);
-                }
-            }
-            Step::ResponseEnd(hop) => {
-                if let Some(pass) = flight.passes.get_mut(hop) {
-                    pass.end(&mut world, &flight.response);
-                }
-            }
-            Step::Finish => self.finish(passage, flight),
-        }
-    }
-
-    fn finish(&mut self, passage: &Passage, flight: &Flight) {
-        let mut response = flight.response.head.clone();
-        flight.response.trailers.iter().for_each(|(name, value)| response.add(name, value));
-        if let Some(sent) = &flight.sent {
-            self.applications.finish(passage, sent, &response);
-        }
-    }
-
-    fn connection(&self, passage: &Passage, index: usize) -> Option<Connection> {
-        let service = |name| self.topology.services.get(name);
-        let source = service(&passage.exchange.source)?.address.ip();
-        let destination = service(&passage.exchange.destination)?.address;
-        // Linux's ephemeral ports are 32768 to 60999.
-        let port = 32_768 + u16::try_from(index % 28_232).unwrap_or_default();
-        Some(Connection {
-            source: SocketAddr::new(source, port),
-            destination,
-            is_http2: passage.exchange.is_grpc(),
-        })
+        flight.begin(sent);
+        Ok(())
     }
 
     /// Takes in what the filters left outside: callouts and tick periods.
@@ -258,6 +207,9 @@ impl<'a> Engine<'a> {
             self.queue.push(self.now.plus(ANSWER_DELAY), Event::Answer(Box::new((call, reply))));
         }
         for (proxy, period) in std::mem::take(&mut self.fleet.tick_changes) {
+            if self.ticks.len() <= proxy {
+                self.ticks.resize(proxy + 1, (None, 0));
+            }
             let Some(tick) = self.ticks.get_mut(proxy) else { continue };
             *tick = (period, tick.1 + 1);
             if let Some(period) = period {
@@ -266,30 +218,13 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// The collector's part: keeps the spans that a callout exports, and answers it.
     fn collect(&mut self, call: &Call) -> CallReply {
-        let refused = match collect::decode_call(&call.call) {
-            Some(Ok(export)) => {
-                self.spans.extend(export.resource_spans);
-                return collect::accept(&call.call);
-            }
-            Some(Err(error)) => format!("the filter's export was refused: {error}"),
-            None => {
-                let upstream = String::from_utf8_lossy(&call.call.upstream).into_owned();
-                format!(
-                    "the filter called {upstream:?} for something else than an OTLP export, and was refused"
-                )
-            }
-        };
-        self.fleet.log(call.proxy, LogLevel::Warn, refused.clone(), &mut self.stats);
-        match call.call.kind {
-            OutboundKind::Http { .. } => CallReply::HttpFailure,
-            OutboundKind::Grpc { .. } => CallReply::GrpcFailure { status: UNAVAILABLE, message: refused },
-            OutboundKind::GrpcStream { .. }
-            | OutboundKind::GrpcStreamMessage { .. }
-            | OutboundKind::GrpcStreamClose
-            | OutboundKind::GrpcCancel => CallReply::GrpcClosed { status: UNAVAILABLE, message: refused },
+        let answer = self.collector.answer(&call.call);
+        self.spans.extend(answer.spans);
+        if let Some(complaint) = answer.complaint {
+            self.fleet.log(call.proxy, LogLevel::Warn, complaint, &mut self.stats);
         }
+        answer.reply
     }
 
     fn answer(&mut self, call: &Call, reply: CallReply) {
@@ -298,6 +233,10 @@ impl<'a> Engine<'a> {
             let token = call.call.token;
             self.fleet.enter(call.proxy, self.now, &mut self.stats, |vm| vm.answer(token, reply));
         }
+    }
+
+    fn longest_tick(&self) -> Duration {
+        self.ticks.iter().filter_map(|(period, _)| *period).max().unwrap_or_default()
     }
 
     fn tick(&mut self, proxy: usize, setting: u32) {
@@ -325,24 +264,5 @@ impl<'a> Engine<'a> {
         }
         let message = format!("the filter was not done after {MAX_FINISHES} requests to finish");
         self.fleet.log(proxy, LogLevel::Warn, message, &mut self.stats);
-    }
-}
-
-impl Flight {
-    /// From this hop outward, what its filter answered takes the place of the response.
-    fn take_local(&mut self, hop: usize) {
-        if let Some((_, reply)) = self.local.take_if(|(local, _)| *local == hop) {
-            self.response = reply;
-        }
-    }
-}
-
-fn recorded(passage: &Passage) -> Reply {
-    let exchange = &passage.exchange;
-    Reply {
-        head: response_headers(exchange),
-        body_bytes: exchange.response.body_bytes,
-        trailers: response_trailers(exchange),
-        details: b"via_upstream".to_vec(),
     }
 }

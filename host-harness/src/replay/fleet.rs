@@ -1,28 +1,26 @@
 //! The proxies of a mesh, each a VM that runs the filter. A VM that traps is lost and replaced, and
 //! the traffic goes on without it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::schedule::{Plan, ProxyId};
-use super::{ReplayError, ReplayOptions, ReplayStats, stopwatch};
-use crate::collect::Direction;
+use super::mesh::{Mesh, ProxyId};
+use super::{ReplayError, ReplayOptions, ReplayStats, shard, stopwatch};
 use crate::host::{HostProfile, LogLevel, LogLine, MetricValue, PropertyValue};
 use crate::time::Timestamp;
-use crate::topology::{NGINX_COLLECTOR, Topology};
 use crate::vm::{Filter, OutboundCall, PluginOptions, StreamId, Vm, VmError};
 
-/// Log lines kept in a replay's statistics.
-const MAX_LOG_LINES: usize = 10_000;
 /// The gauge by which the filter says how many spans still wait for their export.
 const QUEUE_GAUGE: &str = "meshspan_queue_spans";
 
 /// The proxies, and what their filters want from outside.
 pub(super) struct Fleet<'a> {
     filter: &'a Filter,
-    seed: u64,
-    options: Vec<PluginOptions>,
-    proxies: Vec<Proxy>,
+    mesh: Mesh<'a>,
+    options: ReplayOptions,
+    /// Which of the proxies' sets of VMs this is.
+    lane: usize,
+    /// By number; none where no request has come yet.
+    proxies: Vec<Option<Proxy>>,
     /// Callouts made and not yet taken.
     pub(super) calls: Vec<Call>,
     /// Tick periods set and not yet taken: proxy and period.
@@ -32,6 +30,7 @@ pub(super) struct Fleet<'a> {
 struct Proxy {
     /// Such as `web inbound`.
     name: String,
+    plugin: PluginOptions,
     /// None if the filter could not be started again.
     vm: Option<Vm>,
     /// Counts the VMs that this proxy has had.
@@ -55,38 +54,37 @@ pub(super) struct Stream {
 }
 
 impl<'a> Fleet<'a> {
-    /// Starts the filter in every proxy.
-    pub(super) fn start(
-        filter: &'a Filter,
-        topology: &Topology,
-        plan: &Plan,
-        options: &ReplayOptions,
+    /// Proxies that start the filter when the first request comes to them.
+    pub(super) fn new(filter: &'a Filter, mesh: Mesh<'a>, options: ReplayOptions, lane: usize) -> Self {
+        let (proxies, calls, tick_changes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { filter, mesh, options, lane, proxies, calls, tick_changes }
+    }
+
+    /// Starts the filter in this proxy, if it has not been.
+    pub(super) fn ensure(
+        &mut self,
+        index: usize,
+        id: &ProxyId,
+        now: Timestamp,
         stats: &mut ReplayStats,
-    ) -> Result<Self, ReplayError> {
-        let mut fleet = Self {
-            filter,
-            seed: options.seed,
-            options: Vec::new(),
-            proxies: Vec::new(),
-            calls: Vec::new(),
-            tick_changes: Vec::new(),
-        };
-        for (index, id) in plan.proxies.iter().enumerate() {
-            let name = format!("{} {}", id.workload, id.direction.as_str());
-            let plugin = plugin_options(topology, id, options, plan.start());
-            let plugin = PluginOptions { seed: seed(fleet.seed, &name, 0), ..plugin };
-            let started = filter.start(plugin.clone());
-            let vm = started.map_err(|source| ReplayError::Start { proxy: name.clone(), source })?;
-            fleet.options.push(plugin);
-            fleet.proxies.push(Proxy { name, vm: Some(vm), generation: 0, tick_period: None });
-            fleet.drain(index, stats);
+    ) -> Result<(), ReplayError> {
+        if self.proxies.len() <= index {
+            self.proxies.resize_with(index + 1, || None);
         }
-        Ok(fleet)
+        let Some(place @ None) = self.proxies.get_mut(index) else { return Ok(()) };
+        let name = id.to_string();
+        let plugin = self.mesh.plugin(id, &self.options);
+        let seed = seed(self.options.seed, &name, self.lane, 0);
+        let started = self.filter.start(PluginOptions { seed, start: now, ..plugin.clone() });
+        let vm = started.map_err(|source| ReplayError::Start { proxy: name.clone(), source })?;
+        *place = Some(Proxy { name, plugin, vm: Some(vm), generation: 0, tick_period: None });
+        self.drain(index, stats);
+        Ok(())
     }
 
     /// The proxy that the hosts behave as.
     pub(super) fn profile(&self) -> HostProfile {
-        self.options.first().map_or(HostProfile::Envoy, |options| options.profile)
+        self.options.profile
     }
 
     pub(super) fn len(&self) -> usize {
@@ -101,7 +99,7 @@ impl<'a> Fleet<'a> {
         stats: &mut ReplayStats,
     ) -> Timed<Option<Stream>> {
         let opened = self.enter(proxy, now, stats, Vm::open_stream);
-        let generation = self.proxies.get(proxy).map_or(0, |proxy| proxy.generation);
+        let generation = self.proxy(proxy).map_or(0, |proxy| proxy.generation);
         Timed { value: opened.value.map(|id| Stream { proxy, generation, id }), took: opened.took }
     }
 
@@ -124,7 +122,7 @@ impl<'a> Fleet<'a> {
         if !self.is_current(stream.proxy, stream.generation) {
             return;
         }
-        if let Some(vm) = self.proxies.get_mut(stream.proxy).and_then(|proxy| proxy.vm.as_mut()) {
+        if let Some(vm) = self.proxy_mut(stream.proxy).and_then(|proxy| proxy.vm.as_mut()) {
             for (path, value) in properties {
                 vm.set_property(stream.id, path, value);
             }
@@ -133,19 +131,19 @@ impl<'a> Fleet<'a> {
 
     /// Reads from a stream's VM without entering it.
     pub(super) fn look<T>(&self, stream: Stream, look: impl FnOnce(&Vm, StreamId) -> T) -> Option<T> {
-        let proxy = self.proxies.get(stream.proxy).filter(|proxy| proxy.generation == stream.generation)?;
+        let proxy = self.proxy(stream.proxy).filter(|proxy| proxy.generation == stream.generation)?;
         proxy.vm.as_ref().map(|vm| look(vm, stream.id))
     }
 
     /// Whether that VM still runs.
     pub(super) fn is_current(&self, proxy: usize, generation: u32) -> bool {
-        self.proxies.get(proxy).is_some_and(|proxy| proxy.generation == generation && proxy.vm.is_some())
+        self.proxy(proxy).is_some_and(|proxy| proxy.generation == generation && proxy.vm.is_some())
     }
 
     /// Whether every filter says that nothing waits for its export. One that does not say may have some.
     pub(super) fn is_idle(&self) -> bool {
         let is_empty = |vm: &Vm| matches!(vm.metrics().get(QUEUE_GAUGE), Some(MetricValue::Gauge(0)));
-        self.proxies.iter().filter_map(|proxy| proxy.vm.as_ref()).all(is_empty)
+        self.proxies.iter().flatten().filter_map(|proxy| proxy.vm.as_ref()).all(is_empty)
     }
 
     /// Enters the filter and takes what it left outside; a failure costs the VM.
@@ -156,7 +154,7 @@ impl<'a> Fleet<'a> {
         stats: &mut ReplayStats,
         enter: impl FnOnce(&mut Vm) -> Result<T, VmError>,
     ) -> Timed<Option<T>> {
-        let Some(vm) = self.proxies.get_mut(index).and_then(|proxy| proxy.vm.as_mut()) else {
+        let Some(vm) = self.proxy_mut(index).and_then(|proxy| proxy.vm.as_mut()) else {
             return Timed { value: None, took: Duration::ZERO };
         };
         vm.set_time(now);
@@ -168,18 +166,18 @@ impl<'a> Fleet<'a> {
 
     /// Ends every VM for good and adds up what it counted.
     pub(super) fn retire(&mut self, stats: &mut ReplayStats) {
-        for vm in self.proxies.iter_mut().filter_map(|proxy| proxy.vm.take()) {
+        for vm in self.proxies.iter_mut().flatten().filter_map(|proxy| proxy.vm.take()) {
             stats.add_metrics(&vm);
         }
     }
 
     pub(super) fn log(&self, index: usize, level: LogLevel, message: String, stats: &mut ReplayStats) {
-        let name = self.proxies.get(index).map(|proxy| proxy.name.clone()).unwrap_or_default();
+        let name = self.proxy(index).map(|proxy| proxy.name.clone()).unwrap_or_default();
         stats.add_log(name, LogLine { level, message });
     }
 
     fn drain(&mut self, index: usize, stats: &mut ReplayStats) {
-        let Some(proxy) = self.proxies.get_mut(index) else { return };
+        let Some(proxy) = self.proxies.get_mut(index).and_then(Option::as_mut) else { return };
         let Some(vm) = proxy.vm.as_mut() else { return };
         let generation = proxy.generation;
         self.calls.extend(vm.take_calls().into_iter().map(|call| Call { proxy: index, generation, call }));
@@ -198,16 +196,14 @@ impl<'a> Fleet<'a> {
         let message =
             format!("the filter failed and is started anew; requests under way go on without it: {error}");
         self.log(index, LogLevel::Error, message, stats);
-        let (Some(proxy), Some(options)) = (self.proxies.get_mut(index), self.options.get(index)) else {
-            return;
-        };
+        let Some(proxy) = self.proxies.get_mut(index).and_then(Option::as_mut) else { return };
         if let Some(vm) = proxy.vm.take() {
             stats.add_metrics(&vm);
         }
         proxy.generation += 1;
         proxy.tick_period = None;
-        let seed = seed(self.seed, &proxy.name, proxy.generation);
-        match self.filter.start(PluginOptions { start: now, seed, ..options.clone() }) {
+        let seed = seed(self.options.seed, &proxy.name, self.lane, proxy.generation);
+        match self.filter.start(PluginOptions { start: now, seed, ..proxy.plugin.clone() }) {
             Ok(vm) => {
                 proxy.vm = Some(vm);
                 self.drain(index, stats);
@@ -219,39 +215,14 @@ impl<'a> Fleet<'a> {
             }
         }
     }
-}
 
-impl ReplayStats {
-    fn add_log(&mut self, proxy: String, line: LogLine) {
-        if self.logs.len() < MAX_LOG_LINES {
-            self.logs.push((proxy, line));
-        } else {
-            self.logs_dropped += 1;
-        }
+    fn proxy(&self, index: usize) -> Option<&Proxy> {
+        self.proxies.get(index)?.as_ref()
     }
 
-    fn add_metrics(&mut self, vm: &Vm) {
-        for (name, value) in vm.metrics() {
-            if let MetricValue::Counter(value) = value {
-                *self.metrics.entry(name).or_default() += value;
-            }
-        }
+    fn proxy_mut(&mut self, index: usize) -> Option<&mut Proxy> {
+        self.proxies.get_mut(index)?.as_mut()
     }
-
-    /// The filter's own counts of spans that were not exported, by reason.
-    pub(super) fn count_dropped(&mut self) {
-        self.dropped = dropped(&self.metrics);
-    }
-}
-
-/// `meshspan_dropped_queue_full` → `queue_full`, `meshspan_rejected` → `rejected`; zeros left out.
-fn dropped(metrics: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
-    let reason = |name: &str| match name.split_once("_dropped_") {
-        Some((_, reason)) => Some(reason.to_owned()),
-        None => name.ends_with("_rejected").then(|| "rejected".to_owned()),
-    };
-    let counted = metrics.iter().filter(|(_, count)| **count > 0);
-    counted.filter_map(|(name, count)| Some((reason(name)?, *count))).collect()
 }
 
 /// A result, and the real time that it took.
@@ -260,42 +231,10 @@ pub(super) struct Timed<T> {
     pub(super) took: Duration,
 }
 
-fn plugin_options(
-    topology: &Topology,
-    id: &ProxyId,
-    options: &ReplayOptions,
-    start: Timestamp,
-) -> PluginOptions {
-    // Envoy's core.v3.TrafficDirection.
-    let direction = match id.direction {
-        Direction::Inbound => 1,
-        Direction::Outbound => 2,
-    };
-    let (configuration, clusters) = match options.profile {
-        HostProfile::Envoy => (topology.plugin_configuration(&id.workload), topology.clusters.clone()),
-        HostProfile::Nginx => (
-            topology.nginx_configuration(&id.workload, id.direction.as_str()),
-            vec![NGINX_COLLECTOR.to_owned()],
-        ),
-    };
-    PluginOptions {
-        configuration,
-        profile: options.profile,
-        properties: vec![(
-            vec!["xds".to_owned(), "listener_direction".to_owned()],
-            PropertyValue::Int(direction),
-        )],
-        clusters,
-        lifecycle: options.lifecycle,
-        start,
-        ..PluginOptions::default()
-    }
-}
-
-/// A seed of its own for each VM, whichever other proxies there are: FNV-1a of its name.
-fn seed(seed: u64, name: &str, generation: u32) -> u64 {
-    let bytes = name.bytes().chain(generation.to_le_bytes()).chain(seed.to_le_bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// A seed of its own for each VM, whichever other proxies there are.
+fn seed(seed: u64, name: &str, lane: usize, generation: u32) -> u64 {
+    let numbers = [seed.to_le_bytes(), lane.to_le_bytes(), u64::from(generation).to_le_bytes()];
+    shard::hash(&[name.as_bytes(), &numbers.concat()].concat())
 }
 
 #[cfg(test)]
@@ -303,28 +242,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_filters_counters_say_why_spans_were_dropped() {
-        let metrics = [
-            ("meshspan_dropped_queue_full", 3),
-            ("meshspan_spans_rejected", 2),
-            ("meshspan_dropped_unsent", 0),
-            ("meshspan_exported", 9),
-        ];
-        let metrics = metrics.map(|(name, count)| (name.to_owned(), count)).into();
-        let expected = [("queue_full".to_owned(), 3), ("rejected".to_owned(), 2)].into();
-        assert_eq!(dropped(&metrics), expected);
-    }
-
-    #[test]
     fn every_vm_has_a_seed_of_its_own() {
         let seeds = [
-            seed(1, "web inbound", 0),
-            seed(1, "web outbound", 0),
-            seed(1, "web inbound", 1),
-            seed(2, "web inbound", 0),
+            seed(1, "web inbound", 0, 0),
+            seed(1, "web outbound", 0, 0),
+            seed(1, "web inbound", 1, 0),
+            seed(1, "web inbound", 0, 1),
+            seed(2, "web inbound", 0, 0),
         ];
         let different: std::collections::BTreeSet<_> = seeds.into_iter().collect();
         assert_eq!(different.len(), seeds.len());
-        assert_eq!(seed(1, "web inbound", 0), seeds[0]);
+        assert_eq!(seed(1, "web inbound", 0, 0), seeds[0]);
     }
 }

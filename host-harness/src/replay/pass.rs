@@ -121,7 +121,7 @@ impl Pass {
         if let Some(stream) = self.stream.take() {
             self.took += world.fleet.on_stream(stream, world.now, world.stats, Vm::close_stream).took;
         }
-        world.stats.filter_time.push(self.took);
+        world.stats.filter_time.add(self.took);
     }
 
     fn describe_request(&self, world: &mut World<'_, '_>, connection: Connection) {

@@ -1,4 +1,4 @@
-//! When each exchange is where: recorded instants and the mesh's latencies → a [`Plan`]. Pure.
+//! When each exchange is where: recorded instants and the mesh's latencies → a [`Passage`]. Pure.
 //!
 //! The source saw the request leave at S and the response end at E; everything nests between the two:
 //!
@@ -15,40 +15,36 @@
 //! its two spans end together. An exchange too short for the latencies gets as much of them as fits
 //! in half of its time, and in nine tenths of the time before and after the calls made for it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::ReplayError;
-use super::link::{Linked, Room, finished, sent};
-use crate::collect::Direction;
+use super::link::{Linked, Parent, finished, sent};
+use super::mesh::{Mesh, ProxyId};
 use crate::time::Timestamp;
-use crate::topology::{Latency, Route, Topology};
-use crate::traffic::{Exchange, TrafficError};
+use crate::topology::{Latency, Route};
+use crate::traffic::Exchange;
 
-/// A sidecar's listener: workload and direction. Each is a VM of its own.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ProxyId {
-    pub(super) workload: String,
-    pub(super) direction: Direction,
-}
-
-/// All exchanges of a replay, in the recording's order, and the proxies that they pass.
-#[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) passages: Vec<Passage>,
-    pub(super) proxies: Vec<ProxyId>,
+/// Lays exchanges out in time, and numbers the proxies that they pass.
+pub(super) struct Planner<'a> {
+    mesh: Mesh<'a>,
+    proxies: HashMap<ProxyId, (usize, Arc<ProxyId>)>,
 }
 
 /// One exchange with its way through the mesh.
 #[derive(Debug)]
 pub(super) struct Passage {
     pub(super) exchange: Exchange,
-    /// The index of the exchange in whose handling this one was made.
-    pub(super) parent: Option<usize>,
+    /// Its place in the recording's order.
+    pub(super) number: u64,
+    /// The exchange in whose handling this one was made.
+    pub(super) parent: Option<Parent>,
     /// When the source sent, and when it had the whole response.
     pub(super) sent: Timestamp,
     pub(super) finished: Timestamp,
     /// The caller's proxy, then the callee's, as far as they are passed.
     pub(super) hops: Vec<Hop>,
+    /// For each hop, whose proxy it is.
+    pub(super) proxies: Vec<Arc<ProxyId>>,
     /// When the destination got the request, and when it had answered.
     pub(super) arrived: Timestamp,
     pub(super) answered: Timestamp,
@@ -57,7 +53,7 @@ pub(super) struct Passage {
 /// One pass through a proxy. Each instant is not before the one above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hop {
-    /// Index into [`Plan::proxies`].
+    /// The proxy's number, the same in all of the replay.
     pub(super) proxy: usize,
     /// The request's first byte arrives.
     pub(super) arrives: Timestamp,
@@ -83,43 +79,57 @@ pub(super) enum Step {
     Finish,
 }
 
-impl Plan {
-    /// Links the exchanges and lays them out in time.
-    pub(super) fn new(
-        topology: &Topology,
-        exchanges: impl IntoIterator<Item = Result<Exchange, TrafficError>>,
-    ) -> Result<Self, ReplayError> {
-        let linked = Linked::read(topology, exchanges)?;
-        let mut proxies = BTreeMap::new();
-        for exchange in &linked.exchanges {
-            for id in proxies_of(topology, exchange) {
-                proxies.insert(id, 0);
+impl<'a> Planner<'a> {
+    pub(super) fn new(mesh: Mesh<'a>) -> Self {
+        Self { mesh, proxies: HashMap::new() }
+    }
+
+    /// The exchange's way through the mesh.
+    pub(super) fn passage(&mut self, linked: Linked) -> Passage {
+        let Linked { exchange, number, parent, room, .. } = linked;
+        let proxies: Vec<_> = self.mesh.proxies(&exchange).into_iter().map(|id| self.number(id)).collect();
+        let (ways, total) = offsets(self.mesh.latency(), self.mesh.route(&exchange));
+        let shrink = |offset: u64, room: u64| {
+            let shrunk = u128::from(offset) * u128::from(room.min(total)) / u128::from(total.max(1));
+            u64::try_from(shrunk).unwrap_or(room)
+        };
+        let start = sent(&exchange).as_unix_nanos();
+        let after = |offset: u64| Timestamp::from_unix_nanos(start.saturating_add(offset));
+        let response_start = exchange.timing_us.response_start.saturating_mul(1_000);
+        let response_end = exchange.timing_us.response_end.saturating_mul(1_000);
+        let body_time = exchange.timing_us.request_end.saturating_mul(1_000);
+        let hops = proxies.iter().zip(ways).map(|((proxy, _), (arrives, forwards))| {
+            let (arrives_back, forwards) = (shrink(arrives, room.back), shrink(forwards, room.there));
+            let head = response_start.saturating_sub(arrives_back);
+            Hop {
+                proxy: *proxy,
+                arrives: after(shrink(arrives, room.there)),
+                forwards: after(forwards),
+                request_end: after(forwards.saturating_add(body_time).min(head)),
+                response_start: after(head),
+                response_end: after(response_end.saturating_sub(arrives_back)),
             }
+        });
+        Passage {
+            number,
+            parent,
+            sent: sent(&exchange),
+            finished: finished(&exchange),
+            hops: hops.collect(),
+            arrived: after(shrink(total, room.there)),
+            answered: after(response_end.saturating_sub(shrink(total, room.back))),
+            proxies: proxies.into_iter().map(|(_, id)| id).collect(),
+            exchange,
         }
-        for (index, place) in proxies.values_mut().enumerate() {
-            *place = index;
-        }
-        let rooms = linked.rooms();
-        let Linked { exchanges, parents, .. } = linked;
-        let passages = exchanges
-            .into_iter()
-            .zip(parents)
-            .zip(rooms)
-            .map(|((exchange, parent), room)| passage(topology, &proxies, exchange, parent, room))
-            .collect();
-        Ok(Self { passages, proxies: proxies.into_keys().collect() })
     }
 
-    /// Whether the destination's own proxy sees this exchange.
-    pub(super) fn is_proxied_inbound(&self, index: usize) -> bool {
-        let last = self.passages.get(index).and_then(|passage| passage.hops.last());
-        let proxy = last.and_then(|hop| self.proxies.get(hop.proxy));
-        proxy.is_some_and(|proxy| proxy.direction == Direction::Inbound)
-    }
-
-    /// When the first exchange begins.
-    pub(super) fn start(&self) -> Timestamp {
-        self.passages.iter().map(|passage| passage.sent).min().unwrap_or_default()
+    fn number(&mut self, id: ProxyId) -> (usize, Arc<ProxyId>) {
+        if let Some((number, id)) = self.proxies.get(&id) {
+            return (*number, Arc::clone(id));
+        }
+        let numbered = (self.proxies.len(), Arc::new(id.clone()));
+        self.proxies.insert(id, numbered.clone());
+        numbered
     }
 }
 
@@ -143,14 +153,6 @@ impl Passage {
     }
 }
 
-fn proxies_of(topology: &Topology, exchange: &Exchange) -> Vec<ProxyId> {
-    let Route { source_proxied, destination_proxied } =
-        topology.route(&exchange.source, &exchange.destination);
-    let outbound = || ProxyId { workload: exchange.source.clone(), direction: Direction::Outbound };
-    let inbound = || ProxyId { workload: exchange.destination.clone(), direction: Direction::Inbound };
-    source_proxied.then(outbound).into_iter().chain(destination_proxied.then(inbound)).collect()
-}
-
 /// Nanoseconds after the source sent: for each proxy when the request arrives and goes onward, then
 /// when it reaches the application.
 fn offsets(latency: Latency, route: Route) -> (Vec<(u64, u64)>, u64) {
@@ -170,57 +172,25 @@ fn offsets(latency: Latency, route: Route) -> (Vec<(u64, u64)>, u64) {
     (hops, at)
 }
 
-fn passage(
-    topology: &Topology,
-    proxies: &BTreeMap<ProxyId, usize>,
-    exchange: Exchange,
-    parent: Option<usize>,
-    room: Room,
-) -> Passage {
-    let route = topology.route(&exchange.source, &exchange.destination);
-    let (ways, total) = offsets(topology.latency, route);
-    let shrink = |offset: u64, room: u64| {
-        let shrunk = u128::from(offset) * u128::from(room.min(total)) / u128::from(total.max(1));
-        u64::try_from(shrunk).unwrap_or(room)
-    };
-    let start = sent(&exchange).as_unix_nanos();
-    let after = |offset: u64| Timestamp::from_unix_nanos(start.saturating_add(offset));
-    let response_start = exchange.timing_us.response_start.saturating_mul(1_000);
-    let response_end = exchange.timing_us.response_end.saturating_mul(1_000);
-    let body_time = exchange.timing_us.request_end.saturating_mul(1_000);
-    let passed = proxies_of(topology, &exchange);
-    let hops = passed.iter().zip(ways).filter_map(|(id, (arrives, forwards))| {
-        let (arrives_back, forwards) = (shrink(arrives, room.back), shrink(forwards, room.there));
-        let head = response_start.saturating_sub(arrives_back);
-        Some(Hop {
-            proxy: *proxies.get(id)?,
-            arrives: after(shrink(arrives, room.there)),
-            forwards: after(forwards),
-            request_end: after(forwards.saturating_add(body_time).min(head)),
-            response_start: after(head),
-            response_end: after(response_end.saturating_sub(arrives_back)),
-        })
-    });
-    Passage {
-        parent,
-        sent: sent(&exchange),
-        finished: finished(&exchange),
-        hops: hops.collect(),
-        arrived: after(shrink(total, room.there)),
-        answered: after(response_end.saturating_sub(shrink(total, room.back))),
-        exchange,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::link::samples::{exchange, mesh};
-    use super::*;
+    use std::time::Duration;
 
-    fn plan(exchanges: Vec<Exchange>) -> Plan {
-        Plan::new(&mesh(), exchanges.into_iter().map(Ok)).unwrap()
+    use super::super::link::Linker;
+    use super::super::link::samples::{exchange, mesh};
+    use super::super::shard::Shard;
+    use super::*;
+    use crate::collect::Direction;
+
+    fn plan(exchanges: Vec<Exchange>) -> Vec<Passage> {
+        let mesh = mesh();
+        let mut linker = Linker::new(Mesh::Topology(&mesh), Shard::WHOLE, Duration::from_secs(5));
+        exchanges.into_iter().for_each(|exchange| linker.push(exchange));
+        linker.end();
+        let mut planner = Planner::new(Mesh::Topology(&mesh));
+        std::iter::from_fn(|| linker.pop()).map(|linked| planner.passage(linked)).collect()
     }
 
     fn us(instant: Timestamp) -> f64 {
@@ -230,7 +200,7 @@ mod tests {
     #[test]
     fn a_long_exchange_gets_the_whole_latencies() {
         let plan = plan(vec![exchange("1", None, ["a", "b"], 0, [5, 900, 1_000])]);
-        let passage = &plan.passages[0];
+        let passage = &plan[0];
         let at = |hop: &Hop| {
             [hop.arrives, hop.forwards, hop.request_end, hop.response_start, hop.response_end].map(us)
         };
@@ -243,7 +213,7 @@ mod tests {
     #[test]
     fn a_short_exchange_gets_half_of_its_time() {
         let plan = plan(vec![exchange("1", None, ["a", "b"], 0, [0, 100, 100])]);
-        let passage = &plan.passages[0];
+        let passage = &plan[0];
         assert_eq!([passage.arrived, passage.answered].map(us), [50.0, 50.0]);
     }
 
@@ -252,18 +222,15 @@ mod tests {
         let outer = exchange("1", None, ["a", "b"], 0, [0, 1_000, 1_000]);
         let inner = exchange("2", Some("1"), ["b", "c"], 40, [0, 930, 930]);
         let plan = plan(vec![outer, inner]);
-        let passage = &plan.passages[0];
+        let passage = &plan[0];
         assert_eq!(
             [passage.arrived, passage.answered].map(us),
             [36.0, 973.0],
             "nine tenths of the 40 and of the 30"
         );
-        let hop = plan.passages[1].hops[0];
-        assert_eq!(
-            plan.proxies[hop.proxy],
-            ProxyId { workload: "b".to_owned(), direction: Direction::Outbound }
-        );
-        assert_eq!(plan.passages[1].hops.len(), 1, "c has no proxy");
+        let outbound = ProxyId { workload: "b".to_owned(), direction: Direction::Outbound };
+        assert_eq!(*plan[1].proxies[0], outbound);
+        assert_eq!(plan[1].hops.len(), 1, "c has no proxy");
     }
 
     proptest! {
@@ -280,7 +247,7 @@ mod tests {
             let outer = exchange("1", None, ["a", "b"], 0, timing);
             let inner = exchange("2", Some("1"), ["b", callee], at, inner);
             let plan = plan(vec![outer, inner]);
-            for passage in &plan.passages {
+            for passage in &plan {
                 let mut nested: Vec<_> = passage.hops.iter().map(|hop| (hop.arrives, hop.response_end)).collect();
                 nested.insert(0, (passage.sent, passage.finished));
                 nested.push((passage.arrived, passage.answered));
@@ -292,7 +259,7 @@ mod tests {
                     prop_assert!(order.is_sorted(), "{hop:?}");
                 }
             }
-            prop_assert!(plan.passages[0].arrived <= plan.passages[1].sent);
+            prop_assert!(plan[0].arrived <= plan[1].sent);
         }
     }
 }

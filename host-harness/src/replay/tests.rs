@@ -5,6 +5,9 @@ mod guests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
 use crate::collect::{self, SpanKind, SpanRecord};
 use crate::host::{LogLevel, LogLine};
@@ -13,7 +16,9 @@ use crate::traffic::Exchange;
 use crate::traffic::jsonl::JsonLines;
 use crate::vm::{Filter, HostProfile, Lifecycle, Limits};
 
-use super::{Capture, ReplayError, ReplayOptions, replay};
+use super::{
+    Capture, Mesh, ReplayError, ReplayOptions, ReplayStats, SingleProxy, StreamOptions, replay, stream,
+};
 
 const BOTH: [Emojivoto; 2] = [Emojivoto::B3, Emojivoto::W3c];
 
@@ -25,6 +30,86 @@ fn filter() -> &'static Filter {
 
 fn run(topology: &Topology, exchanges: &[Exchange], seed: u64) -> Capture {
     run_with(filter(), topology, exchanges, seed)
+}
+
+/// Spans with their ids, in a fixed order, and what happened but for real time.
+fn streamed(exchanges: &[Exchange], options: &StreamOptions) -> (Vec<ResourceSpans>, ReplayStats) {
+    let kept = super::Kept::default();
+    let topology = Emojivoto::B3.topology().unwrap();
+    let exchanges = exchanges.iter().cloned().map(Ok);
+    let mut go_on = |_| ControlFlow::Continue(());
+    let stats = stream(filter(), Mesh::Topology(&topology), exchanges, options, &kept, &mut go_on).unwrap();
+    (kept.0.into_inner().unwrap(), stats)
+}
+
+fn options() -> StreamOptions {
+    let replay = ReplayOptions { seed: 1, profile: HostProfile::Envoy, lifecycle: Lifecycle::Envoy };
+    StreamOptions { lanes: 16, ..StreamOptions::new(replay) }
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let exchanges = recording(Emojivoto::B3);
+    let (spans, stats) = streamed(&exchanges, &options());
+    assert_eq!((stats.exchanges, collect::span_count(&spans)), (453, 2_718));
+    for workers in [2, 4] {
+        let (same, others) = streamed(&exchanges, &StreamOptions { workers, ..options() });
+        assert_eq!(others.metrics, stats.metrics);
+        assert!(same == spans, "{workers} threads gave others, or in another order");
+    }
+}
+
+#[test]
+fn shards_make_up_the_whole_with_the_same_ids() {
+    let exchanges = recording(Emojivoto::B3);
+    let ids = |shard: &str| {
+        let (spans, stats) =
+            streamed(&exchanges, &StreamOptions { shard: shard.parse().unwrap(), ..options() });
+        let records = collect::records(&spans);
+        (stats.exchanges, records.iter().map(|span| (span.trace_id, span.span_id)).collect::<BTreeSet<_>>())
+    };
+    let (exchanges, whole) = ids("0/1");
+    let shards: Vec<_> = (0..4).map(|index| ids(&format!("{index}/4"))).collect();
+    assert_eq!(shards.iter().map(|(exchanges, _)| exchanges).sum::<u64>(), exchanges);
+    assert_eq!(shards.iter().map(|(_, ids)| ids.len()).sum::<usize>(), whole.len(), "none is in two");
+    assert!(shards.iter().all(|(exchanges, _)| *exchanges > 50), "none is nearly empty");
+    assert_eq!(shards.into_iter().flat_map(|(_, ids)| ids).collect::<BTreeSet<_>>(), whole);
+}
+
+#[test]
+fn a_paced_replay_takes_its_time_and_gives_the_same() {
+    let exchanges = beginning(Emojivoto::B3);
+    let starts = exchanges.iter().map(|exchange| exchange.start.as_nanosecond());
+    let recorded = Duration::from_nanos((starts.clone().max().unwrap() - starts.min().unwrap()) as u64);
+    let speed = recorded.as_secs_f64() / 0.5;
+    let ((paced, _), took) = super::stopwatch::time(|| {
+        streamed(&exchanges, &StreamOptions { speed: Some(speed), workers: 2, ..options() })
+    });
+    assert!(took >= Duration::from_millis(500), "{recorded:?} took {took:?} at speed {speed}");
+    let (fast, _) = streamed(&exchanges, &options());
+    let ids = |spans: &[ResourceSpans]| {
+        collect::records(spans).into_iter().map(|span| (span.span_id, span.start)).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(ids(&paced), ids(&fast));
+}
+
+#[test]
+fn one_proxy_sees_all_traffic_as_it_was_recorded() {
+    let plugin = br#"{"service":{"name":"gate"}}"#.to_vec();
+    let (direction, clusters) = (collect::Direction::Inbound, vec!["otel_collector".to_owned()]);
+    let proxy = SingleProxy { configuration: plugin, direction, clusters };
+    let exchanges = recording(Emojivoto::W3c);
+    let (kept, given) = (super::Kept::default(), exchanges.iter().cloned().map(Ok));
+    let mut go_on = |_| ControlFlow::Continue(());
+    let stats = stream(filter(), Mesh::Proxy(&proxy), given, &options(), &kept, &mut go_on).unwrap();
+    assert_eq!((stats.exchanges, stats.passes), (exchanges.len() as u64, exchanges.len() as u64));
+    let spans = collect::records(&kept.0.into_inner().unwrap());
+    let traced = exchanges.iter().filter(|exchange| {
+        exchange.request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("traceparent"))
+    });
+    assert_eq!(spans.len(), 2 * traced.count(), "two spans for each request with a context");
+    assert!(!spans.is_empty() && spans.iter().all(|span| span.is_proxy && span.service == "gate"));
+    assert!(spans.iter().all(|span| span.direction == Some(direction)));
 }
 
 fn run_with(filter: &Filter, topology: &Topology, exchanges: &[Exchange], seed: u64) -> Capture {
@@ -89,7 +174,7 @@ fn every_trace_has_all_its_spans_and_no_orphan() {
         assert_eq!(found, expected, "{variant:?}");
         assert_eq!(capture.stats.exchanges, exchanges.len() as u64);
         assert_eq!(capture.stats.passes, 2 * exchanges.len() as u64);
-        assert_eq!(capture.stats.filter_time.len() as u64, capture.stats.passes);
+        assert_eq!(capture.stats.filter_time.count(), capture.stats.passes);
         assert!(capture.stats.lost_context.is_empty(), "{:?}", capture.stats.lost_context);
         assert!(capture.stats.dropped.is_empty(), "{:?}", capture.stats.dropped);
         let complaints = capture.stats.logs.iter().filter(|(_, line)| line.level >= LogLevel::Warn);
@@ -249,7 +334,7 @@ fn a_filter_that_refuses_its_configuration_stops_the_replay_before_it_begins() {
     let exchanges = beginning(Emojivoto::B3).into_iter().map(Ok);
     let error =
         replay(filter(), &topology, exchanges, &options, &mut |_| ControlFlow::Continue(())).unwrap_err();
-    assert!(matches!(&error, ReplayError::Start { proxy, .. } if proxy == "browser outbound"), "{error}");
+    assert!(matches!(&error, ReplayError::Start { proxy, .. } if proxy.ends_with(" outbound")), "{error}");
 }
 
 #[test]
@@ -261,6 +346,5 @@ fn a_break_ends_what_is_under_way_and_sends_no_more() {
     let stop = &mut |done| if done >= 100 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let capture = replay(filter(), &topology, exchanges, &options, stop).unwrap();
     assert!((100..total).contains(&capture.stats.exchanges), "{} of {total}", capture.stats.exchanges);
-    assert_eq!(capture.stats.exchanges + capture.stats.not_sent, total);
     assert_eq!(collect::span_count(&capture.spans), 6 * capture.stats.exchanges, "every span came out");
 }

@@ -7,10 +7,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    collect::{SpanRecord, Status},
+    collect::{SpanKind, SpanRecord, Status},
     export::ExportReport,
-    replay::ReplayStats,
-    view::{Trace, duration},
+    replay::{ReplayStats, Times},
+    view::{
+        Trace, duration,
+        tally::{Kept, Tally},
+    },
 };
 
 /// Version of the document; it grows when a key changes its meaning or goes.
@@ -23,12 +26,20 @@ pub struct Summary {
     pub schema_version: u32,
     /// Exchanges replayed.
     pub exchanges: u64,
+    /// Entries of the recording that could not be replayed, by reason.
+    pub skipped: BTreeMap<String, u64>,
     /// Passes of a request through a proxy.
     pub proxy_passes: u64,
+    /// Of those, how many the filter recorded, by its configuration's decision: SERVER spans of proxies.
+    pub recorded_passes: u64,
     /// Traces with at least one span.
     pub traces: u64,
     /// How many spans, and of which sort.
     pub spans: SpanCounts,
+    /// How much all spans are for a collector; null if they take no time.
+    pub volume: Option<Volume>,
+    /// How much would be left at other sampling ratios, as they were asked for.
+    pub what_if: Vec<WhatIf>,
     /// Spans whose parent is missing from their trace.
     pub orphans: u64,
     /// Workloads that sent requests without the trace of the request that they were handling.
@@ -44,7 +55,7 @@ pub struct Summary {
 }
 
 /// How many spans there are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct SpanCounts {
     /// All of them.
     pub total: u64,
@@ -59,12 +70,47 @@ pub struct SpanCounts {
 }
 
 /// The spans of one service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct ServiceSpans {
     /// Made by the filter in its proxies.
     pub proxy: u64,
     /// Made by its application.
     pub application: u64,
+    /// All of them, encoded as OTLP.
+    pub bytes: u64,
+    /// A second of recorded time; null if there was none.
+    pub spans_per_second: Option<f64>,
+    /// A second of recorded time; null if there was none.
+    pub bytes_per_second: Option<f64>,
+}
+
+/// Spans by recorded time: from the first start to the last end.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Volume {
+    /// Recorded time.
+    pub seconds: f64,
+    /// All spans, encoded as OTLP.
+    pub bytes: u64,
+    /// A second.
+    pub spans_per_second: f64,
+    /// A second.
+    pub bytes_per_second: f64,
+    /// Of 86,400 seconds: what a collector or its operator is paid for.
+    pub bytes_per_day: f64,
+}
+
+/// What a sampling ratio would leave of what was recorded; decided for each trace by its id, as
+/// OpenTelemetry's consistent probability sampling does.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct WhatIf {
+    /// 0 to 1.
+    pub ratio: f64,
+    /// Traces kept.
+    pub traces: u64,
+    /// Spans kept.
+    pub spans: u64,
+    /// How much those are; null if the spans take no time.
+    pub volume: Option<Volume>,
 }
 
 /// A workload that broke traces.
@@ -98,8 +144,10 @@ pub struct ExportSummary {
 /// Real time in the filter, a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FilterTime {
-    /// Half of the passes took no longer.
+    /// Half of the passes took no longer. Each to three figures.
     pub p50_ns: u64,
+    /// 90 of 100 took no longer.
+    pub p90_ns: u64,
     /// 99 of 100 took no longer.
     pub p99_ns: u64,
 }
@@ -154,17 +202,29 @@ impl Summary {
     /// Sums up a run; `shown` is the trace that is shown as a waterfall.
     pub fn new(
         stats: &ReplayStats,
-        traces: &[Trace],
+        tally: &Tally,
         export: Option<&ExportReport>,
         shown: Option<&Trace>,
     ) -> Summary {
+        let time = tally.span_of_time.map(|(start, end)| end.since(start)).filter(|time| !time.is_zero());
+        let volume = |spans, bytes| time.map(|time| Volume::of(spans, bytes, time));
+        let what_if = |kept: &Kept| WhatIf {
+            ratio: kept.ratio,
+            traces: kept.traces,
+            spans: kept.spans,
+            volume: volume(kept.spans, kept.bytes),
+        };
         Summary {
             schema_version: SCHEMA_VERSION,
             exchanges: stats.exchanges,
+            skipped: stats.skipped.iter().map(|(reason, skipped)| (reason.clone(), skipped.count)).collect(),
             proxy_passes: stats.passes,
-            traces: count(traces.len()),
-            spans: SpanCounts::of(traces),
-            orphans: count(traces.iter().map(Trace::orphans).sum()),
+            recorded_passes: tally.recorded_passes,
+            traces: tally.traces,
+            spans: tally.counts.clone().with_rates(time),
+            volume: volume(tally.counts.total, tally.bytes),
+            what_if: tally.what_if.iter().map(what_if).collect(),
+            orphans: tally.orphans,
             lost_context: stats.lost_context.iter().map(|(name, &requests)| lost(name, requests)).collect(),
             dropped: stats.dropped.iter().filter(|(_, n)| **n > 0).map(|(k, n)| (k.clone(), *n)).collect(),
             export: export.map(ExportSummary::from),
@@ -175,20 +235,58 @@ impl Summary {
 }
 
 impl SpanCounts {
-    fn of(traces: &[Trace]) -> Self {
-        let mut counts = Self::default();
-        for span in traces.iter().flat_map(|trace| &trace.nodes).map(|node| &node.span) {
-            counts.total += 1;
-            *counts.by_kind.entry(span.kind.as_str().to_owned()).or_default() += 1;
-            let service = counts.by_service.entry(span.service.clone()).or_default();
-            let (all, own) = match span.is_proxy {
-                true => (&mut counts.proxy, &mut service.proxy),
-                false => (&mut counts.application, &mut service.application),
-            };
-            *all += 1;
-            *own += 1;
+    /// Counts one span; `bytes` is its size as OTLP.
+    pub(super) fn add(&mut self, service: &str, is_proxy: bool, kind: SpanKind, bytes: u64) {
+        self.total += 1;
+        *self.by_kind.entry(kind.as_str().to_owned()).or_default() += 1;
+        let service = self.by_service.entry(service.to_owned()).or_default();
+        service.bytes += bytes;
+        let (all, own) = match is_proxy {
+            true => (&mut self.proxy, &mut service.proxy),
+            false => (&mut self.application, &mut service.application),
+        };
+        *all += 1;
+        *own += 1;
+    }
+
+    /// Adds what was counted elsewhere.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.total += other.total;
+        self.proxy += other.proxy;
+        self.application += other.application;
+        for (kind, count) in other.by_kind {
+            *self.by_kind.entry(kind).or_default() += count;
         }
-        counts
+        for (name, more) in other.by_service {
+            let service = self.by_service.entry(name).or_default();
+            service.proxy += more.proxy;
+            service.application += more.application;
+            service.bytes += more.bytes;
+        }
+    }
+
+    fn with_rates(mut self, time: Option<Duration>) -> Self {
+        for service in self.by_service.values_mut() {
+            let volume =
+                time.map(|time| Volume::of(service.proxy + service.application, service.bytes, time));
+            service.spans_per_second = volume.map(|volume| volume.spans_per_second);
+            service.bytes_per_second = volume.map(|volume| volume.bytes_per_second);
+        }
+        self
+    }
+}
+
+impl Volume {
+    fn of(spans: u64, bytes: u64, time: Duration) -> Self {
+        let seconds = time.as_secs_f64();
+        let bytes_per_second = bytes as f64 / seconds;
+        Self {
+            seconds,
+            bytes,
+            spans_per_second: spans as f64 / seconds,
+            bytes_per_second,
+            bytes_per_day: bytes_per_second * 86_400.0,
+        }
     }
 }
 
@@ -258,21 +356,16 @@ fn lost(workload: &str, requests: u64) -> LostContext {
     }
 }
 
-/// By nearest rank.
-fn filter_time(times: &[Duration]) -> Option<FilterTime> {
-    let mut sorted = times.to_vec();
-    sorted.sort_unstable();
-    let percentile = |percent: usize| {
-        let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-        sorted.get(rank).copied().map(nanos)
-    };
-    Some(FilterTime { p50_ns: percentile(50)?, p99_ns: percentile(99)? })
+fn filter_time(times: &Times) -> Option<FilterTime> {
+    let quantile = |share| times.quantile(share).map(nanos);
+    Some(FilterTime { p50_ns: quantile(0.5)?, p90_ns: quantile(0.9)?, p99_ns: quantile(0.99)? })
 }
 
 impl std::fmt::Display for FilterTime {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = |nanos| duration(Duration::from_nanos(nanos));
-        write!(formatter, "p50 {}, p99 {}", text(self.p50_ns), text(self.p99_ns))
+        let Self { p50_ns, p90_ns, p99_ns } = *self;
+        write!(formatter, "p50 {}, p90 {}, p99 {}", text(p50_ns), text(p90_ns), text(p99_ns))
     }
 }
 

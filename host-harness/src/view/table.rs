@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
-use super::summary::{ExportSummary, ServiceSpans, Summary};
+use super::summary::{ExportSummary, ServiceSpans, Summary, Volume, WhatIf};
+use super::units::{bytes, number};
 
 const BOLD: Style = Style::new().bold();
 const GREEN: Style = AnsiColor::Green.on_default();
@@ -16,12 +17,17 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 pub fn summary(summary: &Summary) -> String {
     let mut lines = vec![
         row("exchanges", summary.exchanges),
-        row("proxy passes", summary.proxy_passes),
+        row("proxy passes", passes(summary)),
         row("traces", summary.traces),
         row("spans", spans(summary)),
         row("  by kind", counts(&summary.spans.by_kind)),
     ];
+    if !summary.skipped.is_empty() {
+        lines.insert(1, row("  skipped", reasons(&summary.skipped)));
+    }
     lines.extend(services(&summary.spans.by_service));
+    lines.extend(summary.volume.as_ref().map(|volume| row("volume", rates(volume))));
+    lines.extend(summary.what_if.iter().map(what_if));
     lines.push(row("orphans", marked(summary.orphans, RED)));
     let lost: u64 = summary.lost_context.iter().map(|lost| lost.requests).sum();
     lines.push(row("lost context", marked(lost, YELLOW)));
@@ -38,6 +44,31 @@ fn row(title: &str, value: impl std::fmt::Display) -> String {
     format!("{BOLD}{title:<16}{BOLD:#} {value}")
 }
 
+/// `906`, or how many of them the filter recorded, if it did not record all.
+fn passes(summary: &Summary) -> String {
+    let Summary { proxy_passes: all, recorded_passes: recorded, .. } = *summary;
+    if recorded == 0 || recorded >= all {
+        return all.to_string();
+    }
+    format!("{all} ({recorded} recorded, {:.1}%)", 100.0 * recorded as f64 / all as f64)
+}
+
+/// `12.3 spans/s, 4.56 kB/s, 394 MB a day`
+fn rates(volume: &Volume) -> String {
+    format!(
+        "{} spans/s, {}/s, {} a day",
+        number(volume.spans_per_second),
+        bytes(volume.bytes_per_second),
+        bytes(volume.bytes_per_day)
+    )
+}
+
+fn what_if(what_if: &WhatIf) -> String {
+    let volume = what_if.volume.as_ref().map(|volume| format!(": {}", rates(volume))).unwrap_or_default();
+    let WhatIf { ratio, traces, spans, .. } = what_if;
+    row(&format!("  ratio {ratio}"), format!("{traces} traces, {spans} spans{volume}"))
+}
+
 fn spans(summary: &Summary) -> String {
     let counts = &summary.spans;
     format!("{} ({} from proxies, {} from applications)", counts.total, counts.proxy, counts.application)
@@ -48,7 +79,12 @@ fn services(services: &BTreeMap<String, ServiceSpans>) -> Vec<String> {
     let lines = services.iter().enumerate().map(|(at, (name, spans))| {
         let space = " ".repeat(widest - name.width());
         let title = if at == 0 { "  by service" } else { "" };
-        row(title, format!("{name}{space}  {:>6} proxy  {:>6} application", spans.proxy, spans.application))
+        let rates = spans.spans_per_second.zip(spans.bytes_per_second);
+        let rates =
+            rates.map(|(spans, size)| format!("  {:>6} spans/s  {:>9}/s", number(spans), bytes(size)));
+        let (proxy, application) = (spans.proxy, spans.application);
+        let rates = rates.unwrap_or_default();
+        row(title, format!("{name}{space}  {proxy:>6} proxy  {application:>6} application{rates}"))
     });
     lines.collect()
 }
@@ -98,12 +134,15 @@ mod tests {
     fn every_figure_has_its_row() {
         let expected = "\
 exchanges        2
-proxy passes     3
+  skipped        7 (7 unknown parent)
+proxy passes     3 (2 recorded, 66.7%)
 traces           1
 spans            4 (3 from proxies, 1 from applications)
   by kind        2 client, 2 server
-  by service     emoji       1 proxy       0 application
-                 web         2 proxy       1 application
+  by service     emoji       1 proxy       0 application    2.00 spans/s      174 B/s
+                 web         2 proxy       1 application    6.00 spans/s      440 B/s
+volume           8.00 spans/s, 614 B/s, 53.0 MB a day
+  ratio 0.5      0 traces, 0 spans: 0.00 spans/s, 0.00 B/s, 0.00 B a day
 orphans          1
 lost context     5
   web received a trace and sent 5 requests without it: its application must copy the trace headers from the request that it handles to those that it makes
@@ -111,7 +150,7 @@ dropped          1 (1 queue full)
 exported         3
   rejected       0
   dropped        1 (1 HTTP 400)
-filter per pass  p50 100µs, p99 198µs
+filter per pass  p50 100µs, p90 180µs, p99 198µs
 ";
         assert_eq!(strip_str(&summary(&example())).to_string(), expected);
     }

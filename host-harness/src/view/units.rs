@@ -1,4 +1,4 @@
-//! Durations as people read them.
+//! Durations and sizes as people read them.
 
 use std::time::Duration;
 
@@ -22,9 +22,43 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// Three figures and a unit: `820 B`, `38.4 kB`, `1.25 GB`.
+pub fn bytes(bytes: f64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let (mut scaled, mut unit) = (bytes, 0);
+    while scaled >= 999.5 && unit + 1 < units.len() {
+        scaled /= 1_000.0;
+        unit += 1;
+    }
+    let name = units.get(unit).copied().unwrap_or_default();
+    format!("{} {name}", number(scaled))
+}
+
+/// Three figures at least, none after the point where there are three before it: `0.05`, `12.3`, `4567`.
+pub(super) fn number(number: f64) -> String {
+    match number {
+        ..9.995 => format!("{number:.2}"),
+        ..99.95 => format!("{number:.1}"),
+        _ => format!("{number:.0}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_three_figures() {
+        for (size, expected) in [
+            (0.0, "0.00 B"),
+            (820.4, "820 B"),
+            (999.6, "1.00 kB"),
+            (38_440.0, "38.4 kB"),
+            (1.25e9, "1.25 GB"),
+        ] {
+            assert_eq!(bytes(size), expected);
+        }
+    }
 
     #[test]
     fn each_magnitude_has_its_unit() {

@@ -1,35 +1,70 @@
+use opentelemetry_proto::tonic::{
+    common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value},
+    resource::v1::Resource,
+    trace::v1::{ResourceSpans, ScopeSpans, Span},
+};
+
 use super::*;
 use crate::{
     collect::SpanKind,
     export::ExportFailure,
-    view::{
-        tests::{app, inbound, outbound},
-        traces,
-    },
+    replay::Skipped,
+    view::tests::{app, inbound, outbound},
 };
 
+/// A span on the wire.
+fn wire(record: SpanRecord) -> ResourceSpans {
+    let text = |key: &str, value: &str| KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(Value::StringValue(value.to_owned())) }),
+        ..KeyValue::default()
+    };
+    let direction = record.direction.map(|direction| text("direction", direction.as_str()));
+    let span = Span {
+        trace_id: record.trace_id.to_vec(),
+        span_id: record.span_id.to_vec(),
+        parent_span_id: record.parent.map(|id| id.to_vec()).unwrap_or_default(),
+        name: record.name,
+        kind: if record.kind == SpanKind::Server { 2 } else { 3 },
+        start_time_unix_nano: record.start.as_unix_nanos(),
+        end_time_unix_nano: record.end.as_unix_nanos(),
+        attributes: direction.into_iter().collect(),
+        ..Span::default()
+    };
+    let scope = InstrumentationScope { name: record.scope, ..InstrumentationScope::default() };
+    let scope = ScopeSpans { scope: Some(scope), spans: vec![span], ..ScopeSpans::default() };
+    let attributes = vec![text("service.name", &record.service)];
+    let resource = Resource { attributes, ..Resource::default() };
+    ResourceSpans { resource: Some(resource), scope_spans: vec![scope], ..ResourceSpans::default() }
+}
+
 pub(crate) fn summary() -> Summary {
-    let traces = traces(vec![
-        app(1, None, SpanKind::Client, 0, 1_000),
+    let spans = [
+        app(1, None, SpanKind::Client, 0, 500_000_000),
         outbound(2, 1, SpanKind::Server, 10, 990),
         outbound(3, 2, SpanKind::Client, 20, 980),
         inbound(4, 8, SpanKind::Server, 30, 970),
-    ]);
-    let stats = ReplayStats {
+    ];
+    let mut tally = Tally::new(|_| (0, 0), &[0.5]);
+    tally.add(&spans.map(wire), crate::time::Timestamp::default());
+    tally.finish();
+    let mut stats = ReplayStats {
         exchanges: 2,
         passes: 3,
-        filter_time: (1..=200).rev().map(Duration::from_micros).collect(),
+        skipped: [("unknown parent".to_owned(), Skipped { count: 7, example: String::new() })].into(),
         dropped: [("queue full".to_owned(), 1), ("never".to_owned(), 0)].into(),
         lost_context: [("web".to_owned(), 5)].into(),
         ..ReplayStats::default()
     };
+    (1..=200).rev().for_each(|micros| stats.filter_time.add(Duration::from_micros(micros)));
     let export = ExportReport {
         exported: 3,
         dropped: [("HTTP 400".to_owned(), 1)].into(),
         failure: Some(ExportFailure { what: "it says no".to_owned(), advice: "ask".to_owned() }),
         ..ExportReport::default()
     };
-    Summary::new(&stats, &traces, Some(&export), traces.first())
+    let shown = tally.shown().next().cloned();
+    Summary::new(&stats, &tally, Some(&export), shown.as_ref())
 }
 
 #[test]
@@ -39,8 +74,16 @@ fn everything_is_counted() {
     let spans = &summary.spans;
     assert_eq!((spans.total, spans.proxy, spans.application), (4, 3, 1));
     assert_eq!(spans.by_kind, [("client".to_owned(), 2), ("server".to_owned(), 2)].into());
-    assert_eq!(spans.by_service["web"], ServiceSpans { proxy: 2, application: 1 });
-    assert_eq!(spans.by_service["emoji"], ServiceSpans { proxy: 1, application: 0 });
+    let (web, emoji) = (&spans.by_service["web"], &spans.by_service["emoji"]);
+    assert_eq!((web.proxy, web.application, emoji.proxy, emoji.application), (2, 1, 1, 0));
+    assert_eq!((web.spans_per_second, emoji.spans_per_second), (Some(6.0), Some(2.0)), "in half a second");
+    let volume = summary.volume.unwrap();
+    assert_eq!(volume.bytes, web.bytes + emoji.bytes);
+    assert_eq!((volume.seconds, volume.spans_per_second), (0.5, 8.0));
+    assert_eq!(volume.bytes_per_day, volume.bytes as f64 * 2.0 * 86_400.0);
+    assert_eq!((summary.what_if[0].ratio, summary.what_if[0].spans), (0.5, 0), "its id is low");
+    assert_eq!(summary.skipped["unknown parent"], 7);
+    assert_eq!((summary.proxy_passes, summary.recorded_passes), (3, 2));
     assert_eq!(
         summary.dropped,
         [("queue full".to_owned(), 1)].into(),
@@ -54,15 +97,17 @@ fn everything_is_counted() {
     let trace = summary.trace.unwrap();
     assert_eq!(trace.spans[1].proxy_overhead_ns, Some(20));
     assert_eq!(trace.spans[0].proxy_overhead_ns, None);
-    assert_eq!((trace.duration_ns, trace.spans[2].start_offset_ns, trace.spans[2].depth), (1_000, 20, 2));
+    let third = &trace.spans[2];
+    assert_eq!((trace.duration_ns, third.start_offset_ns, third.depth), (500_000_000, 20, 2));
 }
 
 #[test]
-fn percentiles_are_by_nearest_rank() {
-    assert_eq!(summary().filter_time_per_pass, Some(FilterTime { p50_ns: 100_000, p99_ns: 198_000 }));
-    let one = filter_time(&[Duration::from_nanos(7)]);
-    assert_eq!(one, Some(FilterTime { p50_ns: 7, p99_ns: 7 }));
-    assert_eq!(filter_time(&[]), None);
+fn percentiles_have_three_figures() {
+    let time = summary().filter_time_per_pass.unwrap();
+    for (found, expected) in [(time.p50_ns, 100_000), (time.p90_ns, 180_000), (time.p99_ns, 198_000)] {
+        assert!((expected..expected + expected / 1_000).contains(&found), "{time:?}");
+    }
+    assert_eq!(filter_time(&Times::default()), None);
 }
 
 #[test]
@@ -71,8 +116,10 @@ fn the_document_carries_its_version_and_its_units() {
     assert_eq!(json["schema_version"], 1);
     assert_eq!(json["export"]["failure"], "it says no; ask");
     assert_eq!(json["export"]["dropped"]["HTTP 400"], 1);
-    assert_eq!(json["filter_time_per_pass"]["p50_ns"], 100_000);
     assert_eq!(json["trace"]["spans"][1]["direction"], "outbound");
-    let none = serde_json::to_value(Summary::new(&ReplayStats::default(), &[], None, None)).unwrap();
+    let none =
+        serde_json::to_value(Summary::new(&ReplayStats::default(), &Tally::new(|_| (0, 0), &[]), None, None))
+            .unwrap();
+    assert!(none["volume"].is_null());
     assert!(none["export"].is_null() && none["trace"].is_null() && none["filter_time_per_pass"].is_null());
 }

@@ -1,0 +1,131 @@
+//! `meshspan replay`: what the user recorded, through a topology or one proxy.
+
+use std::{path::Path, time::Duration};
+
+use meshspan::{
+    collect::Direction,
+    filter_wasm,
+    replay::{Mesh, ReplayOptions, SingleProxy, StreamOptions},
+    topology::Topology,
+    view::{Trace, summary::Summary},
+};
+
+use super::{
+    args::{ReplayArgs, RunArgs, Show},
+    clock,
+    error::CliError,
+    output,
+    recording::{Recording, count_skipped},
+    run::{Job, run, tell},
+};
+
+/// The cluster that the filter exports to unless its configuration says otherwise.
+const COLLECTOR: &str = "otel_collector";
+
+/// What the traffic passes, with all that it consists of.
+enum Owned {
+    Topology(Topology),
+    Proxy(SingleProxy),
+}
+
+/// Replays what the user recorded.
+pub(crate) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), CliError> {
+    let mesh = mesh(args)?;
+    let wasm = match &args.filter {
+        Some(path) => std::fs::read(path).map_err(|error| CliError::read(path, &error))?,
+        None => filter_wasm().to_vec(),
+    };
+    let mut recording = Recording::open(args)?;
+    let shift = recording.shift(args)?;
+    let (exchanges, entries) = recording.into_parts();
+    let mut outcome = run(Job {
+        wasm: &wasm,
+        mesh: mesh.borrow(),
+        exchanges,
+        total: None,
+        options: options(args),
+        run: &args.run,
+        shift,
+        rank: match args.show {
+            Show::None => |_| (0, 0),
+            Show::Largest => |trace| (trace.nodes.len() as u64, nanos(trace)),
+            Show::Slowest => |trace| (nanos(trace), 0),
+        },
+        what_if: &args.what_if,
+        quiet,
+    })?;
+    count_skipped(&mut outcome.stats, &entries);
+    tell(&outcome.stats);
+    let shown = outcome.tally.shown().next().filter(|_| args.show != Show::None);
+    let summary = Summary::new(&outcome.stats, &outcome.tally, outcome.export.as_ref(), shown);
+    output::result(args.run.output, &summary, shown)?;
+    outcome.judge()?;
+    match outcome.stats.skipped.values().next() {
+        Some(skipped) if outcome.stats.exchanges == 0 => {
+            Err(CliError::bad_configuration(format!("nothing could be replayed: {}", skipped.example))
+                .help("`meshspan schema exchange` prints what a line may hold"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How every replay is done.
+pub(crate) fn replay_options(run: &RunArgs) -> ReplayOptions {
+    let seed = run.seed.unwrap_or_else(clock::unix_nanos);
+    ReplayOptions { seed, profile: run.profile(), lifecycle: run.lifecycle() }
+}
+
+fn options(args: &ReplayArgs) -> StreamOptions {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    StreamOptions {
+        replay: replay_options(&args.run),
+        lanes: usize::from(args.concurrency),
+        workers: args.workers.map_or(cores, usize::from),
+        speed: args.speed,
+        shard: args.shard,
+        window: Duration::from_secs_f64(args.window),
+        answers: args.answer.iter().cloned().collect(),
+    }
+}
+
+fn mesh(args: &ReplayArgs) -> Result<Owned, CliError> {
+    let configuration = args.config.as_deref().map(read_json).transpose()?;
+    let answered = args.answer.iter().map(|(cluster, _)| cluster.clone());
+    let Some(path) = &args.topology else {
+        let mut clusters = vec![COLLECTOR.to_owned()];
+        let exported = configuration.as_ref().and_then(|json| json.pointer("/export/cluster")?.as_str());
+        clusters.extend(exported.map(str::to_owned).into_iter().chain(answered));
+        let configuration = configuration.map(|json| json.to_string().into_bytes()).unwrap_or_default();
+        let direction = Direction::from(args.direction);
+        return Ok(Owned::Proxy(SingleProxy { configuration, direction, clusters }));
+    };
+    let json = std::fs::read(path).map_err(|error| CliError::read(path, &error))?;
+    let mut topology = Topology::from_json(&json).map_err(|error| {
+        CliError::bad_configuration(format!("{}: {error}", path.display()))
+            .help("`meshspan schema topology` prints what the file may hold")
+    })?;
+    if let Some(configuration) = configuration {
+        topology.plugin = configuration;
+    }
+    topology.clusters.extend(answered);
+    Ok(Owned::Topology(topology))
+}
+
+fn read_json(path: &Path) -> Result<serde_json::Value, CliError> {
+    let json = std::fs::read(path).map_err(|error| CliError::read(path, &error))?;
+    serde_json::from_slice(&json)
+        .map_err(|error| CliError::bad_configuration(format!("{}: {error}", path.display())))
+}
+
+fn nanos(trace: &Trace) -> u64 {
+    u64::try_from(trace.duration().as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Owned {
+    fn borrow(&self) -> Mesh<'_> {
+        match self {
+            Self::Topology(topology) => Mesh::Topology(topology),
+            Self::Proxy(proxy) => Mesh::Proxy(proxy),
+        }
+    }
+}

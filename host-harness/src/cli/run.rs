@@ -1,0 +1,137 @@
+//! What `meshspan demo` and `meshspan replay` have in common: exchanges × mesh × filter → spans, saved,
+//! exported, summed up.
+
+use std::{collections::BTreeMap, ops::ControlFlow};
+
+use meshspan::{
+    export::ExportReport,
+    replay::{Mesh, ReplayError, ReplayStats, StreamOptions, stream},
+    traffic::{Exchange, TrafficError},
+    view::tally::{Rank, Tally},
+    vm::{Filter, LogLevel, LogLine},
+};
+use tokio::runtime::Runtime;
+
+use super::{
+    args::RunArgs,
+    convert::unreadable,
+    error::{CliError, Exit},
+    export::{self, Export},
+    interrupt::Interrupt,
+    progress,
+    spans::Spans,
+};
+
+/// What a replay is made of.
+pub(crate) struct Job<'a, I> {
+    pub(crate) wasm: &'a [u8],
+    pub(crate) mesh: Mesh<'a>,
+    pub(crate) exchanges: I,
+    /// How many exchanges there are, if that is known.
+    pub(crate) total: Option<u64>,
+    pub(crate) options: StreamOptions,
+    pub(crate) run: &'a RunArgs,
+    /// By how many nanoseconds spans are dated later.
+    pub(crate) shift: i128,
+    pub(crate) rank: Rank,
+    pub(crate) what_if: &'a [f64],
+    pub(crate) quiet: bool,
+}
+
+/// What came of it.
+pub(crate) struct Outcome {
+    pub(crate) stats: ReplayStats,
+    pub(crate) tally: Tally,
+    pub(crate) export: Option<ExportReport>,
+    was_interrupted: bool,
+}
+
+/// Replays, saves, exports.
+pub(crate) fn run<I>(job: Job<'_, I>) -> Result<Outcome, CliError>
+where
+    I: Iterator<Item = Result<Exchange, TrafficError>> + Send,
+{
+    let runtime =
+        Runtime::new().map_err(|error| CliError::runtime(format!("cannot start threads: {error}")))?;
+    let interrupt = Interrupt::listen(&runtime);
+    let (run, quiet) = (job.run, job.quiet);
+    let filter = filter(job.wasm, run)?;
+    let endpoint = export::configuration(run, job.options.replay.seed)?;
+    let export = endpoint.map(|config| Export::start(&runtime, &interrupt, config)).transpose()?;
+    let sender = export.as_ref().map(|export| export.spans.clone());
+    let spans = Spans::new(job.options.lanes, job.rank, job.what_if);
+    let spans = spans.shift(job.shift).save(run.save.as_deref())?.export(sender);
+    let replayed = replay(&filter, job, &spans, &interrupt);
+    let tally = spans.finish();
+    let export = export.map(|export| export.finish(&runtime, quiet)).transpose()?;
+    let stats = replayed?;
+    let tally = tally.map_err(|error| match &run.save {
+        Some(path) => CliError::write(path, &error),
+        None => CliError::runtime(error.to_string()),
+    })?;
+    Ok(Outcome { stats, tally, export, was_interrupted: interrupt.is_requested() })
+}
+
+/// The filter, compiled now or before.
+pub(crate) fn filter(wasm: &[u8], run: &RunArgs) -> Result<Filter, CliError> {
+    run.cache
+        .compile(wasm)
+        .map_err(|error| CliError::bad_configuration(format!("the filter cannot be loaded: {error}")))
+}
+
+fn replay<I>(
+    filter: &Filter,
+    job: Job<'_, I>,
+    spans: &Spans,
+    interrupt: &Interrupt,
+) -> Result<ReplayStats, CliError>
+where
+    I: Iterator<Item = Result<Exchange, TrafficError>> + Send,
+{
+    let Job { mesh, exchanges, total, options, quiet, .. } = job;
+    tracing::info!(seed = options.replay.seed, workers = options.workers, "replaying");
+    let bar = progress::bar("replaying", total, quiet);
+    let replayed = stream(filter, mesh, exchanges, &options, spans, &mut |done| {
+        bar.set_position(done);
+        if interrupt.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    bar.finish_and_clear();
+    replayed.map_err(|error| match error {
+        ReplayError::Start { .. } => CliError::bad_configuration(error.to_string())
+            .help("`meshspan schema config` prints what a plugin takes"),
+        ReplayError::Traffic(error) => unreadable(error),
+    })
+}
+
+/// Says what does not stand in the summary.
+pub(crate) fn tell(stats: &ReplayStats) {
+    if stats.not_sent > 0 {
+        tracing::warn!("{} of the recording's exchanges were not sent", stats.not_sent);
+    }
+    for (reason, skipped) in &stats.skipped {
+        tracing::warn!("{} left out: {reason}; the first: {}", skipped.count, skipped.example);
+    }
+    let mut lines: BTreeMap<&str, (u64, &str, &LogLine)> = BTreeMap::new();
+    for (proxy, line) in &stats.logs {
+        lines.entry(&line.message).or_insert((0, proxy, line)).0 += 1;
+    }
+    for (message, (times, proxy, line)) in lines {
+        match line.level {
+            LogLevel::Trace | LogLevel::Debug => tracing::debug!(proxy, times, "filter: {message}"),
+            LogLevel::Info => tracing::info!(proxy, times, "filter: {message}"),
+            LogLevel::Warn | LogLevel::Error | LogLevel::Critical => {
+                tracing::warn!(proxy, times, "filter: {message}");
+            }
+        }
+    }
+}
+
+impl Outcome {
+    /// An error if the run did not come to its end, or spans were lost in the export.
+    pub(crate) fn judge(&self) -> Result<(), CliError> {
+        if self.was_interrupted {
+            return Err(CliError::new(Exit::Interrupted, "interrupted; what is shown was done before"));
+        }
+        self.export.as_ref().map_or(Ok(()), export::judge)
+    }
+}
