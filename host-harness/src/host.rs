@@ -193,6 +193,11 @@ impl HostState {
         self.clock = self.clock.max(now);
     }
 
+    /// Sets the virtual clock to any time.
+    pub fn jump_to(&mut self, time: crate::time::Timestamp) {
+        self.clock = time;
+    }
+
     /// Fills `bytes` from the seeded generator.
     pub fn fill_random(&mut self, bytes: &mut [u8]) {
         self.random.fill_bytes(bytes);

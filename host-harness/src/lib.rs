@@ -12,6 +12,7 @@ pub mod export;
 pub mod flow;
 pub mod host;
 pub mod replay;
+pub mod testing;
 pub mod time;
 pub mod topology;
 pub mod traffic;

@@ -77,6 +77,13 @@ impl HostcallRecord {
         self.result == Some(0)
     }
 
+    /// Whether a rule was broken. That a thing is not there, a queue is empty or somebody was faster is an
+    /// answer; so are WASI's error numbers.
+    pub fn is_refused(&self) -> bool {
+        !matches!(self.result, Some(0 | 1 | 7 | 8))
+            && (self.result.is_none() || self.name.starts_with("proxy_"))
+    }
+
     /// What the guest gave by that name.
     pub fn argument(&self, name: &str) -> Option<&str> {
         self.arguments.iter().find(|field| field.name == name).map(|field| field.value.as_str())

@@ -178,9 +178,18 @@ impl Plugin {
     /// A new stream, opened in the VM, which is started anew first if that is due. The stream belongs to the
     /// [`generation`](Self::generation) that the plugin then has.
     pub fn open(&mut self, now: Timestamp) -> Outcome<(Generation, StreamId)> {
+        self.open_with(now, Vm::open_stream)
+    }
+
+    /// As [`open`](Self::open), by `open`: what it gives belongs to the generation beside it.
+    pub fn open_with<T>(
+        &mut self,
+        now: Timestamp,
+        open: impl FnOnce(&mut Vm) -> Result<T, VmError>,
+    ) -> Outcome<(Generation, T)> {
         self.reload(now);
-        match self.on(self.generation, now, Vm::open_stream) {
-            Ok(opened) => opened.map(|stream| (self.generation, stream)),
+        match self.on(self.generation, now, open) {
+            Ok(opened) => opened.map(|opened| (self.generation, opened)),
             // A VM that can open no stream is a VM that has failed.
             Err(_) => self.absent(),
         }

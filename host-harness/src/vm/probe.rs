@@ -3,6 +3,7 @@
 
 use super::{Transcript, Vm, VmError};
 use crate::abi::Probe;
+use crate::time::Timestamp;
 
 impl Vm {
     /// What the guest was told and asked for since the last time; empty of a VM without instruments.
@@ -27,6 +28,11 @@ impl Vm {
     pub fn fail_allocation(&mut self, n: u64) -> Result<(), VmError> {
         self.probe()?.starve_in = n.checked_sub(1);
         Ok(())
+    }
+
+    /// Sets the virtual clock, backwards, too: as if somebody had set the machine's.
+    pub fn jump_to(&mut self, time: Timestamp) {
+        self.state_mut().jump_to(time);
     }
 
     fn probe(&mut self) -> Result<&mut Probe, VmError> {

@@ -67,6 +67,22 @@ fn commands_run() {
     }
 }
 
+/// The example is the one that runs as a test in the module's documentation.
+#[test]
+fn the_test_of_a_filter_is_a_documented_one() {
+    let readme = read();
+    let (_, rest) = readme.split_once("```rust\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let module = std::fs::read_to_string(tools::repository().join("host-harness/src/testing.rs")).unwrap();
+    let documentation: String = module
+        .lines()
+        .filter_map(|line| line.strip_prefix("//!"))
+        .map(|line| format!("{}\n", line.trim_start_matches(' ')))
+        .collect();
+    let example: String = example.lines().map(|line| format!("{}\n", line.trim_start_matches(' '))).collect();
+    assert!(documentation.contains(&example), "README.md's example is none of src/testing.rs:\n{example}");
+}
+
 #[test]
 fn plugin_configurations_are_valid() {
     let readme = read();
