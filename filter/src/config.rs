@@ -220,7 +220,7 @@ pub enum ConfigError {
         /// Column, from 1.
         column: usize,
         /// What the parser says.
-        problem: String,
+        problem: &'static str,
     },
     /// A `google.protobuf.Struct` in binary, malformed.
     #[error("configuration is a binary google.protobuf.Struct, but {0}")]

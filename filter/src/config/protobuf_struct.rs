@@ -1,11 +1,9 @@
 //! `google.protobuf.Struct` in binary, which Envoy hands over as it is, as the JSON that it stands for.
-//! Numbers that are whole become integers, since a Struct has no others than doubles.
+//! Doubles that are whole, which is all that a Struct has, count as whole numbers.
 //! Spec: <https://protobuf.dev/reference/protobuf/google.protobuf/#struct>
 //! `0a 0c 0a 07 "version" 12 …` → `{"version": 1}`
 
-use serde_json::Number;
-
-use super::json::{Value, decimal};
+use super::json::{Number, Value, decimal};
 use super::sorted::SortedMap;
 
 /// Structs and lists in each other at most, as in Protocol Buffers' own parsers.
@@ -86,14 +84,7 @@ fn text(bytes: &[u8]) -> Result<&str, &'static str> {
 }
 
 fn number(number: f64) -> Result<Value, &'static str> {
-    /// Up to here a double holds every whole number: 2⁵³.
-    const WHOLE: f64 = 9_007_199_254_740_992.0;
-    if number.fract() == 0.0 && number.abs() <= WHOLE {
-        #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the range")]
-        return Ok(Value::Number(Number::from(number as i64)));
-    }
-    let number = Number::from_f64(number).ok_or("it has a number that is not finite")?;
-    Ok(Value::Number(number))
+    Number::from_f64(number).map(Value::Number).ok_or("it has a number that is not finite")
 }
 
 /// One field of an encoded message.

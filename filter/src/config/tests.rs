@@ -215,7 +215,7 @@ fn what_is_not_json_is_refused_with_its_place() {
         (b"{\n  \"version\": }", "configuration is not valid JSON at line 2, column 14: expected value"),
         (
             b"\n{ \"version\": 1 ",
-            "configuration is not valid JSON at line 2, column 15: EOF while parsing an object",
+            "configuration is not valid JSON at line 2, column 16: EOF while parsing an object",
         ),
         (
             b"{\"a\": \"\xff\"}",

@@ -13,7 +13,8 @@ fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::Bool),
-        (-(1_i64 << 53)..=1_i64 << 53).prop_map(|number| Value::Number(number.into())),
+        (-(1_i64 << 53)..=1_i64 << 53)
+            .prop_map(|number| Value::Number(Number::from_f64(number as f64).unwrap())),
         any::<f64>()
             .prop_filter("whole numbers are integers", |x| x.fract() != 0.0)
             .prop_map(|number| Value::Number(Number::from_f64(number).unwrap())),
@@ -35,7 +36,7 @@ fn to_value(value: &Value) -> prost_types::Value {
     let kind = match value {
         Value::Null => Kind::NullValue(0),
         Value::Bool(value) => Kind::BoolValue(*value),
-        Value::Number(value) => Kind::NumberValue(value.as_f64().unwrap()),
+        Value::Number(value) => Kind::NumberValue(value.as_f64()),
         Value::String(value) => Kind::StringValue(value.clone()),
         Value::Array(values) => Kind::ListValue(ListValue { values: values.iter().map(to_value).collect() }),
         Value::Object(map) => Kind::StructValue(to_struct(map)),
