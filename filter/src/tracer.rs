@@ -194,6 +194,8 @@ impl Tracer {
             onward: facts.now(),
             server: server.unwrap_or_default(),
             client: client.unwrap_or_default(),
+            names_client: request.client().is_some(),
+            names_server: request.server().is_some(),
             custom: (!is_plain).then(|| CustomValues::of_request(&self.shape, headers)),
             limits: self.shape.limits,
             outcome: Outcome { is_grpc: request.is_grpc(), ..Outcome::default() },

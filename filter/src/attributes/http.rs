@@ -133,8 +133,7 @@ impl<'a> Request<'a> {
         attributes.set_some(key::HTTP_ROUTE, self.route);
         let query = self.target.query.and_then(|query| policy.apply(query));
         attributes.set_some(key::URL_QUERY, query.as_deref().map(Value::lossy));
-        let client = original(self.known.forwarded, "for", self.known.x_forwarded_for);
-        if let Some(client) = client.and_then(HostPort::parse) {
+        if let Some(client) = self.client() {
             client.record(&mut attributes, key::CLIENT_ADDRESS, key::CLIENT_PORT);
         }
         attributes.set_some(key::USER_AGENT_ORIGINAL, self.known.user_agent.map(Value::lossy));
@@ -150,6 +149,16 @@ impl<'a> Request<'a> {
         url::record_full(&mut attributes, key::URL_FULL, origin, self.target, policy);
         attributes.set_some(key::URL_TEMPLATE, self.route);
         attributes
+    }
+
+    /// The caller behind any proxies, as they noted it: `client.address` of the SERVER span.
+    pub fn client(&self) -> Option<HostPort<'a>> {
+        original(self.known.forwarded, "for", self.known.x_forwarded_for).and_then(HostPort::parse)
+    }
+
+    /// The host that is called: `server.address` of the CLIENT span.
+    pub fn server(&self) -> Option<HostPort<'a>> {
+        HostPort::parse(self.authority)
     }
 
     fn common_attributes(&self, room: usize) -> Attributes {
@@ -170,7 +179,7 @@ impl<'a> Request<'a> {
     /// `server.address` and `server.port`: of `preferred` or else of the authority; the scheme's
     /// port where none is written.
     fn set_server(&self, attributes: &mut Attributes, preferred: Option<HostPort<'_>>, scheme: &str) {
-        let Some(host) = preferred.or_else(|| HostPort::parse(self.authority)) else { return };
+        let Some(host) = preferred.or_else(|| self.server()) else { return };
         let default_port = match scheme {
             "http" => Some(80),
             "https" => Some(443),

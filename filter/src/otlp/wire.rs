@@ -38,30 +38,35 @@ fn tag(out: &mut Vec<u8>, field: u32, wire_type: u32) {
 }
 
 /// Appends a whole number; `int64` fields take two's complement.
+#[inline]
 pub(super) fn integer(out: &mut Vec<u8>, field: u32, value: u64) {
     tag(out, field, VARINT);
     varint(out, value);
 }
 
 /// Appends a `fixed64`.
+#[inline]
 pub(super) fn fixed64(out: &mut Vec<u8>, field: u32, value: u64) {
     tag(out, field, FIXED64);
     out.extend_from_slice(&value.to_le_bytes());
 }
 
 /// Appends a `fixed32`.
+#[inline]
 pub(super) fn fixed32(out: &mut Vec<u8>, field: u32, value: u32) {
     tag(out, field, FIXED32);
     out.extend_from_slice(&value.to_le_bytes());
 }
 
 /// Appends `bytes`, `string` or an encoded message.
+#[inline]
 pub(super) fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
     length(out, field, value.len());
     out.extend_from_slice(value);
 }
 
 /// Appends the head of a length-delimited field whose `len` bytes the caller appends.
+#[inline]
 pub(super) fn length(out: &mut Vec<u8>, field: u32, len: usize) {
     tag(out, field, LENGTH_DELIMITED);
     varint(out, len as u64);

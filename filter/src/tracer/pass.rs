@@ -53,6 +53,10 @@ pub struct Pass {
     pub(super) onward: Timestamp,
     pub(super) server: Attributes,
     pub(super) client: Attributes,
+    /// Whether the request's headers name the caller.
+    pub(super) names_client: bool,
+    /// Whether they name the host that is called.
+    pub(super) names_server: bool,
     pub(super) custom: Option<CustomValues>,
     pub(super) names: Names,
     pub(super) limits: Limits,
@@ -237,7 +241,7 @@ impl Pass {
         let server = &mut self.server;
         if let Some(source) = end.source_address.and_then(HostPort::parse) {
             source.record(server, key::NETWORK_PEER_ADDRESS, key::NETWORK_PEER_PORT);
-            if !server.has(key::CLIENT_ADDRESS) {
+            if !self.names_client {
                 source.record(server, key::CLIENT_ADDRESS, key::CLIENT_PORT);
             }
         }
@@ -252,7 +256,7 @@ impl Pass {
         let client = &mut self.client;
         if let Some(upstream) = address.and_then(HostPort::parse) {
             upstream.record(client, key::NETWORK_PEER_ADDRESS, key::NETWORK_PEER_PORT);
-            if !client.has(key::SERVER_ADDRESS) {
+            if !self.names_server {
                 upstream.record(client, key::SERVER_ADDRESS, key::SERVER_PORT);
             }
         }
