@@ -14,7 +14,7 @@ use meshspan_tests::sidecar::{SAMPLED, options};
 use meshspan_tests::tools::repository;
 
 /// The most bytes that the wasm may have.
-const MAX_ARTIFACT_BYTES: usize = 320 * 1024;
+const MAX_ARTIFACT_BYTES: usize = 256 * 1024;
 /// Requests that the fuel is averaged over, so that a queue's growth counts as often as it happens.
 const REQUESTS: u64 = 100;
 /// How much more fuel than recorded a request may take, in percent.
