@@ -21,4 +21,6 @@ pub mod script;
 pub mod stream;
 pub mod traceparent;
 pub mod tracestate;
+#[cfg(feature = "host")]
+pub mod traffic;
 pub mod url;

@@ -10,7 +10,7 @@ mod targets;
 /// A target's name and its check.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 11] = [
+const TARGETS: [Target; 12] = [
     ("b3", targets::b3::check),
     ("config", targets::config::check),
     ("grpc_bin", targets::grpc_bin::check),
@@ -21,6 +21,7 @@ const TARGETS: [Target; 11] = [
     ("stream", targets::stream::check),
     ("traceparent", targets::traceparent::check),
     ("tracestate", targets::tracestate::check),
+    ("traffic", targets::traffic::check),
     ("url", targets::url::check),
 ];
 
@@ -43,8 +44,18 @@ const RUNS: u64 = 5_000;
 
 #[test]
 fn rule_48_made_up_lives_of_streams_do_no_harm() {
+    make_up("stream", targets::stream::check);
+}
+
+#[test]
+fn made_up_traffic_does_no_harm() {
+    make_up("traffic", targets::traffic::check);
+}
+
+/// Makes inputs of the target's corpus and checks them.
+fn make_up(target: &str, check: fn(&[u8])) {
     let runs = std::env::var("MESHSPAN_FUZZ_RUNS").map_or(RUNS, |runs| runs.parse().unwrap());
-    let directory = repository().join("tests/fuzz/corpus/stream");
+    let directory = repository().join("tests/fuzz/corpus").join(target);
     let mut files: Vec<_> =
         std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort_unstable();
@@ -52,8 +63,8 @@ fn rule_48_made_up_lives_of_streams_do_no_harm() {
     let mut random = Random(IdGenerator::from_seed([runs as u8; 32]));
     for run in 0..runs {
         let script = random.script(&corpus);
-        let result = std::panic::catch_unwind(|| targets::stream::check(&script));
-        assert!(result.is_ok(), "run {run}: {:?}", String::from_utf8_lossy(&script));
+        let result = std::panic::catch_unwind(|| check(&script));
+        assert!(result.is_ok(), "{target}, run {run}: {:?}", String::from_utf8_lossy(&script));
     }
 }
 
