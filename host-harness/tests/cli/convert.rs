@@ -69,3 +69,89 @@ fn what_cannot_be_read_or_used_is_an_error() {
         assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
     }
 }
+
+/// A way to make entry after entry of a format.
+type Maker = fn(u64) -> String;
+
+/// What stands before the entries, the entries, what stands behind them.
+const LONG_FILES: [(&str, &str, Maker, &str); 6] = [
+    ("jsonl", "", |number| LINE.replace("\"id\":\"1\"", &format!("\"id\":\"{number}\"")) + "\n", ""),
+    (
+        "har",
+        r#"{"log":{"entries":["#,
+        |number| format!("{}{}", if number == 0 { "" } else { "," }, HAR_ENTRY),
+        "]}}",
+    ),
+    (
+        "tap-json",
+        "",
+        |_| {
+            format!(
+                r#"{{"http_buffered_trace":{{"request":{{"headers":[{{"key":":method","value":"GET"}},{{"key":":path","value":"/"}},{{"key":":authority","value":"web"}}],"body":{{"as_string":"{}"}}}},"response":{{"headers":[{{"key":":status","value":"200"}}]}}}}}}"#,
+                "x".repeat(300)
+            )
+        },
+        "",
+    ),
+    (
+        "access-log",
+        "",
+        |_| {
+            r#"{"start_time":"2026-11-22T05:00:00Z","method":"GET","path":"/","authority":"web","response_code":200,"duration":3}"#.to_owned() + "\n"
+        },
+        "",
+    ),
+    (
+        "gor",
+        "",
+        |number| {
+            format!(
+                "1 id{number} 1795323600000000000\nGET /{number} HTTP/1.1\r\nhost: web\r\n\r\n\n🐵🙈🙉\n2 id{number} 1795323600000000001 5\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi\n🐵🙈🙉\n"
+            )
+        },
+        "",
+    ),
+    ("vegeta-http", "", |number| format!("GET http://web/{number}\nX-Account-ID: {number}\n\n"), ""),
+];
+
+const HAR_ENTRY: &str = r#"{"startedDateTime":"2026-11-22T05:00:00Z","request":{"method":"GET","url":"http://web/a","headers":[{"name":"accept","value":"*/*"}]},"response":{"status":200,"headers":[],"content":{"size":2,"text":"hi"}},"timings":{"send":1,"wait":2,"receive":3}}"#;
+
+/// As long as the pipe is open the command runs, and tells how much memory it had at most. A file of any
+/// length: `MESHSPAN_STREAM_BYTES=10000000000`.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_does_not_grow_with_the_file() {
+    let long = std::env::var("MESHSPAN_STREAM_BYTES").map_or(8 << 20, |bytes| bytes.parse().unwrap());
+    for (format, head, entry, tail) in LONG_FILES {
+        let [short, long] = [1 << 20, long].map(|bytes| peak_bytes(format, head, entry, tail, bytes));
+        eprintln!("{format}: peak of {short} bytes for 1 MiB, {long} for the long file");
+        assert!(long < short + (4 << 20), "{format}: {short} bytes of memory, then {long}");
+    }
+}
+
+/// The most memory that converting so many bytes took.
+#[cfg(target_os = "linux")]
+fn peak_bytes(format: &str, head: &str, entry: Maker, tail: &str, bytes: u64) -> u64 {
+    let mut command = meshspan(&["convert", "-", "--format", format, "-o", "/dev/null"]);
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = std::io::BufWriter::new(child.stdin.take().unwrap());
+    let (mut written, mut number) = (0, 0);
+    stdin.write_all(head.as_bytes()).unwrap();
+    while written < bytes {
+        let text = entry(number);
+        stdin.write_all(text.as_bytes()).unwrap();
+        written += text.len() as u64;
+        number += 1;
+    }
+    stdin.flush().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+    let peak: u64 = peak.unwrap().parse().unwrap();
+    stdin.write_all(tail.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.starts_with(&format!("{number} exchanges, 0 entries skipped")), "{format}: {stderr}");
+    peak * 1024
+}
