@@ -1,9 +1,11 @@
-//! A whole replay: from a recording's file, or from exchanges in memory, to the spans that were exported.
+//! A whole replay: from a recording's file, or from exchanges in memory, to the spans that were exported; on one
+//! thread, and two at once on two.
 
 use std::fs::File;
 use std::io::BufReader;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use meshspan::collect::span_count;
@@ -16,7 +18,9 @@ use meshspan::vm::{Filter, HostProfile, Lifecycle, Limits};
 use crate::rounds::{self, Request, Rounds};
 
 /// Of the time in memory, what a file may take: half of its rate.
-const TARGET: f64 = 2.0;
+const FILE_TARGET: f64 = 2.0;
+/// Of the time for one replay, what two at once may take: 1.8 times its rate.
+const THREADS_TARGET: f64 = 2.0 / 1.8;
 const ROUNDS: usize = 15;
 /// How often emojivoto's recording stands in the one that is replayed.
 const COPIES: u32 = 5;
@@ -34,13 +38,21 @@ pub(crate) fn table() -> String {
     let spans = from_file(&filter, &topology, &file);
     assert_eq!(spans, from_memory(&filter, &topology, &exchanges));
     let count = exchanges.len() as f64;
-    let (in_memory, of_file) = ((filter.clone(), topology.clone()), (filter, topology));
-    let mut subjects: [Request; 2] = [
+    let mesh = Rc::new((filter, topology, file));
+    let (one, two) = (Rc::clone(&mesh), Rc::clone(&mesh));
+    let mut subjects: [Request; 3] = [
         Box::new(move || {
-            from_memory(&in_memory.0, &in_memory.1, &exchanges);
+            from_memory(&mesh.0, &mesh.1, &exchanges);
         }),
         Box::new(move || {
-            from_file(&of_file.0, &of_file.1, &file);
+            from_file(&one.0, &one.1, &one.2);
+        }),
+        Box::new(move || {
+            let (filter, topology, file) = &*two;
+            std::thread::scope(|scope| {
+                scope.spawn(|| from_file(filter, topology, file));
+                from_file(filter, topology, file);
+            });
         }),
     ];
     let rounds = Rounds::measure(&mut subjects, ROUNDS);
@@ -49,10 +61,12 @@ pub(crate) fn table() -> String {
         rounds::heading(&format!("replay of {count} exchanges, {spans} spans")),
         rounds.row("from memory, one thread", 0),
         rounds.row("from a file, one thread", 1),
+        rounds.row("twice at once, two threads", 2),
         rounds::heading("ratio"),
-        rounds.ratio("from a file / from memory", 1, 0, Some(TARGET)),
+        rounds.ratio("from a file / from memory", 1, 0, Some(FILE_TARGET)),
+        rounds.ratio("twice at once / once", 2, 1, Some(THREADS_TARGET)),
         format!(
-            "\nfrom a file: {:.0} exchanges, {:.0} spans, {:.1} MB of recording a second\n",
+            "\nfrom a file, one thread: {:.0} exchanges, {:.0} spans, {:.1} MB of recording a second\n",
             count / seconds,
             spans as f64 / seconds,
             bytes as f64 / 1e6 / seconds
@@ -72,7 +86,7 @@ fn from_memory(filter: &Filter, topology: &Topology, exchanges: &[Exchange]) -> 
 fn run(
     filter: &Filter,
     topology: &Topology,
-    exchanges: impl Iterator<Item = Result<Exchange, TrafficError>>,
+    exchanges: impl Iterator<Item = Result<Exchange, TrafficError>> + Send,
 ) -> u64 {
     let options = ReplayOptions { seed: 1, profile: HostProfile::Envoy, lifecycle: Lifecycle::Envoy };
     let mut progress = |_| ControlFlow::Continue(());

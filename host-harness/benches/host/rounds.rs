@@ -59,7 +59,7 @@ impl Rounds {
             format!("{what:36}  {median:8.3}     {:18}  {quietest:8.3}", format!("{low:.3} … {high:.3}"));
         if let Some(target) = target {
             let verdict = if median <= target { "met" } else { "missed" };
-            let _ = write!(line, "     ≤ {target:.1} {verdict}");
+            let _ = write!(line, "     ≤ {target:.2} {verdict}");
         }
         line + "\n"
     }

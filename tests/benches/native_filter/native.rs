@@ -67,7 +67,6 @@ impl Native {
                 now: self.now,
                 direction: Some(Direction::Inbound),
                 request_time: Some(begun),
-                request_duration: Some(DURATION),
                 source_address: Some(ADDRESS.as_bytes()),
                 protocol: Some(PROTOCOL.as_bytes()),
                 ..StreamEnd::default()
