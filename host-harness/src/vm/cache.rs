@@ -50,12 +50,11 @@ impl ModuleCache {
         if !is_private(&self.directory)? {
             return Ok(());
         }
-        let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
-        let written = File::create_new(&unfinished).and_then(|mut file| {
-            file.write_all(&Sha256::digest(serialized))?;
-            file.write_all(serialized)?;
-            fs::rename(&unfinished, path)
-        });
+        let (mut file, unfinished) = unfinished(&self.directory)?;
+        let written = file
+            .write_all(&Sha256::digest(serialized))
+            .and_then(|()| file.write_all(serialized))
+            .and_then(|()| fs::rename(&unfinished, path));
         if written.is_err() {
             fs::remove_file(&unfinished)?;
         }
@@ -78,6 +77,12 @@ impl ModuleCache {
 
 fn is_module(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == EXTENSION || extension == "tmp")
+}
+
+/// A new file of this thread's own. It is never one that is there, nor one that a link leads to.
+fn unfinished(directory: &Path) -> io::Result<(File, PathBuf)> {
+    let path = directory.join(format!("{}-{:?}.tmp", std::process::id(), std::thread::current().id()));
+    Ok((File::create_new(&path)?, path))
 }
 
 /// Names the module, and all that its compilation depends on.
@@ -124,11 +129,13 @@ fn is_private(directory: &Path) -> io::Result<bool> {
 
     const WRITABLE_BY_OTHERS: u32 = 0o022;
     let metadata = fs::metadata(directory)?;
+    if metadata.mode() & WRITABLE_BY_OTHERS != 0 {
+        return Ok(false);
+    }
     // Who this user is shows in a file that is made now.
-    let probe = directory.join(format!("{}.probe.tmp", std::process::id()));
-    let user = File::create(&probe)?.metadata()?.uid();
-    fs::remove_file(&probe)?;
-    Ok(metadata.is_dir() && metadata.uid() == user && metadata.mode() & WRITABLE_BY_OTHERS == 0)
+    let (probe, path) = unfinished(directory)?;
+    fs::remove_file(path)?;
+    Ok(metadata.uid() == probe.metadata()?.uid())
 }
 
 #[cfg(not(unix))]
