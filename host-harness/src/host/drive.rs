@@ -196,12 +196,15 @@ impl HostState {
 
     /// Takes the local reply that the callback of this stream made.
     pub fn take_local_reply(&mut self, id: StreamId) -> Option<LocalReply> {
+        if !self.has_local_replies {
+            return None;
+        }
         self.of(id)?.local_reply.take()
     }
 
     /// Makes local replies of other callbacks into actions.
     pub fn collect_local_replies(&mut self) {
-        if !std::mem::take(&mut self.has_local_replies) {
+        if !self.has_local_replies {
             return;
         }
         for id in self.open_streams() {
@@ -209,6 +212,7 @@ impl HostState {
                 self.actions.push((id, StreamAction::LocalReply(reply)));
             }
         }
+        self.has_local_replies = false;
     }
 
     /// Makes an answer readable; `None`, with a log line, if no call waits for it.

@@ -8,6 +8,10 @@ const MAX_UNUSED: usize = 4096;
 /// Room that a copy has for what it is made for: a header or two more.
 const SPARE_BYTES: usize = 128;
 const SPARE_ENTRIES: usize = 4;
+/// Bytes of a usual pair, to make room for all before the first.
+const USUAL_BYTES: usize = 48;
+/// More pairs than that are believed when they come.
+const MAX_EXPECTED: usize = 64;
 
 /// Headers, trailers or gRPC metadata, in order, as given. A clone shares its bytes until one of the two changes.
 #[derive(Clone, Default)]
@@ -44,8 +48,14 @@ impl HeaderMap {
 
     /// A map of these pairs, in this order.
     pub fn from_pairs<N: AsRef<[u8]>, V: AsRef<[u8]>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
-        let mut map = Pairs::default();
-        pairs.into_iter().for_each(|(name, value)| map.push(name.as_ref(), value.as_ref()));
+        let pairs = pairs.into_iter();
+        let count = pairs.size_hint().0.min(MAX_EXPECTED);
+        let mut map = Pairs {
+            text: Vec::with_capacity(count * USUAL_BYTES),
+            entries: Vec::with_capacity(count + SPARE_ENTRIES),
+            used: 0,
+        };
+        pairs.for_each(|(name, value)| map.push(name.as_ref(), value.as_ref()));
         Self((!map.entries.is_empty()).then(|| Arc::new(map)))
     }
 

@@ -313,12 +313,14 @@ impl HostProfile {
 
     /// Whether there may be a property of a stream at this path, its parts joined by NUL.
     pub fn has_property(self, path: &[u8]) -> bool {
+        if self == Self::Envoy {
+            return true;
+        }
         let dotted: Vec<u8> = path.iter().map(|byte| if *byte == 0 { b'.' } else { *byte }).collect();
-        self == Self::Envoy
-            || NGINX_PROPERTIES.iter().any(|known| match known.strip_suffix('*') {
-                Some(start) => dotted.starts_with(start.as_bytes()),
-                None => dotted == known.as_bytes(),
-            })
+        NGINX_PROPERTIES.iter().any(|known| match known.strip_suffix('*') {
+            Some(start) => dotted.starts_with(start.as_bytes()),
+            None => dotted == known.as_bytes(),
+        })
     }
 
     /// Whether properties can be read where no stream is.
