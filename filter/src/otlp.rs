@@ -252,12 +252,15 @@ pub struct PartialSuccess {
     pub rejected: u64,
     /// Why, or a warning if it refused none.
     pub message: String,
+    /// Whether the answer was no such message: a page of HTML, perhaps, of what is no collector.
+    pub is_foreign: bool,
 }
 
-/// Reads an `ExportTraceServiceResponse`. Bytes that are not one say nothing: all was taken.
+/// Reads an `ExportTraceServiceResponse`. Bytes that are not one say nothing but that: all was taken.
 pub fn decode_response(message: &[u8]) -> PartialSuccess {
     let mut response = PartialSuccess::default();
-    for (number, field) in wire::Fields(message) {
+    let mut fields = wire::Fields(message);
+    for (number, field) in fields.by_ref() {
         let (1, Field::Bytes(partial_success)) = (number, field) else { continue };
         for field in wire::Fields(partial_success) {
             match field {
@@ -269,6 +272,8 @@ pub fn decode_response(message: &[u8]) -> PartialSuccess {
             }
         }
     }
+    // What is malformed is left.
+    response.is_foreign = !fields.0.is_empty();
     response
 }
 

@@ -79,7 +79,8 @@ fn rule_39_reads_what_the_collector_refused() {
         (b"<html>not protobuf</html>", 0, "", "not protobuf"),
     ];
     for (message, rejected, text, reason) in cases {
-        let expected = PartialSuccess { rejected, message: text.to_owned() };
+        let is_foreign = ["cut off", "not protobuf"].contains(&reason);
+        let expected = PartialSuccess { rejected, message: text.to_owned(), is_foreign };
         assert_eq!(decode_response(message), expected, "{reason}");
     }
 }

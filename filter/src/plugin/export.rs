@@ -10,7 +10,7 @@ use super::proxy::Proxy;
 use crate::batch::BatchQueue;
 use crate::config::{Config, ExportConfig, ExportProtocol, one_line};
 use crate::ids::IdGenerator;
-use crate::otlp::{self, RequestEncoder};
+use crate::otlp::{self, PartialSuccess, RequestEncoder};
 use crate::retry;
 use crate::time::Timestamp;
 
@@ -66,7 +66,7 @@ struct Request {
 
 /// What an answer means for the batch.
 enum Outcome {
-    Accepted { rejected: u64, message: String },
+    Accepted(PartialSuccess),
     Retry { after: Option<Duration>, why: String },
     Refused { why: String },
 }
@@ -184,13 +184,18 @@ impl Exporter {
     fn settle(&mut self, request: Request, outcome: Outcome, turn: &mut Turn<'_>) {
         let cluster = &self.config.cluster;
         match outcome {
-            Outcome::Accepted { rejected, message } => {
+            Outcome::Accepted(PartialSuccess { rejected, message, is_foreign }) => {
                 let rejected = rejected.min(request.spans as u64);
                 turn.metrics.spans_exported.add(request.spans as u64 - rejected);
                 turn.metrics.spans_rejected.add(rejected);
                 if rejected > 0 || !message.is_empty() {
                     let line = format!(
                         "the collector behind cluster \"{cluster}\" rejected {rejected} spans: {message}"
+                    );
+                    self.log.warn(turn.now, &line);
+                } else if is_foreign {
+                    let line = format!(
+                        "what is behind cluster \"{cluster}\" takes spans, but answers no OTLP: is it a collector?"
                     );
                     self.log.warn(turn.now, &line);
                 }
@@ -259,7 +264,7 @@ fn read_http(size: usize, callback: &Callback) -> Outcome {
 fn accepted(callback: &Callback, buffer: host::Buffer, size: usize) -> Outcome {
     let message = if size == 0 { None } else { host::buffer(callback, buffer).ok() };
     let partial = otlp::decode_response(&message.unwrap_or_default());
-    Outcome::Accepted { rejected: partial.rejected, message: one_line(&partial.message, MAX_MESSAGE_CHARS) }
+    Outcome::Accepted(PartialSuccess { message: one_line(&partial.message, MAX_MESSAGE_CHARS), ..partial })
 }
 
 /// `Retry-After`, in seconds or as a date. RFC 9110 §10.2.3.

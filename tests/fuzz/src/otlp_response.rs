@@ -11,4 +11,5 @@ pub fn check(message: &[u8]) {
     let theirs = theirs.partial_success.unwrap_or_default();
     assert_eq!(ours.rejected, u64::try_from(theirs.rejected_spans).unwrap_or(0));
     assert_eq!(ours.message, theirs.error_message);
+    assert!(!ours.is_foreign);
 }

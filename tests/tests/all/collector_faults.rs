@@ -113,10 +113,11 @@ fn answering_what_is_not_http() {
 
 #[test]
 fn answering_what_is_not_protobuf() {
-    // Success is success: the spans are in, whatever the body.
+    // Success is success: the spans are in, whatever the body. But it is told.
     for protocol in PROTOCOLS {
         let (rig, counters) = past(protocol, Behaviour::NotProtobuf);
         assert_all_exported(&rig, counters);
+        assert!(rig.envoy.log().contains("is it a collector?"), "{}", rig.envoy.log());
     }
 }
 

@@ -19,8 +19,9 @@ pub struct RawSpans {
     /// `GET /users/{id}`, and is `http.route` and `url.template`. Without one the name is the method.
     pub path_templates: Vec<String>,
     /// Whether the last span of a request in this plugin notes its phases as events: `request.end`, where
-    /// the request has no body (proxies do not tell the end of one that has), and `response.start`, the
-    /// upstream's first byte. The span's end is the response's.
+    /// the request has no body (of one that has, proxies tell the end only to who takes its every chunk,
+    /// which would cost each of them), and `response.start`, the upstream's first byte. The span's end is
+    /// the response's.
     pub phases: bool,
     /// Further attributes of both spans, by their keys: a text, in which `${NAME}` stands for an
     /// environment variable, or where the value comes from, with a `default` where it may be missing.

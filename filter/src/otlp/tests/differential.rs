@@ -178,7 +178,7 @@ proptest! {
                 error_message: message.clone(),
             }),
         };
-        let expected = PartialSuccess { rejected: rejected.max(0).unsigned_abs(), message };
+        let expected = PartialSuccess { rejected: rejected.max(0).unsigned_abs(), message, is_foreign: false };
         prop_assert_eq!(decode_response(&response.encode_to_vec()), expected);
     }
 
