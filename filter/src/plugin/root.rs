@@ -1,7 +1,6 @@
 //! One plugin configuration's state: its tracer, its queue of finished spans, its exporter.
 //! A plugin whose configuration has not come yet, or was refused, traces nothing.
 
-use std::cell::OnceCell;
 use std::time::Duration;
 
 use super::export::{Answer, Exporter, Turn};
@@ -9,7 +8,7 @@ use super::host::{self, CallToken, Callback, Level};
 use super::metrics::Metrics;
 use super::proxy::Proxy;
 use crate::batch::BatchQueue;
-use crate::config::{Config, Direction, ExportConfig, Node, Warning};
+use crate::config::{Config, ExportConfig, Node, Warning};
 use crate::ids::IdGenerator;
 use crate::tracer::Tracer;
 
@@ -24,9 +23,6 @@ pub(super) struct Configured {
     pub(super) ids: IdGenerator,
     pub(super) queue: BatchQueue,
     pub(super) metrics: Metrics,
-    /// Which side of the proxy the listener is on, once asked: one that differs in it has a root of its own.
-    /// Source: Envoy's `Plugin::createPluginKey`.
-    pub(super) direction: OnceCell<Option<Direction>>,
     /// Known from the first stream on, where all proxies can be asked.
     proxy: Option<Proxy>,
     /// The configuration as it came.
@@ -102,7 +98,6 @@ impl Configured {
             ids: IdGenerator::from_seed(seed()),
             queue: BatchQueue::new(config.export.limits()),
             metrics: Metrics::define(),
-            direction: OnceCell::new(),
             proxy: None,
             json,
             exporter: Exporter::new(config),

@@ -2,13 +2,12 @@
 //! Only a request whose spans may be exported leaves anything here between callbacks.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::time::Duration;
 
 use super::host::{self, Callback, Map};
 use super::proxy;
 use super::root::Root;
-use crate::config::{Direction, Role};
+use crate::config::Direction;
 use crate::headers::Headers;
 use crate::otlp;
 use crate::propagation::Injector;
@@ -63,7 +62,7 @@ impl Stream {
         let kind = root.meet(call);
         let headers = Headers::decode(&map);
         let role = root.tracer.role();
-        let proxy = Proxy { is_whole, call, kind, listener: listener(role, &root.direction) };
+        let proxy = Proxy { is_whole, call, kind };
         let start = root.tracer.start(&headers, &proxy, &mut root.ids, &mut RequestInjector);
         root.metrics.context_invalid.add(u64::from(start.invalid));
         match start.outcome {
@@ -133,7 +132,7 @@ impl Stream {
         let (source, upstream) = (known("source\0address"), of_upstream("upstream\0address"));
         let protocol = known("request\0protocol");
         let end = StreamEnd {
-            direction: pass.direction().or_else(|| direction(call, kind, listener(role, &root.direction))),
+            direction: pass.direction().or_else(|| direction(call, kind)),
             attempts: of_upstream(ATTEMPTS).and_then(integer).and_then(|count| count.try_into().ok()),
             backend_latency: of_upstream("response\0backend_latency").and_then(duration),
             source_address: source.as_deref(),
@@ -151,21 +150,10 @@ impl Stream {
     }
 }
 
-/// Where to note the listener's direction: streams at an upstream come from any listener.
-fn listener(role: Role, noted: &OnceCell<Option<Direction>>) -> Option<&OnceCell<Option<Direction>>> {
-    Some(noted).filter(|_| role.has_server())
-}
-
-/// Which side of the proxy this stream is on, where the host says so: as it is in `noted`, if that is given.
-fn direction(
-    call: &Callback,
-    kind: proxy::Proxy,
-    noted: Option<&OnceCell<Option<Direction>>>,
-) -> Option<Direction> {
-    let ask = || {
-        property(call, kind, "xds\0listener_direction").and_then(integer).and_then(Direction::from_listener)
-    };
-    noted.map_or_else(ask, |noted| *noted.get_or_init(ask))
+/// Which side of the proxy this stream is on, where the host says so. Asked for each stream: listeners of both
+/// directions with equal plugins share a root context.
+fn direction(call: &Callback, kind: proxy::Proxy) -> Option<Direction> {
+    property(call, kind, "xds\0listener_direction").and_then(integer).and_then(Direction::from_listener)
 }
 
 fn property<'a>(call: &'a Callback, kind: proxy::Proxy, path: &str) -> Option<Cow<'a, [u8]>> {
@@ -202,8 +190,6 @@ struct Proxy<'a> {
     is_whole: bool,
     call: &'a Callback,
     kind: proxy::Proxy,
-    /// Where the listener's direction is noted.
-    listener: Option<&'a OnceCell<Option<Direction>>>,
 }
 
 impl Surroundings for Proxy<'_> {
@@ -216,7 +202,7 @@ impl Surroundings for Proxy<'_> {
     }
 
     fn direction(&self) -> Option<Direction> {
-        direction(self.call, self.kind, self.listener)
+        direction(self.call, self.kind)
     }
 
     fn is_whole(&self) -> bool {
