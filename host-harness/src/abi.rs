@@ -16,7 +16,7 @@
 //! | `proxy_get_current_time_nanoseconds` | all | the virtual clock |
 //! | `proxy_set_tick_period_milliseconds` | all | how often `proxy_on_tick` is wanted; 0 ends it |
 //! | `proxy_get_buffer_bytes`, `proxy_get_buffer_status` | all | a body in its phase and empty outside it; 1 for a configuration outside `proxy_on_configure` and a call's body outside its answer; 2 beyond the end |
-//! | `proxy_set_buffer_bytes` | all | bodies prepended, appended or replaced whole; 2 for a part, or another buffer |
+//! | `proxy_set_buffer_bytes` | all | bodies prepended, appended or replaced from their start; 2 for another part, or another buffer |
 //! | `proxy_get_header_map_size` | all | bytes of a map that may be changed now, or else 2 |
 //! | `proxy_get_header_map_pairs` | all | a map in its phase and in `proxy_on_log`, else no pairs |
 //! | `proxy_set_header_map_pairs` | all | 2 outside the phase; a malformed map is taken as empty |

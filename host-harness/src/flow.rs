@@ -98,8 +98,7 @@ impl Flow {
         }
         if side == Side::Request {
             self.is_head = headers.first(":method") == Some(b"HEAD");
-            self.is_grpc =
-                headers.first("content-type").is_some_and(|value| value.starts_with(b"application/grpc"));
+            self.is_grpc = headers.first("content-type").is_some_and(reply::is_grpc);
         }
         self.lane_mut(side).ended = end;
         self.show_head(vm, side, headers, end)

@@ -88,8 +88,8 @@ pub(super) fn pairs(memory: &[u8], state: &mut HostState, map: Slice) -> Result<
 fn get_value(guest: &mut Guest<'_>, kind: u32, name: Slice, out: Out) -> Result<(), Fault> {
     let kind = map_kind(kind)?;
     guest.hand_over(out, |memory, state, bytes| {
-        let name = name.of(memory)?;
-        let map = state.map(kind).ok_or(HostError::OutsidePhase)?;
+        let name = state.profile().alias(name.of(memory)?);
+        let map = state.map(kind).ok_or_else(|| state.absent_map())?;
         match map.first_of(name) {
             Some(value) => bytes.extend_from_slice(value),
             None if state.abi.reads_absent_headers() => {}

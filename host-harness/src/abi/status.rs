@@ -63,16 +63,19 @@ impl From<&HostError> for Status {
             | HostError::UnknownCluster(_)
             | HostError::MissingHeader(_)
             | HostError::NegativeTimeout
-            | HostError::ServiceWithoutCluster
             | HostError::NoGrpcStream(_)
             | HostError::ReadOnly
             | HostError::Foreign { why: ForeignError::BadArgument(_), .. } => Self::BadArgument,
-            HostError::Foreign { why: ForeignError::Serialization(_), .. } => Self::SerializationFailure,
+            HostError::PropertyGroup | HostError::Foreign { why: ForeignError::Serialization(_), .. } => {
+                Self::SerializationFailure
+            }
             HostError::Empty => Self::Empty,
             HostError::UnknownService(_) => Self::ParseFailure,
             HostError::Memory => Self::InvalidMemoryAccess,
             HostError::CasMismatch => Self::CasMismatch,
+            HostError::Unimplemented(_) => Self::Unimplemented,
             HostError::NotNow
+            | HostError::ServiceWithoutCluster
             | HostError::Restricted(_)
             | HostError::Full(..)
             | HostError::Foreign { why: ForeignError::Internal(_), .. }

@@ -61,6 +61,13 @@ pub(super) fn message(reply: LocalReply, is_head: bool, is_grpc: bool) -> (Heade
     (head, if is_head { Vec::new() } else { reply.body })
 }
 
+/// gRPC itself or with a codec, `application/grpc+proto`; not gRPC-Web.
+pub(super) fn is_grpc(content_type: &[u8]) -> bool {
+    content_type
+        .strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+')))
+}
+
 /// A response's status.
 pub(super) fn status(head: &HeaderMap) -> Option<i64> {
     std::str::from_utf8(head.first(":status")?).ok()?.parse().ok()
@@ -93,6 +100,17 @@ mod tests {
     fn html() -> LocalReply {
         let headers = HeaderMap::from_pairs([("Content-Type", "text/html"), ("x", "1")]);
         LocalReply { headers, ..plain(403, "<é%>", "") }
+    }
+
+    #[test]
+    fn grpc_web_is_not_grpc() {
+        for (content_type, expected) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc-web+proto", false),
+        ] {
+            assert_eq!(is_grpc(content_type.as_bytes()), expected, "{content_type}");
+        }
     }
 
     #[test]

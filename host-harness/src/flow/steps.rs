@@ -2,6 +2,7 @@
 
 use super::lane::Held;
 use super::{Flow, Output, Part, Side, reply};
+use crate::host::{Direction, MAX_BODY_BYTES};
 use crate::vm::{HeaderMap, Verdict, Vm, VmError};
 
 impl Flow {
@@ -46,17 +47,20 @@ impl Flow {
                 }
                 return Ok(());
             }
-            Held::Body if self.held_bytes(vm, side).saturating_add(bytes.len()) > limit => {
+            Held::Body if self.held_bytes(vm, side).saturating_add(bytes.len()) > MAX_BODY_BYTES => {
                 return self.answer(vm, reply::too_large(side));
             }
             Held::Nothing | Held::Body | Held::Trailers { .. } => {}
         }
+        // The guest still sees the piece that is too much.
+        let held = if self.lane(side).held == Held::Body { self.held_bytes(vm, side) } else { 0 };
+        let is_too_much = held > 0 && held.saturating_add(bytes.len()) > limit;
         self.lane_mut(side).held = Held::Body;
         let verdict = match side {
             Side::Request => vm.request_body(self.stream, bytes, end),
             Side::Response => vm.response_body(self.stream, bytes, end),
         }?;
-        if verdict == Verdict::Pause && self.held_bytes(vm, side) > limit {
+        if is_too_much || verdict == Verdict::Pause && self.held_bytes(vm, side) > limit {
             return self.answer(vm, reply::too_large(side));
         }
         self.judge(vm, side, verdict)
@@ -124,7 +128,13 @@ impl Flow {
                 };
                 self.send(side, Part::Head(head), is_last);
             }
-            Held::Body => self.send_body(vm, side, is_last),
+            Held::Body => {
+                let made = vm.take_made_trailers(self.stream, direction(side));
+                self.send_body(vm, side, is_last && made.is_none());
+                if let Some(trailers) = made {
+                    self.send(side, Part::Trailers(trailers), true);
+                }
+            }
             Held::Trailers { with_body } => {
                 if with_body {
                     self.send_body(vm, side, false);
@@ -161,5 +171,12 @@ impl Flow {
             Side::Request => vm.request_body_bytes(self.stream).len(),
             Side::Response => vm.response_body_bytes(self.stream).len(),
         }
+    }
+}
+
+fn direction(side: Side) -> Direction {
+    match side {
+        Side::Request => Direction::Request,
+        Side::Response => Direction::Response,
     }
 }

@@ -11,6 +11,18 @@ use super::{
 };
 
 static NO_BYTES: &[u8] = &[];
+/// Properties of Envoy that are nothing but their parts.
+const PROPERTY_GROUPS: [&[u8]; 9] = [
+    b"",
+    b"connection",
+    b"destination",
+    b"filter_state",
+    b"request",
+    b"response",
+    b"source",
+    b"upstream",
+    b"xds",
+];
 
 impl HostState {
     /// The context that hostcalls act on.
@@ -29,10 +41,11 @@ impl HostState {
 
     /// Makes later hostcalls of this callback act on another context.
     pub fn set_effective_context(&mut self, id: u32) -> Result<(), HostError> {
-        if id != ROOT_CONTEXT && !self.streams.contains_key(&id) {
+        // 0 is no context: the callback's own counts again.
+        if id != 0 && id != ROOT_CONTEXT && !self.streams.contains_key(&id) {
             return Err(HostError::NoSuchContext(id));
         }
-        self.effective = Some(id);
+        self.effective = (id != 0).then_some(id);
         Ok(())
     }
 
@@ -52,6 +65,12 @@ impl HostState {
         }
     }
 
+    /// Why a value of a map that is not there cannot be read: in `proxy_on_log` it is only not found.
+    pub fn absent_map(&self) -> HostError {
+        let is_logging = self.stream().is_some_and(|stream| stream.logging) && !self.profile.keeps_maps();
+        if is_logging { HostError::NotFound } else { HostError::OutsidePhase }
+    }
+
     /// A map that may be changed now.
     pub fn map_mut(&mut self, kind: MapKind) -> Result<&mut HeaderMap, HostError> {
         self.stream_mut().and_then(|stream| stream.map_mut(kind)).ok_or(HostError::OutsidePhase)
@@ -59,10 +78,10 @@ impl HostState {
 
     /// Appends a pair, its name in lower case as Envoy does; refuses to grow a map without end.
     pub fn add_header(&mut self, kind: MapKind, name: &[u8], value: &[u8]) -> Result<(), HostError> {
-        let name = self.profile.spelling(name);
+        let profile = self.profile;
         let map = self.map_mut(kind)?;
-        check_room(map, &name, value)?;
-        map.add(name, value);
+        check_room(map, name, value)?;
+        profile.add(map, name, value);
         Ok(())
     }
 
@@ -78,6 +97,7 @@ impl HostState {
     /// Removes every pair of that name, and keeps those of the request's head for
     /// [`removed_request_headers`](Self::removed_request_headers).
     pub fn remove_header(&mut self, kind: MapKind, name: &[u8]) -> Result<(), HostError> {
+        let name = self.profile.alias(name);
         let map = self.map_mut(kind)?;
         let removed: Vec<_> = map.all(name).map(|value| (name.to_vec(), value.to_vec())).collect();
         map.remove(name);
@@ -140,7 +160,7 @@ impl HostState {
     /// Appends the bytes of a property; `path` has its parts joined by NUL.
     ///
     /// # Errors
-    /// [`HostError::NotFound`].
+    /// [`HostError::NotFound`], [`HostError::PropertyGroup`].
     pub fn property(&self, path: &[u8], out: &mut Vec<u8>) -> Result<(), HostError> {
         let (path, profile) = (path.strip_suffix(&[0]).unwrap_or(path), self.profile);
         if !profile.has_property(path) || self.stream().is_none() && !profile.has_root_properties() {
@@ -149,11 +169,17 @@ impl HostState {
         let of_stream = |stream: &Stream, out: &mut Vec<u8>| {
             stream.properties.encode(path, profile, out)
                 || encode_derived(stream, path, profile, out)
-                || stream.guest_properties.encode(path, profile, out)
+                || own_property(path).is_some_and(|path| stream.guest_properties.encode(path, profile, out))
         };
         let found = self.stream().is_some_and(|stream| of_stream(stream, out))
             || self.properties.encode(path, profile, out);
-        if found { Ok(()) } else { Err(HostError::NotFound) }
+        match found {
+            true => Ok(()),
+            false if profile.groups_properties() && PROPERTY_GROUPS.contains(&path) => {
+                Err(HostError::PropertyGroup)
+            }
+            false => Err(HostError::NotFound),
+        }
     }
 
     /// Says that a property which the guest read is not there, on hosts that do.
@@ -164,7 +190,8 @@ impl HostState {
         }
     }
 
-    /// Sets a property of the guest's own; only streams have those, as in Envoy.
+    /// Sets a property of the guest's own; only streams have those, as in Envoy. As there, one of several parts
+    /// or of none cannot be read back.
     pub fn set_guest_property(&mut self, path: &[u8], value: &[u8]) -> Result<(), HostError> {
         let readonly = self.declared.get(path).is_some_and(|readonly| *readonly);
         let stream = self.stream_mut().ok_or(HostError::NotFound)?;
@@ -181,14 +208,13 @@ impl HostState {
         Ok(())
     }
 
-    /// Lets a held stream go on. TCP directions are refused.
+    /// Lets a held stream go on. Downstream there is nothing to let go, upstream Envoy has no way to.
     pub fn continue_stream(&mut self, direction: Direction) -> Result<(), HostError> {
         let action = match direction {
             Direction::Request => StreamAction::ContinueRequest,
             Direction::Response => StreamAction::ContinueResponse,
-            Direction::Downstream | Direction::Upstream => {
-                return Err(HostError::UnknownNumber(direction as u32, "HTTP stream type"));
-            }
+            Direction::Downstream => return Ok(()),
+            Direction::Upstream => return Err(HostError::Unimplemented("continue_stream of an upstream")),
         };
         if let Some(stream) = self.stream_mut() {
             stream.release_request();
@@ -215,10 +241,10 @@ impl HostState {
         Ok(())
     }
 
-    /// Answers the stream's request locally; of several replies the last counts. Elsewhere it does nothing.
+    /// Answers the stream's request locally; of several replies the first counts. Elsewhere it does nothing.
     pub fn send_local_reply(&mut self, reply: LocalReply) {
         if let Some(stream) = self.stream_mut() {
-            stream.local_reply = Some(reply);
+            stream.local_reply.get_or_insert(reply);
             self.has_local_replies = true;
         }
     }
@@ -244,4 +270,11 @@ fn check_room(map: &HeaderMap, name: &[u8], value: &[u8]) -> Result<(), HostErro
         return Err(HostError::Full("map's bytes", MAX_MAP_BYTES));
     }
     Ok(())
+}
+
+/// The path of a property of the guest's own, by its name or by the one that Envoy gives it.
+fn own_property(path: &[u8]) -> Option<&[u8]> {
+    let path = path.strip_prefix(b"filter_state\0wasm.").unwrap_or(path);
+    let name = path.strip_prefix(b"filter_state\0").unwrap_or(path);
+    (!name.is_empty() && !name.contains(&0)).then_some(path)
 }

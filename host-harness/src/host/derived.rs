@@ -12,6 +12,9 @@ pub(super) fn encode_derived(stream: &Stream, path: &[u8], profile: HostProfile,
     let mut parts = path.splitn(3, |byte| *byte == 0);
     let (group, name, entry) = (parts.next(), parts.next(), parts.next());
     match (group, name, entry) {
+        (Some(b"request"), Some(b"headers"), entry) => {
+            encode_map(stream.map(MapKind::RequestHeaders), entry, profile, out)
+        }
         (Some(b"request"), Some(name), entry) => stream
             .map(MapKind::RequestHeaders)
             .is_some_and(|headers| encode_request(headers, name, entry, out)),
@@ -26,7 +29,6 @@ pub(super) fn encode_derived(stream: &Stream, path: &[u8], profile: HostProfile,
 
 fn encode_request(headers: &HeaderMap, name: &[u8], entry: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
     let header = match (name, entry) {
-        (b"headers", entry) => return encode_map(headers, entry, out),
         (_, Some(_)) => return false,
         (b"path", None) => ":path",
         (b"url_path", None) => return encode_path_part(headers, 0, out),
@@ -62,34 +64,70 @@ fn encode_response(
     let headers = stream.map(MapKind::ResponseHeaders);
     let trailers = stream.map(MapKind::ResponseTrailers);
     match (name, entry) {
-        (b"headers", entry) => headers.is_some_and(|map| encode_map(map, entry, out)),
-        (b"trailers", entry) => trailers.is_some_and(|map| encode_map(map, entry, out)),
+        (b"headers", entry) => encode_map(headers, entry, profile, out),
+        (b"trailers", entry) => encode_map(trailers, entry, profile, out),
         // The status is known for as long as the stream lives.
         (b"code", None) => encode_number(stream.response.headers.first(":status"), profile, out),
         (b"grpc_status", None) => {
             let status = [trailers, headers].into_iter().flatten().find_map(|map| map.first("grpc-status"));
-            encode_number(status, profile, out)
+            // What is no number is gRPC's "unknown status" to Envoy.
+            let unknown = status.filter(|_| profile == HostProfile::Envoy).map(|_| -1);
+            encode_number(status, profile, out) || encode_value(unknown, profile, out) || {
+                let http = number(stream.response.headers.first(":status"));
+                encode_value(http.filter(|_| profile == HostProfile::Envoy).map(grpc_status), profile, out)
+            }
         }
         _ => false,
     }
 }
 
-fn encode_map(map: &HeaderMap, entry: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
-    match entry {
-        Some(name) => join_values(map, name, out),
-        None => {
+/// A map that is not there is one without entries in Envoy.
+fn encode_map(
+    map: Option<&HeaderMap>,
+    entry: Option<&[u8]>,
+    profile: HostProfile,
+    out: &mut Vec<u8>,
+) -> bool {
+    match (map.filter(|map| !map.is_empty()), entry) {
+        (Some(map), Some(name)) => join_values(map, name, out),
+        (Some(map), None) => {
             super::pairs::encode_pairs(map, out);
             true
         }
+        (None, None) if profile == HostProfile::Envoy => {
+            out.extend_from_slice(&[0; 4]);
+            true
+        }
+        (None, _) => false,
     }
 }
 
 fn encode_number(digits: Option<&[u8]>, profile: HostProfile, out: &mut Vec<u8>) -> bool {
-    let number = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<i64>().ok());
+    encode_value(number(digits), profile, out)
+}
+
+fn encode_value(number: Option<i64>, profile: HostProfile, out: &mut Vec<u8>) -> bool {
     number.is_some_and(|number| {
         profile.encode(&PropertyValue::Int(number), out);
         true
     })
+}
+
+fn number(digits: Option<&[u8]>) -> Option<i64> {
+    std::str::from_utf8(digits?).ok()?.parse().ok()
+}
+
+/// What Envoy makes of an HTTP status where there is none of gRPC, whatever was called:
+/// <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>
+fn grpc_status(http: i64) -> i64 {
+    match http {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502 | 503 | 504 => 14,
+        _ => 2,
+    }
 }
 
 #[cfg(test)]

@@ -165,11 +165,29 @@ impl HostState {
         }
     }
 
-    /// The body stays.
+    /// The body stays. The guest's word that it go on counts for what was held before, and for nothing
+    /// if nothing was, as in Envoy.
     pub fn hold_body(&mut self, id: StreamId, direction: Direction) {
-        if let Some(stream) = self.of(id) {
-            stream.hold_body(direction);
+        let was_held = self.of(id).is_none_or(|stream| stream.hold_body(direction));
+        let go_on = match direction {
+            Direction::Request | Direction::Downstream => StreamAction::ContinueRequest,
+            Direction::Response | Direction::Upstream => StreamAction::ContinueResponse,
+        };
+        self.actions.retain(|(stream, action)| was_held || *stream != id || *action != go_on);
+    }
+
+    /// The piece of the body that is shown next is the last: the guest may make trailers, where it is told of
+    /// them at all.
+    pub fn end_body(&mut self, id: StreamId, direction: Direction) {
+        let can_make = self.profile.tells_trailers();
+        if let Some(stream) = self.of(id).filter(|_| can_make) {
+            stream.end_body(direction);
         }
+    }
+
+    /// The trailers that the guest made where none came.
+    pub fn take_made_trailers(&mut self, id: StreamId, direction: Direction) -> Option<HeaderMap> {
+        self.of(id)?.take_made_trailers(direction)
     }
 
     /// The body goes on: its bytes as the guest left them.

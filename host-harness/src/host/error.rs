@@ -8,6 +8,9 @@ pub enum HostError {
     /// There is no such header, property, metric, call or buffer.
     #[error("not found")]
     NotFound,
+    /// A property that is a group of others, or none at all.
+    #[error("the property has no value of its own; name one of its parts")]
+    PropertyGroup,
     /// A number that is no member of the enum.
     #[error("{0} is no {1} of the ABI")]
     UnknownNumber(u32, &'static str),
@@ -77,6 +80,9 @@ pub enum HostError {
     /// A function that is not among those that the plugin is allowed.
     #[error("{0} is restricted: it is not among the plugin's allowed capabilities")]
     Restricted(&'static str),
+    /// What Envoy's own host does not implement.
+    #[error("{0} is not implemented by Envoy")]
+    Unimplemented(&'static str),
     /// A hostcall made while the guest allocates for the host or initializes itself.
     #[error("hostcall during allocation or initialization")]
     NotNow,
@@ -111,12 +117,14 @@ impl HostError {
             | Self::Full(..) => true,
             Self::NotFound
             | Self::UnknownNumber(..)
+            | Self::PropertyGroup
             | Self::OutsidePhase
             | Self::BadRange
             | Self::MetricOperation
             | Self::NoSuchContext(_)
             | Self::NoGrpcStream(_)
             | Self::Memory
+            | Self::Unimplemented(_)
             | Self::CasMismatch
             | Self::Empty
             | Self::Fatal { .. } => false,

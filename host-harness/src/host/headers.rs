@@ -90,7 +90,7 @@ impl HeaderMap {
         self.pairs_mut().push(name.as_ref(), value.as_ref());
     }
 
-    /// Sets the first entry of that name and removes the others; appends if there is none. As Envoy does.
+    /// Sets the first entry of that name and removes the others; appends if there is none.
     pub fn replace(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let (name, value) = (name.as_ref(), value.as_ref());
         self.pairs_mut().replace(name, value);

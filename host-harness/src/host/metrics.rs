@@ -91,8 +91,13 @@ impl Metrics {
         }
         match &mut self.metric(id)?.value {
             MetricValue::Counter(_) if offset <= 0 => Err(HostError::MetricOperation),
-            MetricValue::Counter(value) | MetricValue::Gauge(value) => {
+            MetricValue::Counter(value) => {
                 *value = value.saturating_add_signed(offset);
+                Ok(())
+            }
+            // Envoy's gauges do not stop at zero.
+            MetricValue::Gauge(value) => {
+                *value = value.wrapping_add_signed(offset);
                 Ok(())
             }
             MetricValue::Histogram(_) => Err(HostError::MetricOperation),
@@ -169,8 +174,8 @@ mod tests {
         assert_eq!(metrics.value(counter), Ok(7));
 
         assert_eq!(metrics.record(gauge, 5), Ok(()));
-        assert_eq!(metrics.increment(gauge, -9), Ok(()), "a gauge ends at zero");
-        assert_eq!(metrics.value(gauge), Ok(0));
+        assert_eq!(metrics.increment(gauge, -9), Ok(()), "a gauge does not end at zero");
+        assert_eq!(metrics.value(gauge), Ok(u64::MAX - 3));
 
         assert_eq!(metrics.record(histogram, 8), Ok(()));
         assert_eq!(metrics.increment(histogram, 1), Err(HostError::MetricOperation));

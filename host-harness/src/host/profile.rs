@@ -19,7 +19,10 @@
 //! | maps readable | in their phase and in log | from then on | [`keeps_maps`](HostProfile::keeps_maps) |
 //! | map outside its phase | no pairs | bad argument | [`refuses_absent_maps`](HostProfile::refuses_absent_maps) |
 //! | names that the guest writes | in lower case | as given | [`spelling`](HostProfile::spelling) |
+//! | add of what a map has once | joined to the first | one more | [`add`](HostProfile::add) |
+//! | replace | goes last | in its place | [`replace`](HostProfile::replace) |
 //! | replace, several copies | one left | all cleared | [`replace`](HostProfile::replace) |
+//! | `host` | is `:authority` | a header of its own | [`alias`](HostProfile::alias) |
 //! | remove | gone | marked; stock proxying still sends it | [`replace`](HostProfile::replace), `Vm::removed_request_headers` |
 //! | end of stream on the head | yes | never | [`tells_end_with_head`](HostProfile::tells_end_with_head) |
 //! | end of a body | one more call without bytes | on the last chunk | [`ends_with_empty_chunk`](HostProfile::ends_with_empty_chunk) |
@@ -34,6 +37,8 @@
 //! `src/http`). Where its versions differ the stricter one counts.
 
 use std::borrow::Cow;
+
+mod envoy;
 
 use super::property::PropertyValue;
 use super::{HeaderMap, Lifecycle, MetricKind};
@@ -263,12 +268,28 @@ impl HostProfile {
         }
     }
 
+    /// Adds a header.
+    pub fn add(self, map: &mut HeaderMap, name: &[u8], value: &[u8]) {
+        match self {
+            Self::Envoy => envoy::add(map, &self.spelling(name), value),
+            Self::Nginx => map.add(name, value),
+        }
+    }
+
     /// Replaces a header.
     pub fn replace(self, map: &mut HeaderMap, name: &[u8], value: &[u8]) {
-        if self == Self::Nginx && map.all(name).count() > 1 {
-            map.remove(name);
-        } else {
-            map.replace(self.spelling(name), value);
+        match self {
+            Self::Envoy => envoy::replace(map, &self.spelling(name), value),
+            Self::Nginx if map.all(name).count() > 1 => map.remove(name),
+            Self::Nginx => map.replace(name, value),
+        }
+    }
+
+    /// The name under which a guest's name is found.
+    pub fn alias(self, name: &[u8]) -> &[u8] {
+        match self {
+            Self::Envoy => envoy::alias(name),
+            Self::Nginx => name,
         }
     }
 
@@ -321,6 +342,11 @@ impl HostProfile {
             Some(start) => dotted.starts_with(start.as_bytes()),
             None => dotted == known.as_bytes(),
         })
+    }
+
+    /// Whether a group of properties is told from what is not there.
+    pub fn groups_properties(self) -> bool {
+        self == Self::Envoy
     }
 
     /// Whether properties can be read where no stream is.

@@ -50,6 +50,10 @@ pub(super) struct Side {
     pub(super) body: Vec<u8>,
     /// The body is held back: what comes is added to it.
     body_held: bool,
+    /// The piece that is shown is the last, so that trailers can still be made.
+    body_ends: bool,
+    /// The guest has made trailers where none came.
+    trailers_made: bool,
     headers_open: bool,
     body_open: bool,
     trailers_open: bool,
@@ -60,6 +64,16 @@ pub(super) struct Side {
 impl Side {
     pub(super) fn headers_came(&self) -> bool {
         self.headers_came
+    }
+
+    fn has_trailers(&self) -> bool {
+        self.trailers_open || self.trailers_made && self.body_open
+    }
+
+    fn trailers_mut(&mut self) -> (&mut HeaderMap, bool) {
+        self.trailers_made |= self.body_open && self.body_ends;
+        let open = self.has_trailers();
+        (&mut self.trailers, open)
     }
 
     /// The body, if it may be read and changed now.
@@ -150,9 +164,20 @@ impl Stream {
         (side.body_open, side.body_held) = (false, false);
     }
 
-    /// What comes next is added to the body.
-    pub(super) fn hold_body(&mut self, direction: Direction) {
-        self.side_mut(direction).body_held = true;
+    /// While the last piece of a body is shown, its trailers can be made.
+    pub(super) fn end_body(&mut self, direction: Direction) {
+        self.side_mut(direction).body_ends = true;
+    }
+
+    /// The trailers that the guest has made.
+    pub(super) fn take_made_trailers(&mut self, direction: Direction) -> Option<HeaderMap> {
+        let side = self.side_mut(direction);
+        std::mem::take(&mut side.trailers_made).then(|| side.trailers.clone())
+    }
+
+    /// What comes next is added to the body; whether that was so already.
+    pub(super) fn hold_body(&mut self, direction: Direction) -> bool {
+        std::mem::replace(&mut self.side_mut(direction).body_held, true)
     }
 
     pub(super) fn release_trailers(&mut self, direction: Direction) {
@@ -174,12 +199,12 @@ impl Stream {
             MapKind::RequestHeaders => {
                 (&request.headers, request.headers_open || self.logging && request.headers_came)
             }
-            MapKind::RequestTrailers => (&request.trailers, request.trailers_open),
+            MapKind::RequestTrailers => (&request.trailers, request.has_trailers()),
             MapKind::ResponseHeaders => {
                 (&response.headers, response.headers_open || self.logging && response.headers_came)
             }
             MapKind::ResponseTrailers => {
-                (&response.trailers, response.trailers_open || self.logging && response.trailers_came)
+                (&response.trailers, response.has_trailers() || self.logging && response.trailers_came)
             }
             MapKind::GrpcInitialMetadata
             | MapKind::GrpcTrailingMetadata
@@ -189,14 +214,15 @@ impl Stream {
         readable.then_some(map)
     }
 
-    /// The map, if it may be changed now: only in its own phase.
+    /// The map, if it may be changed now: only in its own phase, and trailers that did not come with the last
+    /// piece of the body, too.
     pub(super) fn map_mut(&mut self, kind: MapKind) -> Option<&mut HeaderMap> {
         let (request, response) = (&mut self.request, &mut self.response);
         let (map, open) = match kind {
             MapKind::RequestHeaders => (&mut request.headers, request.headers_open),
-            MapKind::RequestTrailers => (&mut request.trailers, request.trailers_open),
+            MapKind::RequestTrailers => request.trailers_mut(),
             MapKind::ResponseHeaders => (&mut response.headers, response.headers_open),
-            MapKind::ResponseTrailers => (&mut response.trailers, response.trailers_open),
+            MapKind::ResponseTrailers => response.trailers_mut(),
             MapKind::GrpcInitialMetadata
             | MapKind::GrpcTrailingMetadata
             | MapKind::CallHeaders
@@ -206,8 +232,8 @@ impl Stream {
     }
 }
 
-/// Replaces a range of a body by Envoy's rules: from 0, nothing (prepend) or at least everything (replace);
-/// from the end or beyond it (append).
+/// Replaces a range of a body by Envoy's rules: from 0, as much as there is of it (nothing prepends, everything
+/// replaces); from the end or beyond it (append).
 pub(super) fn splice_body(
     body: &mut Vec<u8>,
     start: usize,
@@ -218,12 +244,8 @@ pub(super) fn splice_body(
         return Err(HostError::Full("body's bytes", MAX_BODY_BYTES));
     }
     match (start, length) {
-        (0, 0) => {
-            body.splice(0..0, bytes.iter().copied());
-        }
-        (0, length) if length >= body.len() => {
-            body.clear();
-            body.extend_from_slice(bytes);
+        (0, length) => {
+            body.splice(0..length.min(body.len()), bytes.iter().copied());
         }
         (start, _) if start > 0 && start >= body.len() => body.extend_from_slice(bytes),
         _ => return Err(HostError::BadRange),
@@ -243,7 +265,7 @@ mod tests {
             ("replace more than all", 0, 99, Ok("xx")),
             ("append at the end", 3, 0, Ok("abcxx")),
             ("append beyond the end", 99, 7, Ok("abcxx")),
-            ("a part from the start", 0, 2, Err(HostError::BadRange)),
+            ("a part from the start", 0, 2, Ok("xxc")),
             ("a part from the middle", 1, 1, Err(HostError::BadRange)),
         ];
         for (reason, start, length, expected) in table {

@@ -13,15 +13,12 @@ pub(crate) fn why(hostcall: &str, arguments: &[Field], error: &HostError, callba
     let (rule, see) = match error {
         HostError::NotFound => (not_found(hostcall, arguments), specification(hostcall)),
         HostError::OutsidePhase => (outside_phase(argument(arguments, "map"), callback), envoy("Context::getMap")),
-        HostError::BadRange if hostcall == "proxy_set_buffer_bytes" => (
-            "a body can be replaced whole (start 0, size at least its own), prepended to (start 0, size 0) or \
-             appended to (start at its end or beyond), in its own callback only"
+        HostError::BadRange => (
+            "a body can be replaced from its start (start 0, as many bytes as size says), prepended to (start 0, \
+             size 0) or appended to (start at its end or beyond), in its own callback only"
                 .to_owned(),
             envoy("BufferBase::copyFrom and Context::getBuffer"),
         ),
-        HostError::BadRange => {
-            ("start lies beyond the buffer's end".to_owned(), envoy("Buffer::copyTo"))
-        }
         HostError::MetricOperation => (
             "a counter grows by 1 or more, a histogram can be recorded only, and only counters and gauges have a \
              value to read"
@@ -74,7 +71,7 @@ fn not_found(hostcall: &str, arguments: &[Field]) -> String {
     match hostcall {
         "proxy_get_header_map_value" => {
             let hint = match argument("key").trim_matches('"').to_ascii_lowercase().as_str() {
-                "host" | ":host" => "; HTTP/2's name of Host is :authority",
+                ":host" => "; HTTP/2's name of Host is :authority",
                 "path" | "method" | "scheme" | "status" | "authority" => {
                     "; a pseudo-header's name begins with a colon"
                 }

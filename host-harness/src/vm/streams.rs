@@ -133,6 +133,11 @@ impl Vm {
         self.state_mut().take_body(stream, Direction::Response)
     }
 
+    /// Takes the trailers that the guest made, with the last piece of the body, where none came.
+    pub fn take_made_trailers(&mut self, stream: StreamId, direction: Direction) -> Option<HeaderMap> {
+        self.state_mut().take_made_trailers(stream, direction)
+    }
+
     /// The proxy that the host behaves as.
     pub fn profile(&self) -> HostProfile {
         self.state().profile()
@@ -211,6 +216,9 @@ impl Vm {
         let told = self.state().has_request(stream);
         let size = self.state_mut().deliver_body(stream, direction, bytes);
         let size = size.map_err(|_| VmError::BodyLimit(MAX_BODY_BYTES))?;
+        if end_of_stream {
+            self.state_mut().end_body(stream, direction);
+        }
         let parameters = (stream.0, wasm_size(size), u32::from(end_of_stream));
         let action = match direction {
             _ if !told => 0,

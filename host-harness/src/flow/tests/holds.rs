@@ -218,3 +218,30 @@ fn nginx_is_not_told_of_trailers() {
     rig.head(Side::Response, false);
     assert_eq!(rig.trailers(Side::Response), ["< trailers 1."]);
 }
+
+#[test]
+fn to_go_on_from_within_the_pause_itself_means_nothing() {
+    let hold = "(call $continue (i32.const {k})) (i32.eqz (local.get 2))";
+    on_both_sides(&[("{on}_body", hold)], |rig, side, expected| {
+        rig.head(side, false);
+        assert_eq!(rig.data(side, "ab", false), expected(&[]), "nothing was held yet, so nothing goes on");
+        assert_eq!(rig.data(side, "c", true), expected(&["'abc'."]), "all of it, at the end");
+    });
+}
+
+#[test]
+fn trailers_can_be_made_with_the_last_piece_of_a_body() {
+    let add = "(drop (call $add (i32.const {m}) (i32.const 1024) (i32.const 1) (i32.const 1025) (i32.const 1)))";
+    for (side, callback, map, arrow) in
+        [(Side::Request, "request_body", "1", ">"), (Side::Response, "response_body", "3", "<")]
+    {
+        let body = format!("{} (i32.const 0)", add.replace("{m}", map));
+        let mut rig = Rig::new(&[(callback, &body)]);
+        rig.head(Side::Request, side == Side::Response);
+        if side == Side::Response {
+            rig.head(side, false);
+        }
+        assert_eq!(rig.data(side, "ab", false), [format!("{arrow} 'ab'")], "not yet");
+        assert_eq!(rig.data(side, "", true), [format!("{arrow} trailers 1.")]);
+    }
+}

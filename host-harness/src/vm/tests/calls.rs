@@ -114,7 +114,7 @@ fn a_call_that_cannot_be_made_is_refused_with_a_line() {
     let said = said(&mut vm);
     let statuses: Vec<&str> =
         said.iter().map(String::as_str).filter(|line| !line.starts_with("host: ")).collect();
-    assert_eq!(statuses, ["2", "2", "4", "2", "6", "6", "6"]);
+    assert_eq!(statuses, ["2", "2", "4", "10", "6", "6", "6"]);
     assert!(said[0].starts_with("host: http_call to the unknown cluster \"nope\""), "{said:?}");
     assert!(vm.take_calls().is_empty());
 }

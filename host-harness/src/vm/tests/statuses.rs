@@ -50,7 +50,7 @@ fn header_edits_are_seen_by_the_proxy() {
     let stream = vm.open_stream().unwrap();
     assert_eq!(vm.request_headers(stream, headers(), true).unwrap(), Verdict::Continue);
     assert_eq!(said(&mut vm)[..2], ["0", "1"], "the first of a repeated value");
-    let expected = [(":method", "GET"), (":authority", "web"), ("x-a", "r"), ("x-new", "n")];
+    let expected = [(":method", "GET"), (":authority", "web"), ("x-new", "n"), ("x-a", "r")];
     assert_eq!(*vm.request_map(stream), HeaderMap::from_pairs(expected));
     assert!(vm.response_map(stream).is_empty());
     vm.close_stream(stream).unwrap();
@@ -85,14 +85,15 @@ fn maps_can_be_read_in_their_phase_and_in_the_log() {
     vm.response_body(stream, b"x".to_vec(), true).unwrap();
     assert_eq!(said(&mut vm), ["2", "2", "2", "2", "2", "1"], "after Continue");
     vm.close_stream(stream).unwrap();
-    assert_eq!(said(&mut vm), ["0", "2", "0", "1", "2", "0"], "in on_log, but for request trailers");
+    assert_eq!(said(&mut vm), ["0", "1", "0", "1", "2", "0"], "in on_log, but for request trailers");
 }
 
 #[test]
 fn bodies_are_read_and_changed_in_their_phase() {
     let rows = [
         ("all of it", "get_buffer_bytes 0 0 100 64 68", 0),
-        ("from beyond the end", "get_buffer_bytes 0 6 1 64 68", 2),
+        ("from beyond the end", "get_buffer_bytes 0 6 1 64 68", 0),
+        ("an end beyond all numbers", "get_buffer_bytes 0 1 -1 64 68", 0),
         ("the response's is empty", "get_buffer_bytes 1 0 100 64 68", 0),
         ("no such buffer", "get_buffer_bytes 9 0 1 64 68", 2),
         ("no call's answer is there", "get_buffer_bytes 4 0 1 64 68", 1),
@@ -136,10 +137,14 @@ fn properties_come_from_the_stream_the_plugin_and_the_headers() {
         ("a trailing NUL is allowed", "get_property 'request\\00method\\00' 64 68", 0),
         ("unknown", "get_property 'nope' 64 68", 1),
         ("plain listener_direction gives nothing", "get_property 'listener_direction' 64 68", 1),
-        ("no path", "get_property 0 0 64 68", 1),
+        ("no path", "get_property 0 0 64 68", 3),
+        ("a group of properties", "get_property 'request' 64 68", 3),
+        ("the guest's own in parts", "set_property 'a\\00b' 'v'", 0),
+        ("cannot be read", "get_property 'a\\00b' 64 68", 1),
         ("a path outside memory", "get_property 0 -1 64 68", 6),
         ("the guest's own", "set_property 'mine' 'v'", 0),
         ("read again", "get_property 'mine' 64 68", 0),
+        ("as Envoy names it", "get_property 'filter_state\\00wasm.mine' 64 68", 0),
         ("a value outside memory", "set_property 'mine' 0 -1", 6),
     ];
     check_statuses("request_headers", &rows, |vm| {
@@ -187,6 +192,7 @@ fn metrics_shared_data_and_contexts() {
 fn streams_are_continued_closed_and_answered() {
     let lines = [
         "continue_stream 0",
+        "continue_stream 2",
         "continue_stream 3",
         "continue_stream 9",
         "close_stream 1",
@@ -200,7 +206,7 @@ fn streams_are_continued_closed_and_answered() {
     let Verdict::LocalReply(reply) = verdict else { panic!("{verdict:?}") };
     assert_eq!((reply.status, reply.details, reply.body), (403, b"why".to_vec(), b"no".to_vec()));
     assert_eq!((reply.grpc_status, reply.headers.is_empty()), (-1, true));
-    assert_eq!(said(&mut vm), ["0", "2", "2", "0", "0", "6"]);
+    assert_eq!(said(&mut vm), ["0", "0", "12", "2", "0", "0", "6"]);
     let actions = [(stream, StreamAction::ContinueRequest), (stream, StreamAction::Close)];
     assert_eq!(vm.take_stream_actions(), actions);
 }

@@ -79,7 +79,7 @@ fn arguments_and_results_are_shown_in_words() {
 fn every_refusal_names_the_rule_and_where_it_is_written() {
     let rows = [
         (
-            "get_header_map_value 0 'Host' 64 68",
+            "get_header_map_value 0 ':host' 64 68",
             "HTTP/2's name of Host is :authority",
             "#proxy_get_header_map_value",
         ),
@@ -101,7 +101,7 @@ fn every_refusal_names_the_rule_and_where_it_is_written() {
         ("get_header_map_value 8 'x' 64 68", "8 is no map type of the ABI", "#proxy_get_header_map_value"),
         ("get_property 'nope' 64 68", "its path's parts are separated by NUL", "#proxy_get_property"),
         ("get_buffer_bytes 7 0 9 64 68", "there is no plugin configuration now", "#proxy_get_buffer_bytes"),
-        ("set_buffer_bytes 0 1 1 'x'", "a body can be replaced whole", "copyFrom"),
+        ("set_buffer_bytes 0 1 1 'x'", "a body can be replaced from its start", "copyFrom"),
         ("get_shared_data 'k' 64 68 72", "nobody has set that key", "#proxy_get_shared_data"),
         ("increment_metric 400 L1", "no metric was defined with that id", "#proxy_increment_metric"),
         ("http_call 'nope' 0 0 0 0 0 0 9 72", "unknown cluster \"nope\"", "Context::httpCall"),
