@@ -99,7 +99,7 @@ impl Request {
         socket.write_all(&bytes)?;
         let mut answer = Vec::new();
         socket.read_to_end(&mut answer)?;
-        parse(&answer).ok_or_else(|| io::Error::other("the answer has no head"))
+        parse(&answer, self.method == "HEAD").ok_or_else(|| io::Error::other("the answer has no head"))
     }
 
     /// Sends it over HTTP/2 with prior knowledge; panics when there is no whole answer.
@@ -133,12 +133,12 @@ impl Request {
     }
 }
 
-/// Status and body; chunks are taken apart.
-fn parse(answer: &[u8]) -> Option<Response> {
+/// Status and body; chunks are taken apart. What answers HEAD has none, whatever it says of its length.
+fn parse(answer: &[u8], is_head: bool) -> Option<Response> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let (head, body) = (std::str::from_utf8(&answer[..end]).ok()?, &answer[end + 4..]);
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    let chunked = !is_head && head.to_ascii_lowercase().contains("transfer-encoding: chunked");
     let body = if chunked { unchunk(body)? } else { body.to_vec() };
     Some(Response { status, body, grpc_status: None })
 }
@@ -164,7 +164,7 @@ mod tests {
     fn chunks_are_joined_and_a_torn_answer_is_none() {
         let answer =
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\na\r\n0123456789\r\n0\r\n\r\n";
-        assert_eq!(parse(answer).expect("whole").body, b"abc0123456789");
-        assert!(parse(&answer[..answer.len() - 8]).is_none(), "the last chunks are missing");
+        assert_eq!(parse(answer, false).expect("whole").body, b"abc0123456789");
+        assert!(parse(&answer[..answer.len() - 8], false).is_none(), "the last chunks are missing");
     }
 }

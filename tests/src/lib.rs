@@ -18,6 +18,7 @@
 )]
 
 pub mod client;
+pub mod corpus;
 pub mod counters;
 pub mod cpu;
 pub mod demo;
@@ -25,6 +26,7 @@ pub mod envoy;
 pub mod estimate;
 pub mod faulty_collector;
 pub mod gate;
+pub mod guests;
 pub mod harness;
 pub mod load;
 pub mod oteltap;

@@ -11,11 +11,13 @@
 mod http1;
 mod http2;
 mod player;
+mod recorded;
 mod script;
 mod seen;
 mod spans;
 mod stage;
 
+pub use recorded::{Played, fetch, serve};
 pub use script::{Script, accept, answer, call, get, raw, request, silent, tunnel};
 pub use seen::{Event, Fields, Seen};
 pub use spans::{Pass, pass, rpc};

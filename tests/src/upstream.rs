@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
@@ -29,6 +30,9 @@ pub struct Recorded {
     /// The body.
     pub body: Bytes,
 }
+
+/// How long an answer takes that comes later: longer than a test's client sends.
+const LATER: Duration = Duration::from_millis(100);
 
 /// What the application shares with its test.
 #[derive(Debug, Default)]
@@ -64,7 +68,8 @@ impl Upstream {
     /// Starts on a free port of 127.0.0.1.
     ///
     /// It answers `/status/NNN` with that status, gRPC to a method named `Vote…` with status 2 in the
-    /// trailers, to one named `Refuse…` with status 7 in the head, all else with success.
+    /// trailers, to one named `Refuse…` with status 7 in the head, all else with success; to what ends in
+    /// `later` only after 100 ms.
     pub fn start() -> Upstream {
         let shared = Arc::new(Shared::default());
         let (stop, stopped) = tokio::sync::oneshot::channel();
@@ -131,6 +136,9 @@ async fn answer(
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let headers = head.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
     let path = head.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    if path.to_ascii_lowercase().ends_with("later") {
+        tokio::time::sleep(LATER).await;
+    }
     shared.recorded.lock().expect("no recorder panics").push(Recorded {
         version: head.version,
         method: head.method.to_string(),
@@ -172,7 +180,8 @@ fn recorded_answer(recorded: &traffic::Response) -> Response<BoxBody<Bytes, Infa
 }
 
 fn http_answer(path: &str) -> Response<BoxBody<Bytes, Infallible>> {
-    let status = path.strip_prefix("/status/").and_then(|code| code.parse().ok()).unwrap_or(200_u16);
+    let status =
+        path.strip_prefix("/status/").and_then(|code| code.get(..3)?.parse().ok()).unwrap_or(200_u16);
     Response::builder()
         .status(status)
         .header("content-type", "text/plain")

@@ -162,11 +162,11 @@ impl Wire for Http1 {
         let (mut text, tunnel) = match &head.start {
             Start::Request { method, target } => {
                 method.clone_into(&mut self.method);
-                let line = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n", head.authority);
-                (
-                    format!("{line}traceparent: {}\r\n", self.traceparent),
-                    method == "CONNECT" || has("upgrade"),
-                )
+                let mut line = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n", head.authority);
+                if !self.traceparent.is_empty() {
+                    line.push_str(&format!("traceparent: {}\r\n", self.traceparent));
+                }
+                (line, method == "CONNECT" || has("upgrade"))
             }
             Start::Status(status) => {
                 let tunnel = *status < 200 || matches!(status, 204 | 304) || self.method == "CONNECT";

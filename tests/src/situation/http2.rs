@@ -53,9 +53,13 @@ impl Http2 {
 
     /// As the server; waits for the request's head.
     pub(super) async fn accept(socket: TcpStream) -> Http2 {
-        let mut connection = h2::server::handshake(socket).await.expect("HTTP/2 with prior knowledge");
-        let request = connection.accept().await.expect("a request before the connection ends");
-        let (request, sender) = request.expect("a whole head");
+        Http2::try_accept(socket).await.expect("HTTP/2 with prior knowledge, and a whole head")
+    }
+
+    /// As the server; none if the client goes away before it has sent a head.
+    pub(super) async fn try_accept(socket: TcpStream) -> Option<Http2> {
+        let mut connection = h2::server::handshake(socket).await.ok()?;
+        let (request, sender) = connection.accept().await?.ok()?;
         let connection = tokio::spawn(async move { while let Some(Ok(_)) = connection.accept().await {} });
         let (head, body) = request.into_parts();
         let mut fields = vec![(":method".to_owned(), head.method.as_str().into())];
@@ -69,7 +73,7 @@ impl Http2 {
         let mut seen = Seen::default();
         seen.push(Event::Head(fields));
         let (begin, sending, traceparent) = (Begin::Response(sender), None, String::new());
-        Http2 { begin, sending, next: Next::Body(body), traceparent, seen, connection }
+        Some(Http2 { begin, sending, next: Next::Body(body), traceparent, seen, connection })
     }
 
     pub(super) fn finish(self) -> Seen {
@@ -136,8 +140,10 @@ impl Wire for Http2 {
                 let method = Method::try_from(method.as_str()).expect("a method");
                 let mut request = Request::builder().method(method).uri(uri).body(()).expect("a request");
                 *request.headers_mut() = map(&head.fields);
-                let traceparent = HeaderValue::from_str(&self.traceparent).expect("a header's value");
-                request.headers_mut().insert("traceparent", traceparent);
+                if !self.traceparent.is_empty() {
+                    let traceparent = HeaderValue::from_str(&self.traceparent).expect("a header's value");
+                    request.headers_mut().insert("traceparent", traceparent);
+                }
                 let (response, sending) = sender.send_request(request, !goes_on).expect("a request");
                 (self.next, self.sending) = (Next::Head(response), Some(sending));
             }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use hyper::body::Bytes;
+use meshspan::traffic;
 
 use super::seen::Fields;
 
@@ -165,6 +166,13 @@ impl Script {
     #[must_use]
     pub fn trailers(self, fields: &[(&str, &str)]) -> Script {
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
+        self.and(Act::Trailers(fields.collect()))
+    }
+
+    /// Trailers of any bytes.
+    #[must_use]
+    pub(super) fn trailing(self, trailers: &traffic::Headers) -> Script {
+        let fields = trailers.iter().map(|(name, value)| (name.clone(), value.as_bytes().to_vec()));
         self.and(Act::Trailers(fields.collect()))
     }
 

@@ -59,7 +59,7 @@ impl Seen {
     }
 
     /// Whether a script waited for something that did not come.
-    pub(super) fn is_stuck(&self) -> bool {
+    pub fn is_stuck(&self) -> bool {
         matches!(self.0.last(), Some(Event::Stuck(_)))
     }
 
@@ -71,6 +71,13 @@ impl Seen {
         let text = std::str::from_utf8(value).ok()?;
         let status = if name.is_empty() { text.split(' ').nth(1)? } else { text };
         status.parse().ok()
+    }
+
+    /// The body, all of it that came.
+    pub fn body(&self) -> Vec<u8> {
+        let data =
+            self.0.iter().filter_map(|event| if let Event::Data(data) = event { Some(data) } else { None });
+        data.flatten().copied().collect()
     }
 
     /// The `traceparent` headers of the first head.

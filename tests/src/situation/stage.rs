@@ -265,7 +265,7 @@ fn traceparent(trace_id: &str, span_id: &str) -> String {
     format!("00-{trace_id}-{span_id}-01")
 }
 
-async fn as_client(
+pub(super) async fn as_client(
     protocol: Protocol,
     port: u16,
     traceparent: &str,

@@ -14,6 +14,7 @@ mod bounds;
 mod budget;
 mod collector_faults;
 mod collectors;
+mod corpus;
 mod differential;
 mod envoy;
 mod filter;

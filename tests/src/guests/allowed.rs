@@ -1,0 +1,165 @@
+//! The differences between Envoy and the harness that are no faults, each with its reason.
+
+use super::Difference;
+use super::compare::matches;
+
+/// Whose line it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// Only Envoy has it.
+    Envoy,
+    /// Only the harness has it.
+    Harness,
+    /// Each has it with another value.
+    Both,
+}
+
+/// A line that may differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowed {
+    /// The program; a star is any of them.
+    pub program: &'static str,
+    /// Whose line it is.
+    pub host: Host,
+    /// The line; a star is any text.
+    pub line: &'static str,
+    /// Why it is no fault.
+    pub reason: &'static str,
+}
+
+const fn row(program: &'static str, host: Host, line: &'static str, reason: &'static str) -> Allowed {
+    Allowed { program, host, line, reason }
+}
+
+const EMPTY: &str = "a piece of a body that the guest has emptied: Envoy tells the next filter of it, on the wire it is nothing";
+const WRITTEN: &str = "Envoy's codec has written the head when it is logged: `date` and `server` are added, `transfer-encoding` is gone";
+const MADE: &str =
+    "trailers that a guest has made where none came can be read and changed until on_log, to no effect";
+const TWICE: &str =
+    "Envoy tells the next filter twice of trailers that were made while a body was held; they are sent once";
+const CLOCK: &str = "the time of day, and how long something took";
+const CLOSED: &str =
+    "Envoy takes a message on a stream while it tells the guest that the stream is closed; it goes nowhere";
+const ORDER: &str = "Envoy writes the entries of a map that is a property in the order of a hash";
+const SOON: &str = "Envoy may be connected before the last of a request has come; the harness is told when the response comes";
+const PLACE: &str = "where the test's processes listen, and how many connections there were";
+const WIRE: &str =
+    "what the codec or the router has counted so far: for the embedder to set; here it is a constant";
+const MESSAGE: &str = "a message of Envoy's own configuration, which the harness has not";
+
+/// All of them.
+pub const ALLOWED: [Allowed; 45] = [
+    row("*", Host::Envoy, "data ", EMPTY),
+    row("headers", Host::Both, "all of 2 → 0 *", WRITTEN),
+    row("statuses", Host::Both, "pairs of 2 → 0 *", WRITTEN),
+    row("statuses", Host::Envoy, "size of ? → 0 0", MADE),
+    row("statuses", Host::Harness, "size of ? → 2", MADE),
+    row("statuses", Host::Envoy, "get of ? → 1", MADE),
+    row("statuses", Host::Harness, "get of ? → 2", MADE),
+    row("statuses", Host::Envoy, "remove from ? → 0", MADE),
+    row("statuses", Host::Harness, "remove from ? → 2", MADE),
+    row(
+        "statuses",
+        Host::Both,
+        "get_status → 0 *",
+        "Envoy fails a call to an unknown cluster by a late answer, whose status stays; the harness refuses the call only",
+    ),
+    row("trailers", Host::Envoy, "trailers", TWICE),
+    row("trailers", Host::Envoy, "  x-early: 1", TWICE),
+    row(
+        "grpc",
+        Host::Both,
+        "initial metadata → 0 \":status\"=\"200\" \"content-type\"=\"application/grpc\" \"date\"=*",
+        CLOCK,
+    ),
+    row(
+        "grpc",
+        Host::Both,
+        "trailing metadata → 0 \":status\"=\"200\" \"content-type\"=\"application/grpc\" \"grpc-status\"=\"7\" \"date\"=*",
+        CLOCK,
+    ),
+    row("grpc", Host::Envoy, "send to the closed → 0", CLOSED),
+    row("grpc", Host::Harness, "send to the closed → 1", CLOSED),
+    row("properties", Host::Both, "request.headers → 0 *", ORDER),
+    row("properties", Host::Both, "response.headers → 0 *", ORDER),
+    row("properties", Host::Both, "response.trailers → 0 *", ORDER),
+    row("properties", Host::Both, "connection.id → 0 *", PLACE),
+    row("properties", Host::Both, "source.address → 0 \"127.0.0.1:*", PLACE),
+    row("properties", Host::Both, "source.port → 0 *", PLACE),
+    row("properties", Host::Both, "destination.address → 0 \"127.0.0.1:*", PLACE),
+    row("properties", Host::Both, "destination.port → 0 *", PLACE),
+    row("properties", Host::Both, "upstream.address → 0 \"127.0.0.1:*", PLACE),
+    row("properties", Host::Both, "upstream.port → 0 *", PLACE),
+    row("properties", Host::Both, "upstream.local_address → 0 \"127.0.0.1:*", PLACE),
+    row("properties", Host::Both, "request.time → 0 *", CLOCK),
+    row("properties", Host::Both, "request.duration → 0 *", CLOCK),
+    row("properties", Host::Both, "upstream.cx_pool_ready_duration → 0 *", CLOCK),
+    row("properties", Host::Both, "request.size → 0 *", WIRE),
+    row("properties", Host::Both, "request.total_size → 0 *", WIRE),
+    row("properties", Host::Both, "response.size → 0 *", WIRE),
+    row("properties", Host::Both, "response.total_size → 0 *", WIRE),
+    row("properties", Host::Envoy, "response.backend_latency → 0 *", WIRE),
+    row("properties", Host::Harness, "response.backend_latency → 1", WIRE),
+    row("properties", Host::Both, "upstream.request_attempt_count → 0 *", WIRE),
+    row("properties", Host::Harness, "upstream.local_address → 1", SOON),
+    row("properties", Host::Harness, "upstream.cx_pool_ready_duration → 1", SOON),
+    row("properties", Host::Envoy, "xds.node → 0 *", MESSAGE),
+    row("properties", Host::Harness, "xds.node → 1", MESSAGE),
+    row("properties", Host::Envoy, "xds.upstream_host_metadata → 3", MESSAGE),
+    row("properties", Host::Harness, "xds.upstream_host_metadata → 1", MESSAGE),
+    row("properties", Host::Envoy, "xds.upstream_host_locality_metadata → 3", MESSAGE),
+    row("properties", Host::Harness, "xds.upstream_host_locality_metadata → 1", MESSAGE),
+];
+
+/// How often each row of [`ALLOWED`] explained a line of either host.
+#[derive(Clone, Debug)]
+pub struct Uses([[usize; 2]; ALLOWED.len()]);
+
+impl Default for Uses {
+    fn default() -> Uses {
+        Uses([[0; 2]; ALLOWED.len()])
+    }
+}
+
+impl Uses {
+    /// Whether some row allows it; counts that one's use.
+    pub fn allow(&mut self, program: &str, difference: &Difference) -> bool {
+        let (host, line, place) = match difference {
+            Difference::Envoy(line) => (Host::Envoy, line, 0),
+            Difference::Harness(line) => (Host::Harness, line, 1),
+        };
+        let found = ALLOWED.iter().position(|row| {
+            (row.program == "*" || row.program == program)
+                && (row.host == host || row.host == Host::Both)
+                && matches(row.line, line)
+        });
+        if let Some(found) = found {
+            self.0[found][place] += 1;
+        }
+        found.is_some()
+    }
+
+    /// How many lines were explained, of both hosts.
+    pub fn total(&self) -> usize {
+        self.0.iter().flatten().sum()
+    }
+
+    /// The rows that explained nothing of a host that they name.
+    pub fn stale(&self) -> Vec<&'static Allowed> {
+        let is_used = |row: &Allowed, [envoy, harness]: [usize; 2]| match row.host {
+            Host::Envoy => envoy > 0,
+            Host::Harness => harness > 0,
+            Host::Both => envoy > 0 && harness > 0,
+        };
+        let rows = ALLOWED.iter().zip(self.0);
+        rows.filter(|(row, used)| !is_used(row, *used)).map(|(row, _)| row).collect()
+    }
+
+    /// Each row with its count, to be printed.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        ALLOWED.iter().zip(self.0).map(|(row, [envoy, harness])| {
+            let Allowed { program, line, reason, .. } = row;
+            format!("{envoy:6} {harness:6}  {program}: {line}: {reason}")
+        })
+    }
+}

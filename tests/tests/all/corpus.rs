@@ -1,0 +1,66 @@
+//! The corpus through many guests, in a real Envoy and in the harness: what each guest saw and what came of it
+//! are the same but for the differences that are listed.
+
+use std::collections::BTreeMap;
+
+use meshspan::traffic::Exchange;
+use meshspan_tests::corpus;
+use meshspan_tests::guests::{Answer, Ours, PROGRAMS, Stage, Uses, differences, lines};
+use meshspan_tests::situation::{Played, Protocol};
+use meshspan_tests::tools::repository;
+
+#[test]
+fn the_recording_is_what_the_table_makes() {
+    let table = corpus::table();
+    let lines: String =
+        table.iter().map(|exchange| serde_json::to_string(exchange).unwrap() + "\n").collect();
+    let path = repository().join("tests/recordings/corpus.jsonl");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &lines).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap();
+    assert!(found == lines, "{} is out of date: run with UPDATE_GOLDEN=1", path.display());
+    assert!(table.len() >= 300, "{} exchanges", table.len());
+}
+
+#[test]
+fn every_guest_sees_and_does_the_same_in_envoy_and_in_the_harness() {
+    let corpus = corpus::recorded();
+    let mut stage = Stage::start();
+    let mut answers = BTreeMap::new();
+    for program in PROGRAMS {
+        for (place, exchange) in corpus.iter().enumerate() {
+            let played = Played { exchange, number: place + 1, protocol: protocol(exchange, place) };
+            let seen = stage.play(program, played);
+            assert!(!seen.is_stuck(), "{program}, exchange {}:\n{seen}", exchange.id);
+            answers.insert((program, place + 1), Answer::of(&seen));
+        }
+    }
+    let transcripts = stage.transcripts();
+    let (mut ours, mut uses, mut wrong, mut count) = (Ours::start(), Uses::default(), Vec::new(), 0);
+    for program in PROGRAMS {
+        let passes = transcripts.passes(program);
+        assert_eq!(passes.len(), corpus.len(), "exchanges that came to {program} in Envoy");
+        for (number, mut real) in passes {
+            let exchange = &corpus[number - 1];
+            real.client = answers[&(program, number)].clone();
+            let our = ours.play(program, protocol(exchange, number - 1), &real);
+            let found = differences(&lines(&real), &lines(&our));
+            let found: Vec<_> = found.into_iter().filter(|one| !uses.allow(program, one)).collect();
+            if !found.is_empty() {
+                wrong.push(format!("{program}, exchange {}: {found:#?}", exchange.id));
+            }
+            count += 1;
+        }
+    }
+    println!("{} exchanges × {} filters: {count} passes compared", corpus.len(), PROGRAMS.len());
+    println!("{} lines differ as allowed, Envoy's and the harness's:", uses.total());
+    uses.lines().for_each(|line| println!("{line}"));
+    assert!(wrong.is_empty(), "{} passes differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(uses.stale().is_empty(), "these do not differ any more, strike them: {:#?}", uses.stale());
+}
+
+/// gRPC needs HTTP/2; of the others every second goes over either.
+fn protocol(exchange: &Exchange, place: usize) -> Protocol {
+    if exchange.is_grpc() || !place.is_multiple_of(2) { Protocol::Http2 } else { Protocol::Http1 }
+}
