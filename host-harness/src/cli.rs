@@ -9,6 +9,7 @@ mod convert;
 mod dates;
 mod demo;
 mod error;
+mod explain;
 mod export;
 mod filter;
 mod interrupt;

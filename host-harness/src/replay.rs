@@ -58,7 +58,9 @@ use crate::topology::Topology;
 use crate::traffic::{Exchange, TrafficError};
 use crate::vm::{Filter, Lifecycle, VmError};
 
+pub(crate) use mesh::ProxyId;
 pub use mesh::{Mesh, SingleProxy};
+pub(crate) use message::{request_headers, response_headers, response_trailers};
 pub use propagation::CONTEXT_HEADERS;
 pub use shard::Shard;
 pub use skip::Skipped;

@@ -157,6 +157,34 @@ fn replay_takes_files() {
 }
 
 #[test]
+fn explain_shows_every_hostcall_of_each_request() {
+    let (files, topology) = (recording("emojivoto-b3.jsonl"), recording("emojivoto-b3.topology.json"));
+    let arguments = ["replay", &files, "--topology", &topology, "--seed", "1"];
+    let text = stdout(&[&arguments[..], &["--explain"]].concat());
+    let first = text.lines().next().unwrap();
+    assert!(first.starts_with("exchange ") && first.ends_with(" · passed"), "{first}");
+    assert!(text.contains("\n  proxy_on_request_headers("), "callbacks");
+    assert!(
+        text.contains("\n    proxy_get_header_map_pairs(map: request headers) → OK, value: {:method: "),
+        "hostcalls"
+    );
+
+    let json = stdout(&[&arguments[..], &["--explain", "-o", "json"]].concat());
+    let passes: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(passes.len() as u64, 2 * demo_exchanges().0);
+    let hostcall = &passes[0]["stream"][1]["hostcalls"][0];
+    assert!(hostcall["name"].as_str().unwrap().starts_with("proxy_"), "{hostcall}");
+    assert!(passes.iter().all(|pass| pass["outcome"] == "passed"));
+
+    let failures = stdout(&[&arguments[..], &["--explain-only-failures"]].concat());
+    assert!(
+        failures.contains("→ NotFound\n") && failures.contains("\n      see https://"),
+        "{failures:.400}"
+    );
+    assert!(!failures.contains("→ OK"), "{failures:.400}");
+}
+
+#[test]
 fn filter_writes_the_wasm_and_prints_its_digest() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("filter.wasm");

@@ -14,7 +14,7 @@ use super::{
     args::{ReplayArgs, RunArgs, Show},
     clock,
     error::CliError,
-    output,
+    explain, output,
     recording::{Recording, count_skipped},
     run::{Job, run, tell},
 };
@@ -35,6 +35,10 @@ pub(crate) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), CliError> {
         Some(path) => std::fs::read(path).map_err(|error| CliError::read(path, &error))?,
         None => filter_wasm().to_vec(),
     };
+    if args.explain.is_asked() {
+        let (exchanges, _) = Recording::open(args)?.into_parts();
+        return explain::run(args, &wasm, mesh.borrow(), exchanges);
+    }
     let mut recording = Recording::open(args)?;
     let shift = recording.shift(args)?;
     let (exchanges, entries) = recording.into_parts();

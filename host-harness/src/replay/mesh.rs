@@ -40,7 +40,7 @@ pub struct SingleProxy {
 
 /// A proxy's listener: workload and direction. Each is a VM of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct ProxyId {
+pub(crate) struct ProxyId {
     pub(super) workload: String,
     pub(super) direction: Direction,
 }
@@ -101,7 +101,7 @@ impl<'a> Mesh<'a> {
     }
 
     /// The proxies that the exchange passes, the caller's first.
-    pub(super) fn proxies(&self, exchange: &Exchange) -> Vec<ProxyId> {
+    pub(crate) fn proxies(&self, exchange: &Exchange) -> Vec<ProxyId> {
         let Route { source_proxied, destination_proxied } = self.route(exchange);
         let id = |service: &String, direction| ProxyId {
             workload: if self.has_applications() { service.clone() } else { ALONE.to_owned() },
@@ -113,7 +113,7 @@ impl<'a> Mesh<'a> {
     }
 
     /// What a proxy's plugin is started with, but for its seed and its start.
-    pub(super) fn plugin(&self, id: &ProxyId, options: &ReplayOptions) -> PluginOptions {
+    pub(crate) fn plugin(&self, id: &ProxyId, options: &ReplayOptions) -> PluginOptions {
         let (configuration, clusters) = match (self, options.profile) {
             (Self::Topology(topology), HostProfile::Envoy) => {
                 (topology.plugin_configuration(&id.workload), topology.clusters.clone())

@@ -7,7 +7,7 @@ use crate::host::HeaderMap;
 use crate::traffic::{Exchange, HeaderValue};
 
 /// The request's head as the source puts it on the wire.
-pub(super) fn request_headers(exchange: &Exchange) -> HeaderMap {
+pub(crate) fn request_headers(exchange: &Exchange) -> HeaderMap {
     let request = &exchange.request;
     let pseudo = [
         (":method", &request.method),
@@ -20,13 +20,13 @@ pub(super) fn request_headers(exchange: &Exchange) -> HeaderMap {
 }
 
 /// The response's head as the destination put it on the wire.
-pub(super) fn response_headers(exchange: &Exchange) -> HeaderMap {
+pub(crate) fn response_headers(exchange: &Exchange) -> HeaderMap {
     let status = (":status".to_owned(), exchange.response.status.to_string().into());
     HeaderMap::from_pairs(std::iter::once(status).chain(exchange.response.headers.iter().map(lower_case)))
 }
 
 /// The response's trailers; empty if there are none.
-pub(super) fn response_trailers(exchange: &Exchange) -> HeaderMap {
+pub(crate) fn response_trailers(exchange: &Exchange) -> HeaderMap {
     HeaderMap::from_pairs(exchange.response.trailers.iter().map(lower_case))
 }
 

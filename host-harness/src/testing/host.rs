@@ -191,6 +191,16 @@ impl TestHost {
         self.plugin.metrics()
     }
 
+    /// Forgets what was logged, called, exported and written down so far, but for calls that wait for an answer.
+    pub fn forget(&mut self) {
+        self.logs.clear();
+        self.spans.clear();
+        self.callbacks.clear();
+        if self.due.is_empty() {
+            self.callouts.clear();
+        }
+    }
+
     /// Takes in what the guest left outside.
     pub(super) fn settle(&mut self) {
         let generation = self.plugin.generation();

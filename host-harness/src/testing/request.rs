@@ -88,6 +88,13 @@ impl<'h> RequestBuilder<'h> {
         self
     }
 
+    /// Sets the whole head, pseudo-headers included.
+    #[must_use]
+    pub fn head(mut self, head: HeaderMap) -> Self {
+        self.draft().head = head;
+        self
+    }
+
     /// Adds a header; its value may be any bytes.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
@@ -113,6 +120,13 @@ impl<'h> RequestBuilder<'h> {
     #[must_use]
     pub fn trailer(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.draft().trailers.get_or_insert_default().add(name, value.as_ref());
+        self
+    }
+
+    /// Sets all trailers.
+    #[must_use]
+    pub fn trailers(mut self, trailers: HeaderMap) -> Self {
+        self.draft().trailers = Some(trailers);
         self
     }
 

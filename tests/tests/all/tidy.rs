@@ -12,7 +12,7 @@ type Arrow = (&'static str, &'static [&'static str], &'static [&'static str]);
 const SHARED: [&str; 2] = ["host", "time"];
 
 /// `cli → {replay, view, export}`; `{flow, replay} → vm → abi → host`; `{export, view} → collect`.
-const ARROWS: [Arrow; 11] = [
+const ARROWS: [Arrow; 12] = [
     ("host", &[], &["tokio", "wasmtime", "hyper", "tonic", "clap"]),
     ("abi", &[], &["tokio", "hyper", "tonic", "clap"]),
     ("vm", &["abi"], &["tokio", "hyper", "tonic", "clap"]),
@@ -24,6 +24,7 @@ const ARROWS: [Arrow; 11] = [
     ("view", &["collect", "export", "replay"], &["wasmtime", "tokio", "hyper", "tonic"]),
     ("export", &["collect"], &["wasmtime", "clap"]),
     ("replay", &["collect", "topology", "traffic", "vm"], &["tokio", "hyper", "tonic", "clap"]),
+    ("explain", &["replay", "testing", "traffic", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("testing", &["collect", "flow", "view", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
 ];
 
