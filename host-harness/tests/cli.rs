@@ -7,6 +7,7 @@ mod cache;
 mod convert;
 
 use std::{
+    fs::File,
     io::Read,
     net::TcpListener,
     path::Path,
@@ -154,6 +155,88 @@ fn replay_takes_files() {
         assert_eq!(json["spans"]["total"], demo_spans());
         assert_eq!(json["trace"], Value::Null);
     }
+}
+
+/// The Job's own command line, run once for each of its indices, with what only a cluster has replaced.
+#[test]
+fn the_jobs_pods_replay_the_whole_recording_between_them() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy-config/kubernetes/replay-job.yaml");
+    let manifest = std::fs::read_to_string(manifest).unwrap();
+    let job: serde_yaml_ng::Value = serde_yaml_ng::from_str(&manifest).unwrap();
+    assert_eq!(
+        (job["kind"].as_str(), job["spec"]["completionMode"].as_str()),
+        (Some("Job"), Some("Indexed"))
+    );
+    let pods = job["spec"]["completions"].as_u64().unwrap();
+    assert_eq!(job["spec"]["parallelism"].as_u64(), Some(pods));
+    let container = &job["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["command"][0].as_str(), Some("meshspan"));
+    let arguments = container["args"].as_sequence().unwrap();
+    let (files, topology) = (recording("emojivoto-b3.jsonl"), recording("emojivoto-b3.topology.json"));
+    let mut exchanges = Vec::new();
+    for index in 0..pods {
+        let argument = |text: &str| match text {
+            "/recording/traffic.jsonl" => files.clone(),
+            "/recording/topology.json" => topology.clone(),
+            text => text.replace("$(JOB_COMPLETION_INDEX)", &index.to_string()),
+        };
+        let arguments: Vec<String> = arguments.iter().map(|text| argument(text.as_str().unwrap())).collect();
+        let endpoint = arguments.iter().position(|text| text == "--otlp-endpoint").unwrap();
+        let (before, after) = (&arguments[..endpoint], &arguments[endpoint + 2..]);
+        let here: Vec<&str> = before.iter().chain(after).map(String::as_str).collect();
+        let json: Value = serde_json::from_str(&stdout(&here)).unwrap();
+        assert_eq!(json["orphans"], 0, "whole traces");
+        exchanges.push(json["exchanges"].as_u64().unwrap());
+    }
+    assert_eq!(exchanges.iter().sum::<u64>(), demo_exchanges().0, "{exchanges:?}");
+    assert!(exchanges.iter().all(|some| *some > 0), "{exchanges:?}");
+}
+
+#[test]
+fn replay_needs_no_topology_and_reads_standard_input() {
+    let file = File::open(recording("emojivoto-w3c.jsonl")).unwrap();
+    let arguments =
+        ["replay", "-", "--format", "jsonl", "-o", "json", "--what-if", "0.5", "--show", "largest"];
+    let output = meshspan(&arguments).stdin(file).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let passes = json["proxy_passes"].as_u64().unwrap();
+    assert_eq!(json["exchanges"], passes, "one proxy");
+    let half = json["what_if"][0]["spans"].as_u64().unwrap();
+    assert!(0 < half && half < json["spans"]["total"].as_u64().unwrap());
+    assert!(!json["trace"]["spans"].as_array().unwrap().is_empty(), "the largest is shown");
+}
+
+#[test]
+fn ctrl_c_ends_a_paced_replay_with_what_was_done() {
+    let (files, topology) = (recording("emojivoto-b3.jsonl"), recording("emojivoto-b3.topology.json"));
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("spans.jsonl");
+    let arguments = [
+        "replay",
+        &files,
+        "--topology",
+        &topology,
+        "--speed",
+        "1",
+        "--save",
+        saved.to_str().unwrap(),
+        "-o",
+        "json",
+    ];
+    let child = meshspan(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = SystemTime::now();
+    sleep(Duration::from_secs(5));
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert!(started.elapsed().unwrap() < Duration::from_secs(40), "the recording takes a minute");
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let exchanges = json["exchanges"].as_u64().unwrap();
+    assert!(0 < exchanges && exchanges < demo_exchanges().0, "{exchanges}");
+    assert_eq!(json["orphans"], 0, "what was under way came to its end");
+    let spans = from_json_lines(&std::fs::read_to_string(saved).unwrap()).unwrap();
+    assert_eq!(span_count(&spans), 6 * exchanges, "and was saved");
 }
 
 #[test]
