@@ -25,6 +25,7 @@ mod tests;
 
 pub use options::{DEFAULT_BUFFER_LIMIT_BYTES, FlowOptions};
 pub use output::{Output, Part, Side};
+pub use reply::{local_reply, vm_failed};
 
 use crate::vm::{HeaderMap, StreamAction, StreamId, Vm, VmError};
 use lane::{Held, Lane};
@@ -57,8 +58,12 @@ impl Flow {
     /// # Errors
     /// [`VmError`] if the guest fails.
     pub fn open(vm: &mut Vm, options: FlowOptions) -> Result<Self, VmError> {
-        let stream = vm.open_stream()?;
-        Ok(Self {
+        Ok(Self::on(vm.open_stream()?, options))
+    }
+
+    /// An exchange on a stream that was opened for it.
+    pub fn on(stream: StreamId, options: FlowOptions) -> Self {
+        Self {
             stream,
             options,
             request: Lane::default(),
@@ -69,7 +74,7 @@ impl Flow {
             is_answered: false,
             is_reset: false,
             outputs: Vec::new(),
-        })
+        }
     }
 
     /// The VM's stream, to set its properties.
@@ -77,9 +82,19 @@ impl Flow {
         self.stream
     }
 
+    /// Says by which HTTP the response comes, once that is known.
+    pub fn set_upstream_http2(&mut self, is_http2: bool) {
+        self.options.is_upstream_http2 = is_http2;
+    }
+
     /// Whether the last of the response has been sent on, or the exchange was reset.
     pub fn is_done(&self) -> bool {
         self.is_reset || self.response.is_sent
+    }
+
+    /// Whether the exchange goes on without the guest: no method enters the VM any more.
+    pub fn is_bypassed(&self) -> bool {
+        self.is_bypassed
     }
 
     /// What the proxy has to do since the last time.
@@ -97,8 +112,7 @@ impl Flow {
             return Ok(());
         }
         if side == Side::Request {
-            self.is_head = headers.first(":method") == Some(b"HEAD");
-            self.is_grpc = headers.first("content-type").is_some_and(reply::is_grpc);
+            (self.is_head, self.is_grpc) = reply::manner(&headers);
         }
         self.lane_mut(side).ended = end;
         self.show_head(vm, side, headers, end)

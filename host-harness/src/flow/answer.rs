@@ -7,7 +7,10 @@ use crate::vm::{HeaderMap, LocalReply, PropertyValue, Vm, VmError};
 impl Flow {
     /// Answers in the upstream's place. The guest sees the answer as a response, unless it has seen one
     /// already; once a response has begun there is nothing left but to end it.
-    pub(super) fn answer(&mut self, vm: &mut Vm, reply: LocalReply) -> Result<(), VmError> {
+    ///
+    /// # Errors
+    /// [`VmError`] if the guest fails.
+    pub fn answer(&mut self, vm: &mut Vm, reply: LocalReply) -> Result<(), VmError> {
         if self.is_reset || self.response.is_sent {
             return Ok(());
         }

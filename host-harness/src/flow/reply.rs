@@ -16,8 +16,8 @@ pub(super) fn too_large(side: Side) -> LocalReply {
     }
 }
 
-/// The guest failed, and the policy is to fail with it.
-pub(super) fn vm_failed() -> LocalReply {
+/// What answers a request when the guest has failed, and the policy is to fail with it: 503.
+pub fn vm_failed() -> LocalReply {
     LocalReply { grpc_status: 14, ..plain(503, "", "wasm_fail_stream") }
 }
 
@@ -29,6 +29,18 @@ fn plain(status: u32, body: &str, details: &str) -> LocalReply {
         body: body.into(),
         grpc_status: -1,
     }
+}
+
+/// Head and body that answer a request with this head, when it has not passed the filter.
+pub fn local_reply(request: &HeaderMap, reply: LocalReply) -> (HeaderMap, Vec<u8>) {
+    let (is_head, is_grpc) = manner(request);
+    message(reply, is_head, is_grpc)
+}
+
+/// Whether the request's method is HEAD, and whether it is gRPC.
+pub(super) fn manner(request: &HeaderMap) -> (bool, bool) {
+    let is_grpc = request.first("content-type").is_some_and(is_grpc);
+    (request.first(":method") == Some(b"HEAD"), is_grpc)
 }
 
 /// Head and body on the wire. A gRPC call is answered by its status in the head alone; what answers HEAD has
@@ -62,7 +74,7 @@ pub(super) fn message(reply: LocalReply, is_head: bool, is_grpc: bool) -> (Heade
 }
 
 /// gRPC itself or with a codec, `application/grpc+proto`; not gRPC-Web.
-pub(super) fn is_grpc(content_type: &[u8]) -> bool {
+fn is_grpc(content_type: &[u8]) -> bool {
     content_type
         .strip_prefix(b"application/grpc")
         .is_some_and(|rest| matches!(rest.first(), None | Some(b'+')))
