@@ -12,6 +12,7 @@ pub mod explain;
 pub mod export;
 pub mod flow;
 pub mod host;
+pub mod proxy;
 pub mod replay;
 pub mod testing;
 pub mod time;

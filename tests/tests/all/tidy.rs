@@ -11,8 +11,9 @@ type Arrow = (&'static str, &'static [&'static str], &'static [&'static str]);
 /// Data that everybody may know.
 const SHARED: [&str; 2] = ["host", "time"];
 
-/// `cli → {replay, view, export}`; `{flow, replay} → vm → abi → host`; `{export, view} → collect`.
-const ARROWS: [Arrow; 12] = [
+/// `cli → {replay, proxy, view, export}`; `proxy → flow → vm → abi → host`, `replay → vm`;
+/// `{export, view} → collect`.
+const ARROWS: [Arrow; 13] = [
     ("host", &[], &["tokio", "wasmtime", "hyper", "tonic", "clap"]),
     ("abi", &[], &["tokio", "hyper", "tonic", "clap"]),
     ("vm", &["abi"], &["tokio", "hyper", "tonic", "clap"]),
@@ -23,6 +24,7 @@ const ARROWS: [Arrow; 12] = [
     // The summary shows what replay and export report of themselves.
     ("view", &["collect", "export", "replay"], &["wasmtime", "tokio", "hyper", "tonic"]),
     ("export", &["collect"], &["wasmtime", "clap"]),
+    ("proxy", &["flow", "traffic", "vm"], &["wasmtime", "tonic", "clap"]),
     ("replay", &["collect", "topology", "traffic", "vm"], &["tokio", "hyper", "tonic", "clap"]),
     ("explain", &["replay", "testing", "traffic", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("testing", &["collect", "flow", "view", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),

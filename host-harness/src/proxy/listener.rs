@@ -1,0 +1,108 @@
+//! Accepts clients and deals them out to the workers in turn.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use super::ProxyError;
+use super::worker::Message;
+
+/// How long accepting rests when the system has no more descriptors.
+const REST: Duration = Duration::from_millis(50);
+
+/// Accepts until it is stopped or dropped.
+pub(super) struct Listener {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// # Errors
+/// [`ProxyError::Listen`].
+pub(super) fn bind(address: SocketAddr) -> Result<std::net::TcpListener, ProxyError> {
+    let failed = |source| ProxyError::Listen { address, source };
+    let socket = std::net::TcpListener::bind(address).map_err(failed)?;
+    socket.set_nonblocking(true).map_err(failed)?;
+    Ok(socket)
+}
+
+impl Listener {
+    /// # Errors
+    /// [`ProxyError::Thread`].
+    pub(super) fn start(
+        socket: std::net::TcpListener,
+        workers: Vec<mpsc::UnboundedSender<Message>>,
+        max_connections: usize,
+    ) -> Result<Self, ProxyError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(ProxyError::Thread)?;
+        let (stop, stopped) = oneshot::channel();
+        let permits = Arc::new(Semaphore::new(max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+        let thread = std::thread::Builder::new().name("meshspan-accept".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                match TcpListener::from_std(socket) {
+                    Ok(listener) => serve(&listener, &workers, permits, stopped).await,
+                    Err(error) => tracing::error!("cannot accept connections: {error}"),
+                }
+            });
+        });
+        Ok(Self { stop: Some(stop), thread: Some(thread.map_err(ProxyError::Thread)?) })
+    }
+
+    /// Accepts no more, and waits for that.
+    pub(super) fn stop(mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // It has ended, one way or the other.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Accepts until it is stopped, and then what has connected already.
+async fn serve(
+    listener: &TcpListener,
+    workers: &[mpsc::UnboundedSender<Message>],
+    permits: Arc<Semaphore>,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let mut turns = workers.iter().cycle();
+    loop {
+        let accepted = async {
+            let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
+            Some((listener.accept().await, permit))
+        };
+        let accepted = tokio::select! {
+            biased;
+            _ = &mut stopped => break,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Some((Ok((client, source)), permit)) => deal(client, source, permit, turns.next()),
+            Some((Err(error), _)) => {
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(REST).await;
+            }
+            None => return,
+        }
+    }
+    while let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+        match tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+            Ok(Ok((client, source))) => deal(client, source, permit, turns.next()),
+            _ => return,
+        }
+    }
+}
+
+fn deal(
+    client: tokio::net::TcpStream,
+    source: SocketAddr,
+    permit: OwnedSemaphorePermit,
+    worker: Option<&mpsc::UnboundedSender<Message>>,
+) {
+    let (Some(worker), Ok(client)) = (worker, client.into_std()) else { return };
+    // A worker that has ended takes no more; the client sees its connection closed.
+    let _ = worker.send(Message::Connection(client, source, permit));
+}

@@ -1,0 +1,275 @@
+//! Connections to one upstream, kept alive and used again: HTTP/1.1 one request at a time, HTTP/2 all
+//! requests of a worker on one.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use super::body::Body;
+use super::endpoint::Endpoint;
+use super::tls::{self, TlsError};
+use super::{clock, wire};
+use crate::host::HeaderMap;
+use crate::time::Timestamp;
+
+/// Idle connections kept for each worker.
+const MAX_IDLE: usize = 64;
+/// How long an idle connection is used again; upstreams commonly close theirs after a minute.
+const IDLE_FOR: Duration = Duration::from_secs(50);
+/// Envoy's default.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most that is read of a head, as in Envoy.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// Which HTTP an upstream is spoken to in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// What the client used; over TLS, what the upstream chooses.
+    #[default]
+    Same,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, without TLS by prior knowledge.
+    Http2,
+}
+
+/// Why no response came.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendError {
+    #[error("cannot connect to {0}: {1}")]
+    Connect(String, String),
+    #[error("{0}")]
+    Head(#[from] wire::HeadError),
+    #[error("the upstream ended the connection: {0}")]
+    Broken(String),
+}
+
+/// A response's head, its body still to come.
+pub(super) struct Answer {
+    pub(super) response: Response<Incoming>,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) is_http2: bool,
+}
+
+/// One upstream of one worker.
+pub(super) struct Pool {
+    endpoint: Endpoint,
+    protocol: Protocol,
+    tls: Option<TlsConnector>,
+    idle: Mutex<Vec<Idle>>,
+    http2: tokio::sync::Mutex<Option<(http2::SendRequest<Body>, Option<SocketAddr>)>>,
+}
+
+struct Idle {
+    sender: http1::SendRequest<Body>,
+    peer: Option<SocketAddr>,
+    since: Timestamp,
+}
+
+enum Connected {
+    Http1(Idle),
+    Http2(http2::SendRequest<Body>, Option<SocketAddr>),
+}
+
+impl Pool {
+    /// # Errors
+    /// [`TlsError`] if the roots cannot be read.
+    pub(super) fn new(
+        endpoint: Endpoint,
+        protocol: Protocol,
+        roots: Option<&Path>,
+    ) -> Result<Self, TlsError> {
+        let versions: &[&[u8]] = match protocol {
+            Protocol::Same => &[b"h2", b"http/1.1"],
+            Protocol::Http1 => &[b"http/1.1"],
+            Protocol::Http2 => &[b"h2"],
+        };
+        let tls =
+            endpoint.is_tls.then(|| tls::client(roots, versions).map(TlsConnector::from)).transpose()?;
+        Ok(Self { endpoint, protocol, tls, idle: Mutex::default(), http2: tokio::sync::Mutex::default() })
+    }
+
+    /// Sends a request; `prefers_http2` counts where the protocol leaves a choice. A kept connection that
+    /// turns out to be closed is replaced, unless part of the request has gone out on it.
+    ///
+    /// # Errors
+    /// [`SendError`] if no response comes.
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        head: &HeaderMap,
+        mut body: Body,
+        prefers_http2: bool,
+        leaves_http: bool,
+    ) -> Result<Answer, SendError> {
+        // Only HTTP/1.1 can be left for another protocol here.
+        let wants_http2 = !leaves_http && self.wants_http2(prefers_http2);
+        loop {
+            let (connected, is_fresh) = self.connection(wants_http2).await?;
+            let failed = match connected {
+                Connected::Http1(mut idle) => {
+                    let request = wire::request(head, body, false)?;
+                    match idle.sender.try_send_request(request).await {
+                        Ok(response) => {
+                            let peer = idle.peer;
+                            self.keep(idle);
+                            return Ok(Answer { response, peer, is_http2: false });
+                        }
+                        Err(failed) => failed,
+                    }
+                }
+                Connected::Http2(mut sender, peer) => {
+                    let request = wire::request(head, body, true)?;
+                    match sender.try_send_request(request).await {
+                        Ok(response) => return Ok(Answer { response, peer, is_http2: true }),
+                        Err(failed) => failed,
+                    }
+                }
+            };
+            let mut failed = failed;
+            match failed.take_message() {
+                Some(request) if !is_fresh => body = request.into_body(),
+                _ => return Err(SendError::Broken(said(failed.error()))),
+            }
+        }
+    }
+
+    fn wants_http2(&self, prefers_http2: bool) -> bool {
+        match self.protocol {
+            Protocol::Same => prefers_http2 || self.tls.is_some(),
+            Protocol::Http1 => false,
+            Protocol::Http2 => true,
+        }
+    }
+
+    /// A connection, and whether it is a new one.
+    async fn connection(self: &Arc<Self>, wants_http2: bool) -> Result<(Connected, bool), SendError> {
+        if wants_http2 {
+            let mut shared = self.http2.lock().await;
+            if let Some((sender, peer)) = shared.as_mut().filter(|(sender, _)| !sender.is_closed())
+                && sender.ready().await.is_ok()
+            {
+                return Ok((Connected::Http2(sender.clone(), *peer), false));
+            }
+            *shared = None;
+            // Over TLS an upstream may have chosen HTTP/1.1 before.
+            if let Some(idle) = self.take_idle() {
+                return Ok((Connected::Http1(idle), false));
+            }
+            let connected = self.connect(true).await?;
+            if let Connected::Http2(sender, peer) = &connected {
+                *shared = Some((sender.clone(), *peer));
+            }
+            return Ok((connected, true));
+        }
+        match self.take_idle() {
+            Some(idle) => Ok((Connected::Http1(idle), false)),
+            None => Ok((self.connect(false).await?, true)),
+        }
+    }
+
+    async fn connect(&self, wants_http2: bool) -> Result<Connected, SendError> {
+        let failed =
+            |error: &dyn std::fmt::Display| SendError::Connect(self.endpoint.to_string(), error.to_string());
+        let address = (self.endpoint.host.as_str(), self.endpoint.port);
+        let socket = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+            Ok(socket) => socket.map_err(|error| failed(&error))?,
+            Err(_) => return Err(failed(&format_args!("no answer in {CONNECT_TIMEOUT:?}"))),
+        };
+        // Without it small writes wait; a system that refuses it is only slower.
+        let _ = socket.set_nodelay(true);
+        let peer = socket.peer_addr().ok();
+        let Some(tls) = &self.tls else { return self.shake_hands(socket, peer, wants_http2).await };
+        let name = ServerName::try_from(self.endpoint.host.clone()).map_err(|error| failed(&error))?;
+        let mut config = Arc::clone(tls.config());
+        if !wants_http2 && self.protocol == Protocol::Same {
+            Arc::make_mut(&mut config).alpn_protocols = vec![b"http/1.1".to_vec()];
+        }
+        let stream = TlsConnector::from(config).connect(name, socket);
+        let stream = match tokio::time::timeout(CONNECT_TIMEOUT, stream).await {
+            Ok(stream) => stream.map_err(|error| failed(&error))?,
+            Err(_) => return Err(failed(&format_args!("no TLS in {CONNECT_TIMEOUT:?}"))),
+        };
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        self.shake_hands(stream, peer, is_http2).await
+    }
+
+    async fn shake_hands(
+        &self,
+        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Option<SocketAddr>,
+        is_http2: bool,
+    ) -> Result<Connected, SendError> {
+        let failed = |error: hyper::Error| SendError::Connect(self.endpoint.to_string(), said(&error));
+        let io = TokioIo::new(io);
+        if is_http2 {
+            let builder = http2::Builder::new(TokioExecutor::new()).timer(TokioTimer::new()).to_owned();
+            let (sender, connection) = builder.handshake(io).await.map_err(failed)?;
+            tokio::spawn(connection);
+            return Ok(Connected::Http2(sender, peer));
+        }
+        let builder = http1::Builder::new().max_header_size(MAX_HEAD_BYTES).to_owned();
+        let (sender, connection) = builder.handshake(io).await.map_err(failed)?;
+        tokio::spawn(connection.with_upgrades());
+        Ok(Connected::Http1(Idle { sender, peer, since: clock::now() }))
+    }
+
+    /// The connection that was used last, if it can still be used.
+    fn take_idle(&self) -> Option<Idle> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock::now();
+        idle.retain(|idle| !idle.sender.is_closed() && now.since(idle.since) < IDLE_FOR);
+        let ready = idle.iter().rposition(|idle| idle.sender.is_ready())?;
+        Some(idle.remove(ready))
+    }
+
+    /// Puts a connection back once its response has been read.
+    fn keep(self: &Arc<Self>, mut used: Idle) {
+        let pool = Arc::downgrade(self);
+        tokio::spawn(async move {
+            // One that is closed meanwhile is nobody's.
+            if used.sender.ready().await.is_err() {
+                return;
+            }
+            let Some(pool) = pool.upgrade() else { return };
+            used.since = clock::now();
+            let mut idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() < MAX_IDLE {
+                idle.push(used);
+            }
+        });
+    }
+}
+
+/// An error with its causes.
+fn said(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+impl Pool {
+    /// `http` or `https`.
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.endpoint.is_tls { "https" } else { "http" }
+    }
+
+    /// Host and port, as a request names them.
+    pub(super) fn authority(&self) -> String {
+        let url = self.endpoint.to_string();
+        url.split_once("://").map_or(url.as_str(), |(_, authority)| authority).to_owned()
+    }
+}
