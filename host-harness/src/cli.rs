@@ -15,6 +15,7 @@ mod filter;
 mod interrupt;
 mod output;
 mod progress;
+mod proxy;
 mod recording;
 mod replay;
 mod run;
@@ -42,6 +43,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Convert(args) => convert::convert(&args, cli.quiet),
         Command::Demo(args) => demo::demo(&args, cli.quiet),
         Command::Replay(args) => replay::replay(&args, cli.quiet),
+        Command::Proxy(args) => proxy::run(&args),
         Command::Filter(args) => filter::write(&args),
         Command::Schema(args) => schema::print(args.of),
     };

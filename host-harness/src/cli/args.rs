@@ -12,9 +12,10 @@ use meshspan::{
 };
 
 use super::cache::CacheArgs;
+use super::proxy::ProxyArgs;
 
 pub(crate) use replay::{ReplayArgs, Show};
-pub(crate) use traffic::ConvertArgs;
+pub(crate) use traffic::{ConvertArgs, RedactArgs};
 
 /// Distributed tracing for every proxy that runs WebAssembly, and a local host to see it work.
 #[derive(Debug, Parser)]
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Convert recorded traffic of any format to a recording in JSON Lines, without its secrets
     Convert(ConvertArgs),
+    /// Run the filter, or any other, on live traffic: a reverse proxy in the place of Envoy
+    Proxy(Box<ProxyArgs>),
     /// Write the WebAssembly filter that this program carries, and its SHA-256 to stdout
     Filter(FilterArgs),
     /// Print a JSON Schema

@@ -23,6 +23,7 @@ mod fuzz;
 mod lifecycle;
 mod needs;
 mod nginx;
+mod proxy;
 mod readme;
 mod recording;
 mod rules;

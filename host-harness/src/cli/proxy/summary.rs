@@ -1,0 +1,60 @@
+//! What a proxy has done, printed when it ends.
+
+use meshspan::proxy::ProxyStats;
+use serde_json::json;
+
+use crate::cli::{args::Output, error::CliError};
+
+/// One line for people, or JSON.
+pub(crate) fn of(stats: &ProxyStats, output: Output) -> Result<String, CliError> {
+    match output {
+        Output::Table => Ok(table(stats)),
+        Output::Json => json(stats),
+    }
+}
+
+fn table(stats: &ProxyStats) -> String {
+    let mut text = format!("{} requests on {} connections", stats.requests, stats.connections);
+    let counts = [
+        ("completed", stats.completed),
+        ("answered by filter or proxy", stats.answered),
+        ("upstream failures", stats.upstream_failures),
+        ("left by the client", stats.abandoned),
+        ("reset", stats.reset),
+        ("without the filter", stats.unfiltered),
+        ("recorded", stats.recorded),
+        ("not recorded", stats.not_recorded),
+        ("VMs lost", stats.plugin.lost),
+    ];
+    for (name, number) in counts {
+        if number > 0 {
+            text.push_str(&format!(", {number} {name}"));
+        }
+    }
+    text.push('\n');
+    for (name, value) in stats.metrics.iter().filter(|(_, value)| **value > 0) {
+        text.push_str(&format!("{name} {value}\n"));
+    }
+    text
+}
+
+fn json(stats: &ProxyStats) -> Result<String, CliError> {
+    let value = json!({
+        "connections": stats.connections,
+        "requests": stats.requests,
+        "completed": stats.completed,
+        "answered": stats.answered,
+        "upstream_failures": stats.upstream_failures,
+        "abandoned": stats.abandoned,
+        "reset": stats.reset,
+        "unfiltered": stats.unfiltered,
+        "request_bytes": stats.request_bytes,
+        "response_bytes": stats.response_bytes,
+        "recorded": stats.recorded,
+        "not_recorded": stats.not_recorded,
+        "vms_lost": stats.plugin.lost,
+        "metrics": stats.metrics,
+    });
+    let text = serde_json::to_string_pretty(&value);
+    text.map(|text| text + "\n").map_err(|error| CliError::runtime(error.to_string()))
+}
