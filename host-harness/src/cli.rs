@@ -4,7 +4,9 @@
 
 mod args;
 mod cache;
+mod check;
 mod clock;
+mod completions;
 mod convert;
 mod dates;
 mod demo;
@@ -45,7 +47,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(&args, cli.quiet),
         Command::Proxy(args) => proxy::run(&args),
         Command::Filter(args) => filter::write(&args),
+        Command::Check(args) => check::check(&args),
         Command::Schema(args) => schema::print(args.of),
+        Command::Completions(args) => completions::completions(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -225,11 +225,12 @@ fn ctrl_c_ends_a_paced_replay_with_what_was_done() {
         "json",
     ];
     let child = meshspan(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let started = SystemTime::now();
+    let now = || SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let started = now();
     sleep(Duration::from_secs(5));
     interrupt(&child);
     let output = child.wait_with_output().unwrap();
-    assert!(started.elapsed().unwrap() < Duration::from_secs(40), "the recording takes a minute");
+    assert!(now() - started < Duration::from_secs(40), "the recording takes a minute");
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     let exchanges = json["exchanges"].as_u64().unwrap();
@@ -265,6 +266,36 @@ fn explain_shows_every_hostcall_of_each_request() {
         "{failures:.400}"
     );
     assert!(!failures.contains("→ OK"), "{failures:.400}");
+}
+
+#[test]
+fn check_asks_the_filter_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plugin.json");
+    let path = file.to_str().unwrap();
+    let check = |json: &str, more: &[&str]| {
+        std::fs::write(&file, json).unwrap();
+        let output = run(&[&["check", path], more].concat());
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let accepted = format!("{path}: accepted\n");
+    assert_eq!(check(r#"{"service":{"name":"web"}}"#, &[]), (Some(0), accepted.clone(), String::new()));
+    let (code, stdout, _) = check(r#"{"smapling":{}}"#, &[]);
+    assert!(code == Some(0) && stdout.contains("smapling") && stdout.ends_with(&accepted), "{stdout}");
+    let (code, stdout, stderr) = check(r#"{"sampling":{"default":{"ratio":1.5}}}"#, &[]);
+    assert_eq!((code, stdout.as_str()), (Some(3), ""), "{stderr}");
+    assert!(stderr.contains("ratio") && stderr.contains("help: `meshspan schema config`"), "{stderr}");
+    let named = r#"{"service":{"name":"${NAME}"}}"#;
+    assert_eq!(check(named, &["--env", "NAME=web"]), (Some(0), accepted, String::new()));
+}
+
+#[test]
+fn completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = stdout(&["completions", shell]);
+        assert!(script.contains("replay") && script.contains("what-if"), "{shell}: {script}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The arguments as typed.
 
+mod check;
 mod replay;
 mod traffic;
 
@@ -14,6 +15,7 @@ use meshspan::{
 use super::cache::CacheArgs;
 use super::proxy::ProxyArgs;
 
+pub(crate) use check::{CheckArgs, CompletionsArgs};
 pub(crate) use replay::{ReplayArgs, Show};
 pub(crate) use traffic::{ConvertArgs, RedactArgs};
 
@@ -50,15 +52,19 @@ pub(crate) enum Command {
     /// Replay emojivoto's traffic through a mesh of sidecars and show the spans; nothing else needs to run
     Demo(DemoArgs),
     /// Replay recorded traffic through a mesh of sidecars, or through one proxy
-    Replay(ReplayArgs),
+    Replay(Box<ReplayArgs>),
     /// Convert recorded traffic of any format to a recording in JSON Lines, without its secrets
     Convert(ConvertArgs),
     /// Run the filter, or any other, on live traffic: a reverse proxy in the place of Envoy
     Proxy(Box<ProxyArgs>),
     /// Write the WebAssembly filter that this program carries, and its SHA-256 to stdout
     Filter(FilterArgs),
+    /// Ask the filter what it thinks of a plugin configuration
+    Check(CheckArgs),
     /// Print a JSON Schema
     Schema(SchemaArgs),
+    /// Print what a shell needs to complete these commands
+    Completions(CompletionsArgs),
 }
 
 #[derive(Debug, Args)]

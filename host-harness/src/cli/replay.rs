@@ -96,9 +96,8 @@ fn mesh(args: &ReplayArgs) -> Result<Owned, CliError> {
     let configuration = args.config.as_deref().map(read_json).transpose()?;
     let answered = args.answer.iter().map(|(cluster, _)| cluster.clone());
     let Some(path) = &args.topology else {
-        let mut clusters = vec![COLLECTOR.to_owned()];
-        let exported = configuration.as_ref().and_then(|json| json.pointer("/export/cluster")?.as_str());
-        clusters.extend(exported.map(str::to_owned).into_iter().chain(answered));
+        let mut clusters = clusters(configuration.as_ref());
+        clusters.extend(answered);
         let configuration = configuration.map(|json| json.to_string().into_bytes()).unwrap_or_default();
         let direction = Direction::from(args.direction);
         return Ok(Owned::Proxy(SingleProxy { configuration, direction, clusters }));
@@ -113,6 +112,12 @@ fn mesh(args: &ReplayArgs) -> Result<Owned, CliError> {
     }
     topology.clusters.extend(answered);
     Ok(Owned::Topology(topology))
+}
+
+/// The clusters that a filter may export to: the usual one, and that of its configuration.
+pub(crate) fn clusters(configuration: Option<&serde_json::Value>) -> Vec<String> {
+    let named = configuration.and_then(|json| json.pointer("/export/cluster")?.as_str());
+    [COLLECTOR].into_iter().chain(named).map(str::to_owned).collect()
 }
 
 fn read_json(path: &Path) -> Result<serde_json::Value, CliError> {
