@@ -87,6 +87,13 @@ fn what_the_upstream_closed_may_be_named_until_the_guest_closes_it() {
     let nowhere = "host: a message sent on a gRPC stream that is closed goes nowhere";
     assert_eq!(said(&mut vm), [nowhere, "0", "0", "1", "1"]);
     assert!(kinds(&mut vm).is_empty(), "nothing reaches an upstream that has ended");
+
+    let mut vm = Script::new().on("tick", &[OPEN]).on("grpc_receive", &["say 'told'"]).vm();
+    vm.tick().unwrap();
+    vm.answer(TOKEN, CallReply::GrpcClosed { status: 0, message: String::new() }).unwrap();
+    vm.take_logs();
+    vm.answer(TOKEN, message("late")).unwrap();
+    assert_eq!(said(&mut vm), [format!("host: dropped an answer to call {TOKEN}, which waits for none")]);
 }
 
 #[test]
