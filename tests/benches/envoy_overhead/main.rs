@@ -9,6 +9,12 @@
 //! Every variant's window is the whole round, so that its exports count wherever they fall. What its Envoy uses
 //! at rest, without requests, is taken off and reported by itself.
 //! What is reported are medians of paired differences: a variant against no tracing in the same round.
+//!
+//! Where the time goes, by `perf record -g` of a worker (Envoy keeps frame pointers, V8 too) and by modules in place
+//! of the filter: a filter without callbacks costs 4 to 7 µs, all six callbacks empty 15 to 18, of which V8 itself is
+//! 3: the rest is that Envoy's own code finds the caches colder. A property is 0.9 to 1.5 µs, the header map 2.5, a
+//! header written 1.5, the clock below 0.2; `expr_evaluate` with a list of ten attributes 17, more than ten properties.
+//! Processes differ by some µs for their whole life: start the benchmark more than once before a few µs count.
 
 #![allow(
     clippy::unwrap_used,
