@@ -136,7 +136,7 @@ impl Request {
 /// Status and body; chunks are taken apart. What answers HEAD has none, whatever it says of its length.
 fn parse(answer: &[u8], is_head: bool) -> Option<Response> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let (head, body) = (std::str::from_utf8(&answer[..end]).ok()?, &answer[end + 4..]);
+    let (head, body) = (String::from_utf8_lossy(&answer[..end]), &answer[end + 4..]);
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let chunked = !is_head && head.to_ascii_lowercase().contains("transfer-encoding: chunked");
     let body = if chunked { unchunk(body)? } else { body.to_vec() };

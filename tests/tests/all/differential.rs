@@ -62,13 +62,16 @@ fn envoy_and_the_harness_agree_on_emojivoto() {
     }
 }
 
+/// Exchanges that Envoy's connection manager changes before a filter sees them; the harness is given what was sent.
+const ENVOYS_OWN: [(&str, &str); 2] =
+    [("accept twice", "the values are joined"), ("user agent", "a referer with a fragment is removed")];
+
 #[test]
 fn envoy_and_the_harness_agree_on_the_corpus() {
     compare(&mut corpus::recorded().into_iter().filter_map(|mut exchange| {
         // The client's and the upstream's codecs say themselves how long their bodies are.
         exchange.request.headers.retain(|(name, _)| name != "content-length");
-        // Envoy's codec joins these before a filter sees them; the harness is given what was sent.
-        (!exchange.id.ends_with("accept twice")).then_some(exchange)
+        (!ENVOYS_OWN.iter().any(|(id, _)| exchange.id.ends_with(id))).then_some(exchange)
     }));
 }
 
