@@ -3,9 +3,13 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use crate::process::Process;
 use crate::{tools, wait};
+
+/// Built once for all tests of the process.
+static MESHSPAN: LazyLock<PathBuf> = LazyLock::new(tools::meshspan);
 
 /// A running proxy; killed when dropped.
 #[derive(Debug)]
@@ -17,7 +21,7 @@ pub struct LiveProxy {
 impl LiveProxy {
     /// Starts it before `upstream` with more arguments, and waits until it listens.
     pub fn start(upstream: &str, arguments: &[&str]) -> LiveProxy {
-        let mut command = Command::new(tools::meshspan());
+        let mut command = Command::new(&*MESHSPAN);
         command.args(["proxy", "--workers", "2", "--upstream", upstream]).args(arguments);
         let mut process = Process::start(&mut command);
         let port = wait::until("the proxy to listen", || {

@@ -16,6 +16,7 @@ use meshspan::{
 
 use crate::cli::{
     args::{Output, RedactArgs},
+    cache::CacheArgs,
     clock,
     error::CliError,
 };
@@ -99,6 +100,8 @@ pub(crate) struct ProxyArgs {
     pub(crate) record_bodies: u64,
     #[command(flatten)]
     pub(crate) redact: RedactArgs,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     /// How to print what was done, at the end
     #[arg(short, long, value_enum, default_value_t = Output::Table, value_name = "FORMAT")]
     pub(crate) output: Output,

@@ -5,7 +5,7 @@ use std::{path::Path, time::SystemTime};
 use meshspan::{
     filter_wasm,
     proxy::Program,
-    vm::{Filter, Limits, PluginOptions, PropertyValue},
+    vm::{Filter, PluginOptions, PropertyValue},
 };
 use serde_json::{Value, json};
 
@@ -40,7 +40,10 @@ impl<'a> Loader<'a> {
         };
         let filter = match self.compiled.take() {
             Some((known, filter)) if known == wasm => filter,
-            _ => Filter::compile(&wasm, Limits::default())
+            _ => self
+                .args
+                .cache
+                .compile(&wasm)
                 .map_err(|error| CliError::bad_configuration(error.to_string()))?,
         };
         self.compiled = Some((wasm, filter.clone()));
