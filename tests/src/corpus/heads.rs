@@ -49,7 +49,8 @@ pub(super) fn all() -> Vec<Row> {
 /// Each shape in a request and in a response.
 fn shapes() -> Vec<Row> {
     let long = "v".repeat(4000);
-    let table: [(&str, &[(&str, &[u8])]); 18] = [
+    type Headers<'a> = &'a [(&'a str, &'a [u8])];
+    let table: [(&str, Headers<'_>); 18] = [
         ("one", &[("x-one", b"1")]),
         ("mixed case", &[("X-OnE", b"MiXed Case")]),
         ("two of one name", &[("x-twice", b"first"), ("x-twice", b"second")]),

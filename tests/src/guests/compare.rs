@@ -24,7 +24,7 @@ pub fn lines(pass: &Pass) -> Vec<String> {
         events.iter().filter(|event| event.side == side).for_each(|event| shown(event, &mut lines));
     }
     lines.push("== what the client got".to_owned());
-    let status = pass.client.status.as_deref().map_or_else(|| "none".to_owned(), |status| brief(status));
+    let status = pass.client.status.as_deref().map_or_else(|| "none".to_owned(), brief);
     lines.push(format!("status {status}"));
     lines.push(format!("body {}", brief(&pass.client.body)));
     lines
