@@ -2,6 +2,11 @@
 //! Pure: it writes nowhere and asks for neither time nor terminal.
 //! `records → traces(records) → text::waterfall(&trace, width)`
 
+pub mod compare;
+pub mod document;
+pub mod graph;
+pub mod library;
+pub mod query;
 pub mod summary;
 pub mod table;
 pub mod tally;
@@ -9,9 +14,19 @@ pub mod text;
 pub mod transcript;
 
 mod breakdown;
+mod critical_path;
+mod hops;
+mod propagation;
+mod skew;
 mod units;
 
 pub use breakdown::{Breakdown, Pass};
+pub use critical_path::Segment;
+pub use hops::Hop;
+pub use library::Library;
+pub use propagation::Break;
+pub use query::Query;
+pub use skew::Skew;
 pub use units::{bytes, duration};
 
 use std::{

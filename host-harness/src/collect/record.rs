@@ -1,5 +1,7 @@
 //! One span as the viewers want it: flat, owned, every value displayed.
 
+use std::sync::Arc;
+
 use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, KeyValue, any_value::Value},
     trace::v1::{ResourceSpans, Span, span, status},
@@ -105,9 +107,42 @@ pub struct SpanRecord {
     pub is_proxy: bool,
     /// Which way the proxy's traffic goes, if the span says so.
     pub direction: Option<Direction>,
+    /// The resource's attributes, values as text; shared by all spans of the resource.
+    pub resource: Arc<[(String, String)]>,
+    /// What happened while it ran, in the order of the wire.
+    pub events: Vec<Event>,
+    /// Other spans that it names, in the order of the wire.
+    pub links: Vec<Link>,
+}
+
+/// Something that happened while a span ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What.
+    pub name: String,
+    /// When.
+    pub at: Timestamp,
+    /// In the order of the wire, values as text.
+    pub attributes: Vec<(String, String)>,
+}
+
+/// Another span that a span names beside its parent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The other span's trace.
+    pub trace_id: [u8; 16],
+    /// The other span.
+    pub span_id: [u8; 8],
+    /// In the order of the wire, values as text.
+    pub attributes: Vec<(String, String)>,
 }
 
 impl SpanRecord {
+    /// Whether it ended with an error.
+    pub fn is_error(&self) -> bool {
+        matches!(self.status, Status::Error(_))
+    }
+
     /// The first attribute named `key`.
     pub fn attribute(&self, key: &str) -> Option<&str> {
         self.attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
@@ -120,9 +155,12 @@ pub fn records(spans: &[ResourceSpans]) -> Vec<SpanRecord> {
     let mut records = Vec::new();
     for resource in spans {
         let service = service_name(resource);
+        let attributes = resource.resource.as_ref().map(|r| r.attributes.as_slice()).unwrap_or_default();
+        let attributes: Arc<[(String, String)]> = displayed(attributes).into();
         for scope in &resource.scope_spans {
             let name = scope.scope.as_ref().map(|s| s.name.as_str()).unwrap_or_default();
-            records.extend(scope.spans.iter().filter_map(|span| record(span, &service, name)));
+            let own = scope.spans.iter().filter_map(|span| record(span, &service, name));
+            records.extend(own.map(|record| SpanRecord { resource: Arc::clone(&attributes), ..record }));
         }
     }
     records
@@ -137,13 +175,9 @@ pub(crate) fn service_name(spans: &ResourceSpans) -> String {
         .map_or_else(|| UNKNOWN_SERVICE.to_owned(), |attribute| display(attribute.value.as_ref()))
 }
 
-/// One span; `None` if its ids are not 16 and 8 bytes.
+/// One span, without its resource's attributes; `None` if its ids are not 16 and 8 bytes.
 pub(crate) fn record(span: &Span, service: &str, scope: &str) -> Option<SpanRecord> {
-    let attributes: Vec<(String, String)> = span
-        .attributes
-        .iter()
-        .map(|KeyValue { key, value, .. }| (key.clone(), display(value.as_ref())))
-        .collect();
+    let attributes = displayed(&span.attributes);
     let direction = attributes.iter().find(|(key, _)| key == DIRECTION).and_then(|(_, value)| {
         [Direction::Inbound, Direction::Outbound].into_iter().find(|direction| direction.as_str() == value)
     });
@@ -165,7 +199,28 @@ pub(crate) fn record(span: &Span, service: &str, scope: &str) -> Option<SpanReco
         scope: scope.to_owned(),
         is_proxy: scope == PROXY_SCOPE,
         direction,
+        resource: [].into(),
+        events: span.events.iter().map(event).collect(),
+        links: span.links.iter().filter_map(link).collect(),
     })
+}
+
+fn event(event: &span::Event) -> Event {
+    let at = Timestamp::from_unix_nanos(event.time_unix_nano);
+    Event { name: event.name.clone(), at, attributes: displayed(&event.attributes) }
+}
+
+/// `None` if its ids are not 16 and 8 bytes.
+fn link(link: &span::Link) -> Option<Link> {
+    Some(Link {
+        trace_id: link.trace_id.as_slice().try_into().ok()?,
+        span_id: link.span_id.as_slice().try_into().ok()?,
+        attributes: displayed(&link.attributes),
+    })
+}
+
+fn displayed(attributes: &[KeyValue]) -> Vec<(String, String)> {
+    attributes.iter().map(|pair| (pair.key.clone(), display(pair.value.as_ref()))).collect()
 }
 
 pub(crate) fn kind(span: &Span) -> SpanKind {
@@ -264,6 +319,20 @@ mod tests {
         assert!(one(None, "", Span { span_id: vec![1; 9], ..span() }).is_empty());
         assert!(one(None, "", Span { parent_span_id: vec![1; 9], ..span() }).is_empty());
         assert_eq!(one(None, "", Span { parent_span_id: vec![9; 8], ..span() })[0].parent, Some([9; 8]));
+    }
+
+    #[test]
+    fn resource_events_and_links_are_kept() {
+        let resource =
+            Resource { attributes: vec![attribute("k8s.pod.name", text("web-1"))], ..Resource::default() };
+        let event =
+            span::Event { time_unix_nano: 7, name: "request.end".to_owned(), ..span::Event::default() };
+        let link = |id| span::Link { trace_id: vec![3; 16], span_id: vec![4; id], ..span::Link::default() };
+        let span = Span { events: vec![event], links: vec![link(8), link(7)], ..span() };
+        let [record] = one(Some(resource), "app", span).try_into().unwrap();
+        assert_eq!(*record.resource, [("k8s.pod.name".to_owned(), "web-1".to_owned())]);
+        assert_eq!((record.events[0].name.as_str(), record.events[0].at.as_unix_nanos()), ("request.end", 7));
+        assert_eq!(record.links.len(), 1, "one with an id of 7 bytes is left out");
     }
 
     #[test]

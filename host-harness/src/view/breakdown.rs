@@ -28,6 +28,14 @@ pub struct Breakdown {
     pub application: Duration,
 }
 
+/// Where a span's own time is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Proxy,
+    Wire,
+    Application,
+}
+
 impl Trace {
     /// The passes through proxies that have both spans, in the order of the nodes.
     pub fn passes(&self) -> Vec<Pass> {
@@ -40,15 +48,24 @@ impl Trace {
         let mut sum = Breakdown::default();
         for node in &self.nodes {
             let own = self.self_time(node);
-            if self.is_pass(node) {
-                sum.proxy += own;
-            } else if self.reached_somebody(node) {
-                sum.wire += own;
-            } else {
-                sum.application += own;
+            match self.place(node) {
+                Place::Proxy => sum.proxy += own,
+                Place::Wire => sum.wire += own,
+                Place::Application => sum.application += own,
             }
         }
         sum
+    }
+
+    /// Where the time is spent that no child of `node` covers.
+    pub(super) fn place(&self, node: &Node) -> Place {
+        if self.is_pass(node) {
+            Place::Proxy
+        } else if self.reached_somebody(node) {
+            Place::Wire
+        } else {
+            Place::Application
+        }
     }
 
     fn is_pass(&self, node: &Node) -> bool {
@@ -65,12 +82,12 @@ impl Trace {
         node.span.kind == SpanKind::Client && self.children(node).any(is_peer)
     }
 
-    fn children<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a SpanRecord> {
+    pub(super) fn children<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a SpanRecord> {
         node.children.iter().filter_map(|&child| self.nodes.get(child)).map(|child| &child.span)
     }
 
     /// The span's duration but for what its children cover.
-    fn self_time(&self, node: &Node) -> Duration {
+    pub(super) fn self_time(&self, node: &Node) -> Duration {
         let (start, end) = (node.span.start, node.span.end);
         let (mut covered, mut until) = (Duration::ZERO, start);
         for child in self.children(node) {

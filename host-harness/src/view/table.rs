@@ -1,12 +1,15 @@
 //! The summary as a table of text; colours as in [`super::text`].
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
+use super::library::SearchResult;
 use super::summary::{ExportSummary, ServiceSpans, Summary, Volume, WhatIf};
-use super::units::{bytes, number};
+use super::text::printable;
+use super::units::{bytes, duration, number};
 
 const BOLD: Style = Style::new().bold();
 const GREEN: Style = AnsiColor::Green.on_default();
@@ -38,6 +41,27 @@ pub fn summary(summary: &Summary) -> String {
         lines.push(row("filter per pass", time));
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// A line a trace, the ids first, a line break at the end of each.
+pub fn traces(found: &SearchResult) -> String {
+    let mut text = String::new();
+    for trace in &found.traces {
+        let counts = [(trace.errors, "error", RED), (trace.orphans, "orphan", YELLOW)].into_iter();
+        let counts = counts.filter(|(count, ..)| *count > 0).map(|(count, name, style)| {
+            let plural = if count == 1 { "" } else { "s" };
+            format!(" · {style}{count} {name}{plural}{style:#}")
+        });
+        let length = duration(Duration::from_nanos(trace.duration_ns));
+        let name = printable(&format!("{}: {}", trace.service, trace.name));
+        let counts: String = counts.collect();
+        text.push_str(&format!(
+            "{} {length:>8} {:>5} spans {BOLD}{name}{BOLD:#}{counts}\n",
+            trace.trace_id, trace.spans
+        ));
+    }
+    text.push_str(&format!("{} of {} traces\n", found.traces.len(), found.total));
+    text
 }
 
 fn row(title: &str, value: impl std::fmt::Display) -> String {

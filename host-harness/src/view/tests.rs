@@ -17,6 +17,9 @@ pub(crate) fn app(id: u8, parent: Option<u8>, kind: SpanKind, start: u64, end: u
         scope: "app".to_owned(),
         is_proxy: false,
         direction: None,
+        resource: [].into(),
+        events: Vec::new(),
+        links: Vec::new(),
     }
 }
 

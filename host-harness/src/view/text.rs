@@ -180,7 +180,7 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// `text` without control characters, which a terminal would obey.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 

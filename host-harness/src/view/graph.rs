@@ -1,0 +1,128 @@
+//! Who calls whom, over all traces: what the service graph draws.
+//!
+//! A span whose parent is another service's is one call from there.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Trace;
+
+/// Services and the calls between them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Graph {
+    /// Sorted by name.
+    pub services: Vec<GraphService>,
+    /// Sorted by caller, then by who was called.
+    pub calls: Vec<Calls>,
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GraphService {
+    /// `service.name`.
+    pub name: String,
+    /// Its spans.
+    pub spans: u64,
+    /// Those of them that ended with an error.
+    pub errors: u64,
+}
+
+/// The calls from one service to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Calls {
+    /// Who called.
+    pub from: String,
+    /// Who was called.
+    pub to: String,
+    /// How often.
+    pub count: u64,
+    /// How often it ended with an error.
+    pub errors: u64,
+    /// The mean of the durations, as the one who was called saw them.
+    pub mean_ns: u64,
+}
+
+#[derive(Default)]
+struct Sum {
+    count: u64,
+    errors: u64,
+    time: Duration,
+}
+
+impl Graph {
+    /// Of all `traces`.
+    pub fn of<'a>(traces: impl IntoIterator<Item = &'a Trace>) -> Self {
+        let mut services: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        let mut calls: BTreeMap<(&str, &str), Sum> = BTreeMap::new();
+        for trace in traces {
+            for node in &trace.nodes {
+                let span = &node.span;
+                let failed = u64::from(span.is_error());
+                let service = services.entry(&span.service).or_default();
+                *service = (service.0 + 1, service.1 + failed);
+                let Some(caller) = node.parent.and_then(|parent| trace.nodes.get(parent)) else { continue };
+                if caller.span.service != span.service {
+                    let sum = calls.entry((&caller.span.service, &span.service)).or_default();
+                    sum.count += 1;
+                    sum.errors += failed;
+                    sum.time = sum.time.saturating_add(span.end.since(span.start));
+                }
+            }
+        }
+        let service = |(name, (spans, errors)): (&str, (u64, u64))| GraphService {
+            name: name.to_owned(),
+            spans,
+            errors,
+        };
+        Self {
+            services: services.into_iter().map(service).collect(),
+            calls: calls.into_iter().map(|((from, to), sum)| sum.calls(from, to)).collect(),
+        }
+    }
+}
+
+impl Sum {
+    fn calls(self, from: &str, to: &str) -> Calls {
+        let mean = self.time.as_nanos().checked_div(u128::from(self.count)).unwrap_or(0);
+        Calls {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            count: self.count,
+            errors: self.errors,
+            mean_ns: u64::try_from(mean).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::{SpanKind, SpanRecord, Status};
+    use crate::view::tests::{app, inbound, outbound};
+    use crate::view::traces;
+
+    #[test]
+    fn a_call_is_counted_where_the_service_changes() {
+        let spans = vec![
+            outbound(1, 9, SpanKind::Server, 0, 100),
+            outbound(2, 1, SpanKind::Client, 0, 100),
+            inbound(3, 2, SpanKind::Server, 10, 30),
+            SpanRecord { status: Status::Error(String::new()), ..inbound(4, 2, SpanKind::Server, 40, 80) },
+            app(5, Some(4), SpanKind::Client, 50, 60),
+        ];
+        let graph = Graph::of(&traces(spans));
+        let call = |from: &str, to: &str, count, errors, mean_ns| Calls {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            count,
+            errors,
+            mean_ns,
+        };
+        assert_eq!(graph.calls, [call("emoji", "web", 1, 0, 10), call("web", "emoji", 2, 1, 30)]);
+        let spans: Vec<_> = graph.services.iter().map(|s| (s.name.as_str(), s.spans, s.errors)).collect();
+        assert_eq!(spans, [("emoji", 2, 1), ("web", 3, 0)]);
+    }
+}
