@@ -23,6 +23,8 @@ mod replay;
 mod run;
 mod schema;
 mod spans;
+mod view;
+mod viewer;
 
 use std::{io::Write, process::ExitCode};
 
@@ -42,6 +44,7 @@ pub(crate) fn main() -> ExitCode {
     set_color(cli.color);
     set_log(cli.quiet, cli.verbose);
     let done = match cli.command {
+        Command::View(args) => view::view(&args, cli.quiet),
         Command::Convert(args) => convert::convert(&args, cli.quiet),
         Command::Demo(args) => demo::demo(&args, cli.quiet),
         Command::Replay(args) => replay::replay(&args, cli.quiet),

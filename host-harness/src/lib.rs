@@ -14,6 +14,7 @@ pub mod flow;
 pub mod host;
 pub mod proxy;
 pub mod replay;
+pub mod serve;
 pub mod testing;
 pub mod time;
 pub mod topology;

@@ -5,6 +5,8 @@
 mod cache;
 #[path = "cli/convert.rs"]
 mod convert;
+#[path = "cli/view.rs"]
+mod view;
 
 use std::{
     fs::File,

@@ -3,6 +3,7 @@
 mod check;
 mod replay;
 mod traffic;
+mod view;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ use super::proxy::ProxyArgs;
 pub(crate) use check::{CheckArgs, CompletionsArgs};
 pub(crate) use replay::{ReplayArgs, Show};
 pub(crate) use traffic::{ConvertArgs, RedactArgs};
+pub(crate) use view::{DemoServe, Listen, ViewArgs};
 
 /// Distributed tracing for every proxy that runs WebAssembly, and a local host to see it work.
 #[derive(Debug, Parser)]
@@ -53,6 +55,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Replay recorded traffic through a mesh of sidecars, or through one proxy
     Replay(Box<ReplayArgs>),
+    /// List and draw the traces of files, or serve them as a web page
+    View(ViewArgs),
     /// Convert recorded traffic of any format to a recording in JSON Lines, without its secrets
     Convert(ConvertArgs),
     /// Run the filter, or any other, on live traffic: a reverse proxy in the place of Envoy
@@ -72,9 +76,8 @@ pub(crate) struct DemoArgs {
     /// Which headers the applications use: `b3` as emojivoto's code does, `w3c` for traceparent everywhere
     #[arg(long, value_enum, default_value_t = Recording::B3)]
     pub(crate) recording: Recording,
-    /// Accepted for scripts: there is no page to serve yet
-    #[arg(long)]
-    pub(crate) no_serve: bool,
+    #[command(flatten)]
+    pub(crate) serve: DemoServe,
     #[command(flatten)]
     pub(crate) run: RunArgs,
 }

@@ -15,6 +15,7 @@ use super::{
     output,
     replay::replay_options,
     run::{Job, run, tell},
+    viewer,
 };
 
 /// Replays emojivoto; fails if its traces are not whole.
@@ -35,6 +36,7 @@ pub(crate) fn demo(args: &DemoArgs, quiet: bool) -> Result<(), CliError> {
         run: &args.run,
         rank: vote,
         what_if: &[],
+        keep: args.serve.is_wanted(),
         quiet,
     })?;
     tell(&outcome.stats);
@@ -51,6 +53,9 @@ pub(crate) fn demo(args: &DemoArgs, quiet: bool) -> Result<(), CliError> {
         return Err(
             CliError::new(Exit::ExpectationNotMet, message).help("run it with -v to see the filters' logs")
         );
+    }
+    if args.serve.is_wanted() {
+        viewer::serve(outcome.spans, args.serve.listen(), quiet)?;
     }
     Ok(())
 }

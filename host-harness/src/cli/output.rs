@@ -27,7 +27,7 @@ pub(crate) fn result(output: Output, summary: &Summary, shown: Option<&Trace>) -
 }
 
 /// `COLUMNS`, else the terminal's width, else 120.
-fn width() -> usize {
+pub(crate) fn width() -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|&n| n > 0);
     let terminal =
         || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));

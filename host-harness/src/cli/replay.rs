@@ -56,6 +56,7 @@ pub(crate) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), CliError> {
             Show::Slowest => |trace| (nanos(trace), 0),
         },
         what_if: &args.what_if,
+        keep: false,
         quiet,
     })?;
     count_skipped(&mut outcome.stats, &entries);

@@ -10,6 +10,7 @@ use meshspan::{
     view::tally::{Rank, Tally},
     vm::{Filter, LogLevel, LogLine},
 };
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use tokio::runtime::Runtime;
 
 use super::{
@@ -35,6 +36,8 @@ pub(crate) struct Job<'a, I> {
     pub(crate) shift: i128,
     pub(crate) rank: Rank,
     pub(crate) what_if: &'a [f64],
+    /// Whether all spans are wanted in the end.
+    pub(crate) keep: bool,
     pub(crate) quiet: bool,
 }
 
@@ -43,6 +46,8 @@ pub(crate) struct Outcome {
     pub(crate) stats: ReplayStats,
     pub(crate) tally: Tally,
     pub(crate) export: Option<ExportReport>,
+    /// All of them, if the job said so.
+    pub(crate) spans: Vec<ResourceSpans>,
     was_interrupted: bool,
 }
 
@@ -60,8 +65,9 @@ where
     let export = endpoint.map(|config| Export::start(&runtime, &interrupt, config)).transpose()?;
     let sender = export.as_ref().map(|export| export.spans.clone());
     let spans = Spans::new(job.options.lanes, job.rank, job.what_if);
-    let spans = spans.shift(job.shift).save(run.save.as_deref())?.export(sender);
+    let spans = spans.shift(job.shift).save(run.save.as_deref())?.export(sender).keep(job.keep);
     let replayed = replay(&filter, job, &spans, &interrupt);
+    let kept = spans.kept();
     let tally = spans.finish();
     let export = export.map(|export| export.finish(&runtime, quiet)).transpose()?;
     let stats = replayed?;
@@ -69,7 +75,7 @@ where
         Some(path) => CliError::write(path, &error),
         None => CliError::runtime(error.to_string()),
     })?;
-    Ok(Outcome { stats, tally, export, was_interrupted: interrupt.is_requested() })
+    Ok(Outcome { stats, tally, export, spans: kept, was_interrupted: interrupt.is_requested() })
 }
 
 /// The filter, compiled now or before.

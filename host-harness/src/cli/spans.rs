@@ -26,6 +26,8 @@ pub(crate) struct Spans {
     shift: i128,
     file: Option<Mutex<BufWriter<File>>>,
     exporter: Option<mpsc::Sender<Vec<ResourceSpans>>>,
+    /// All, for a viewer.
+    kept: Option<Mutex<Vec<ResourceSpans>>>,
     /// Why the file could not be written.
     failure: Mutex<Option<Error>>,
 }
@@ -44,6 +46,7 @@ impl Spans {
             shift: 0,
             file: None,
             exporter: None,
+            kept: None,
             failure: Mutex::new(None),
         }
     }
@@ -67,6 +70,17 @@ impl Spans {
     pub(crate) fn export(mut self, exporter: Option<mpsc::Sender<Vec<ResourceSpans>>>) -> Self {
         self.exporter = exporter;
         self
+    }
+
+    /// Keeps all as well, if wanted.
+    pub(crate) fn keep(mut self, is_wanted: bool) -> Self {
+        self.kept = is_wanted.then(Mutex::default);
+        self
+    }
+
+    /// Takes what was kept.
+    pub(crate) fn kept(&self) -> Vec<ResourceSpans> {
+        self.kept.as_ref().map(|kept| std::mem::take(&mut *lock(kept))).unwrap_or_default()
     }
 
     /// The sums, once all is written.
@@ -94,7 +108,7 @@ impl Sink for Spans {
             lock(tally).add(&spans, now);
         }
         let mut lines = String::new();
-        if self.file.is_some() || self.exporter.is_some() {
+        if self.file.is_some() || self.exporter.is_some() || self.kept.is_some() {
             shift_times(&mut spans, self.shift);
         }
         if self.file.is_some() {
@@ -102,6 +116,9 @@ impl Sink for Spans {
                 lines.push_str(&to_json_line(std::slice::from_ref(resource)));
                 lines.push('\n');
             }
+        }
+        if let Some(kept) = &self.kept {
+            lock(kept).extend_from_slice(&spans);
         }
         Chunk { lines, spans: if self.exporter.is_some() { spans } else { Vec::new() } }
     }

@@ -12,8 +12,8 @@ type Arrow = (&'static str, &'static [&'static str], &'static [&'static str]);
 const SHARED: [&str; 2] = ["host", "time"];
 
 /// `cli → {replay, proxy, view, export}`; `proxy → flow → vm → abi → host`, `replay → vm`;
-/// `{export, view} → collect`.
-const ARROWS: [Arrow; 13] = [
+/// `serve → view → collect`, `export → collect`.
+const ARROWS: [Arrow; 14] = [
     ("host", &[], &["tokio", "wasmtime", "hyper", "tonic", "clap"]),
     ("abi", &[], &["tokio", "hyper", "tonic", "clap"]),
     ("vm", &["abi"], &["tokio", "hyper", "tonic", "clap"]),
@@ -24,6 +24,7 @@ const ARROWS: [Arrow; 13] = [
     // The summary shows what replay and export report of themselves.
     ("view", &["collect", "export", "replay"], &["wasmtime", "tokio", "hyper", "tonic"]),
     ("export", &["collect"], &["wasmtime", "clap"]),
+    ("serve", &["collect", "view"], &["wasmtime", "clap"]),
     ("proxy", &["flow", "traffic", "vm"], &["wasmtime", "tonic", "clap"]),
     ("replay", &["collect", "topology", "traffic", "vm"], &["tokio", "hyper", "tonic", "clap"]),
     ("explain", &["replay", "testing", "traffic", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),

@@ -231,7 +231,8 @@ fn to_go_on_from_within_the_pause_itself_means_nothing() {
 
 #[test]
 fn trailers_can_be_made_with_the_last_piece_of_a_body() {
-    let add = "(drop (call $add (i32.const {m}) (i32.const 1024) (i32.const 1) (i32.const 1025) (i32.const 1)))";
+    let add =
+        "(drop (call $add (i32.const {m}) (i32.const 1024) (i32.const 1) (i32.const 1025) (i32.const 1)))";
     for (side, callback, map, arrow) in
         [(Side::Request, "request_body", "1", ">"), (Side::Response, "response_body", "3", "<")]
     {

@@ -1,0 +1,105 @@
+// What stands beside the waterfall: one span, the hops, where the context was lost, figures by operation.
+
+function spanDetails(view) {
+  const { trace } = view.rows;
+  const span = trace.spans[view.selected];
+  if (!span) return el("p", { class: "faint" }, "Choose a span to see what it says. Key ? lists the keys.");
+  const facts = [
+    ["Service", chip(span.service)],
+    ["Kind", [span.proxy && (span.direction ?? "proxy"), span.kind].filter(Boolean).join(" ")],
+    ["Start", `${duration(span.startNs)} after the trace's`],
+    ["Duration", duration(span.durationNs)],
+    ["On its own", `${duration(span.selfNs)} that nothing below it covers`],
+    span.overheadNs !== undefined && ["Proxy took", duration(span.overheadNs)],
+    ["Status", span.status === "error" ? el("span", { class: "bad" }, `error ${span.message ?? ""}`) : span.status],
+    span.skewNs !== undefined && ["Clock", `${duration(Math.abs(span.skewNs))} ${span.skewNs < 0 ? "ahead" : "behind"}`],
+    ["Span id", el("code", {}, span.spanId)],
+    span.parentSpanId && ["Parent", el("code", {}, span.parentSpanId)],
+    span.scope && ["Scope", el("code", {}, span.scope)],
+  ];
+  return [
+    el("h2", {}, span.name),
+    pairs(facts.filter(Boolean), "Span"),
+    breaksOf(trace, view.selected),
+    section("Attributes", span.attributes),
+    (span.events ?? []).map((event) => section(`Event ${event.name} at ${duration(event.atNs)}`, event.attributes)),
+    (span.links ?? []).map((link) => section(["Link to ", el("a", { href: `/trace/${link.traceId}?span=${link.spanId}`, "data-route": true },
+      link.traceId.slice(0, 8))], link.attributes)),
+    section("Resource", trace.resources[span.resource]),
+    el("div", { class: "toolbar" },
+      el("button", { type: "button", onclick: () => copy(JSON.stringify(span, null, 2)) }, "Copy as JSON"),
+      el("button", { type: "button", onclick: () => copy(view.link()) }, "Copy link")),
+  ];
+}
+
+function section(title, attributes) {
+  const rows = attributes.map(([key, value]) => [key, el("span", { class: "mono" }, value)]);
+  return [el("h2", {}, title), rows.length ? pairs(rows, title) : el("p", { class: "faint" }, "none")];
+}
+
+function pairs(rows, label) {
+  return el("table", { "aria-label": typeof label === "string" ? label : undefined },
+    el("tbody", {}, rows.map(([name, value]) => el("tr", {}, el("td", {}, name), el("td", {}, value)))));
+}
+
+function breaksOf(trace, index) {
+  const found = trace.breaks.filter(({ span }) => index === undefined || span === index);
+  return found.map(({ workload, explanation }) =>
+    el("div", { class: "breaks" }, el("p", {}, el("b", {}, `Context was lost: look at ${workload}`)), el("p", {}, explanation)));
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    say("Copied");
+  } catch {
+    say("The browser does not let the page copy", true);
+  }
+}
+
+const PARTS = [
+  ["sendingProxyNs", "sending", "sending proxy"],
+  ["wireNs", "wire", "wire"],
+  ["receivingProxyNs", "receiving", "receiving proxy"],
+  ["applicationNs", "application", "application"],
+];
+
+/** Every call between workloads, split into its four parts. */
+function hopsTable(view) {
+  const { hops } = view.rows.trace;
+  if (!hops.length) return el("p", { class: "faint" }, "No call between workloads is in this trace.");
+  const total = (hop) => PARTS.reduce((sum, [part]) => sum + hop[part], 0);
+  const longest = Math.max(1, ...hops.map(total));
+  const row = (hop) => el("tr", {},
+    el("td", {}, el("button", { type: "button", onclick: () => view.select(hop.first) }, `${hop.from || "outside"} → ${hop.to || "outside"}`)),
+    el("td", { style: { width: "40%" } }, el("div", { class: "parts", style: { width: `${(100 * total(hop)) / longest}%` }, "aria-hidden": "true" },
+      PARTS.map(([part, name]) => el("span", { class: name, style: { width: `${(100 * hop[part]) / Math.max(1, total(hop))}%` } })))),
+    PARTS.map(([part]) => el("td", { class: "number" }, duration(hop[part]))));
+  return el("table", { "aria-label": "Hops" },
+    el("thead", {}, el("tr", {}, el("th", {}, "Hop"), el("th", {}, "Own time"),
+      PARTS.map(([, name, label]) => el("th", { class: "number" }, el("span", { class: `key ${name}` }), label)))),
+    el("tbody", {}, hops.map(row)));
+}
+
+/** Count, time and errors of each operation of each service. */
+function statistics(view) {
+  const groups = new Map();
+  for (const span of view.rows.trace.spans) {
+    const key = JSON.stringify([span.service, span.name, span.kind]);
+    const group = groups.get(key) ?? { span, count: 0, errors: 0, total: 0, own: 0, longest: 0 };
+    group.count += 1;
+    group.errors += span.status === "error" ? 1 : 0;
+    group.total += span.durationNs;
+    group.own += span.selfNs;
+    group.longest = Math.max(group.longest, span.durationNs);
+    groups.set(key, group);
+  }
+  const rows = [...groups.values()].sort((a, b) => b.own - a.own);
+  const number = (text) => el("td", { class: "number" }, text);
+  return el("table", { "aria-label": "Operations" },
+    el("thead", {}, el("tr", {}, ["Service", "Operation", "Kind"].map((title) => el("th", {}, title)),
+      ["Count", "Errors", "On its own", "Mean", "Longest"].map((title) => el("th", { class: "number" }, title)))),
+    el("tbody", {}, rows.map(({ span, count, errors, total, own, longest }) => el("tr", {},
+      el("td", {}, chip(span.service)), el("td", {}, span.name), el("td", {}, span.kind), number(count),
+      el("td", { class: `number${errors ? " bad" : ""}` }, errors), number(duration(own)), number(duration(total / count)), number(duration(longest))))));
+}

@@ -1,0 +1,123 @@
+// Search: a form whose state is the address, results with their latencies.
+
+async function showSearch(main, query) {
+  const { services } = await api.services();
+  const results = el("section", { "aria-label": "Results" });
+  main.append(el("div", { class: "search" }, searchForm(services, query), results));
+  const found = await api.search(query);
+  drawResults(results, found, query);
+}
+
+function searchForm(services, query) {
+  const value = (name) => query.get(name) ?? "";
+  const options = (names, chosen) =>
+    names.map(([value, text]) => el("option", { value, selected: value === chosen }, text));
+  const operations = el("datalist", { id: "operations" });
+  const offer = (service) => {
+    const known = services.filter(({ name }) => !service || name === service).flatMap((s) => s.operations);
+    operations.replaceChildren(...[...new Set(known)].map((name) => el("option", { value: name })));
+  };
+  offer(value("service"));
+  const any = [["", "any service"], ...services.map(({ name }) => [name, name])];
+  const field = (label, name, properties = {}) =>
+    el("label", {}, label, el("input", { name, value: value(name), autocomplete: "off", ...properties }));
+  const lookbacks = [["1h", "last hour"], ["6h", "last 6 hours"], ["24h", "last day"], ["7d", "last week"], ["", "all"]];
+  return el("form", { "aria-label": "Search", onsubmit: submitSearch },
+    el("label", {}, "Service",
+      el("select", { name: "service", onchange: (event) => offer(event.target.value) }, options(any, value("service")))),
+    field("Operation", "operation", { list: "operations" }), operations,
+    field("Attributes", "attributes", { placeholder: "http.response.status_code=500", spellcheck: "false" }),
+    el("label", {}, "Time", el("select", { name: "lookback" }, options(lookbacks, value("lookback")))),
+    field("At least", "min", { placeholder: "100ms" }),
+    field("At most", "max", { placeholder: "1.5s" }),
+    el("label", { class: "inline" },
+      el("input", { type: "checkbox", name: "errors", value: "1", checked: value("errors") === "1" }), "only with errors"),
+    el("label", { class: "inline" },
+      el("input", { type: "checkbox", name: "orphans", value: "1", checked: value("orphans") === "1" }), "only broken ones"),
+    field("Limit", "limit", { type: "number", min: 1, max: 1500, placeholder: "20" }),
+    el("button", { type: "submit" }, "Find traces"));
+}
+
+function submitSearch(event) {
+  event.preventDefault();
+  const fields = [...new FormData(event.target)].filter(([, value]) => value !== "");
+  for (const [name, value] of fields) {
+    if ((name === "min" || name === "max") && Number.isNaN(parseDuration(value))) {
+      event.target.elements[name].focus();
+      return say(`${value} is no duration; write 250us, 100ms or 1.5s`, true);
+    }
+  }
+  go(`/search?${new URLSearchParams(fields)}`);
+}
+
+function drawResults(section, { traces, total }, query) {
+  const longest = Math.max(1, ...traces.map((trace) => trace.durationNs));
+  const orphans = traces.reduce((sum, trace) => sum + trace.orphans, 0);
+  const by = el("select", { "aria-label": "Order" },
+    [["new", "newest first"], ["long", "longest first"], ["spans", "most spans first"]]
+      .map(([value, text]) => el("option", { value }, text)));
+  const list = el("ol", { class: "results" });
+  const fill = () => list.replaceChildren(...sorted(traces, by.value).map((trace) => result(trace, longest)));
+  by.addEventListener("change", fill);
+  section.append(
+    el("h1", {}, total > traces.length ? `${traces.length} of ${plural(total, "trace")}` : plural(traces.length, "trace")),
+    scatter(traces, longest),
+    el("div", { class: "toolbar" }, by,
+      orphans > 0 && el("span", { class: "bad" }, `${plural(orphans, "orphan")}: context was lost on the way`),
+      el("span", { class: "space" }),
+      el("button", { type: "button", onclick: () => compareChosen(section) }, "Compare the two that are ticked")),
+    list);
+  fill();
+  if (!traces.length) {
+    list.replaceWith(el("p", {}, query.size ? "No trace fits. Widen the time, or take away a condition."
+      : "There are no traces yet. Send some to port 4317 or 4318, or upload a file."));
+  }
+  say(plural(traces.length, "trace"));
+}
+
+function sorted(traces, by) {
+  const orders = {
+    new: (a, b) => Number(BigInt(b.startUnixNano) - BigInt(a.startUnixNano)),
+    long: (a, b) => b.durationNs - a.durationNs,
+    spans: (a, b) => b.spans - a.spans,
+  };
+  return [...traces].sort(orders[by]);
+}
+
+function result(trace, longest) {
+  const href = `/trace/${trace.traceId}`;
+  return el("li", {},
+    el("div", { class: "facts" },
+      el("input", { type: "checkbox", value: trace.traceId, "aria-label": `Tick ${trace.name} for comparison` }),
+      el("a", { href, class: "title", "data-route": true }, `${trace.service}: ${trace.name}`),
+      el("span", {}, duration(trace.durationNs)),
+      el("span", { class: "faint" }, instant(trace.startUnixNano)),
+      el("span", {}, plural(trace.spans, "span")),
+      trace.errors > 0 && el("span", { class: "bad" }, plural(trace.errors, "error")),
+      trace.orphans > 0 && el("span", { class: "warning" }, plural(trace.orphans, "orphan"))),
+    el("div", { class: "facts" }, trace.services.map(({ name, spans }) => [chip(name), el("span", { class: "faint" }, spans)])),
+    el("div", { class: "length", style: { width: `${(100 * trace.durationNs) / longest}%` } }));
+}
+
+function compareChosen(section) {
+  const ids = [...section.querySelectorAll(".results input:checked")].map((input) => input.value);
+  if (ids.length !== 2) return say(`Tick two traces to compare; ${ids.length} are ticked`, true);
+  go(`/compare?${new URLSearchParams({ a: ids[0], b: ids[1] })}`);
+}
+
+/** Each trace at its start and with its duration. */
+function scatter(traces, longest) {
+  const [width, height, margin] = [1000, 130, 14];
+  const starts = traces.map((trace) => Number(BigInt(trace.startUnixNano) / 1000n));
+  const [first, last] = [Math.min(...starts), Math.max(...starts)];
+  const x = (at) => margin + ((at - first) / Math.max(1, last - first)) * (width - 2 * margin);
+  const y = (ns) => height - margin - (ns / longest) * (height - 2 * margin);
+  const dots = traces.map((trace, index) =>
+    el("circle", {
+      cx: x(starts[index]), cy: y(trace.durationNs), r: Math.min(9, 3 + Math.log2(trace.spans)),
+      class: trace.errors ? "failed" : "", onclick: () => go(`/trace/${trace.traceId}`),
+    }, el("title", {}, `${trace.service}: ${trace.name}, ${duration(trace.durationNs)}`)));
+  const label = `${plural(traces.length, "trace")} by start and duration, the longest ${duration(longest)}; the list below has them all`;
+  return el("svg", { class: "scatter", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, preserveAspectRatio: "none" },
+    dots, traces.length > 0 && el("text", { x: 4, y: 12 }, duration(longest)));
+}

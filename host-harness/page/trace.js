@@ -1,0 +1,218 @@
+// One trace: its rows, the part of its time in sight, what is selected; and how keys change them.
+
+async function showTrace(main, id, query) {
+  const trace = await api.trace(id);
+  new TraceView(trace).show(main, query);
+}
+
+class TraceView {
+  constructor(trace) {
+    this.rows = new Rows(trace);
+    [this.from, this.to] = [0, Math.max(1, trace.durationNs)];
+    this.selected = undefined;
+    this.matched = new Set();
+    this.showsCriticalPath = false;
+    this.correctsSkew = false;
+    this.tab = "span";
+    this.level = 0;
+    this.criticalOf = new Map();
+    for (const [index, from, to] of trace.criticalPath) {
+      if (!this.criticalOf.has(index)) this.criticalOf.set(index, []);
+      this.criticalOf.get(index).push([from, to]);
+    }
+  }
+
+  show(main, query) {
+    const { trace } = this.rows;
+    this.waterfall = new Waterfall(this);
+    this.side = el("aside", { class: "side", "aria-label": "Details" });
+    this.element = el("section", { class: "trace", onkeydown: (event) => this.key(event) },
+      this.heading(), breaksOf(trace), this.toolbar(),
+      el("div", { class: "body" }, this.waterfall.element, this.side));
+    main.append(this.element);
+    const asked = trace.spans.findIndex((span) => span.spanId === query.get("span"));
+    if (query.get("find")) this.find(query.get("find"));
+    this.waterfall.redraw();
+    if (asked >= 0) this.select(asked);
+    else this.drawSide();
+    this.waterfall.scroller.focus();
+    say(`${trace.service}: ${trace.name}, ${plural(trace.spans.length, "span")}`);
+  }
+
+  heading() {
+    const { trace } = this.rows;
+    const services = new Set(trace.spans.map((span) => span.service));
+    const share = (ns) => `${duration(ns)} (${Math.round((100 * ns) / Math.max(1, trace.proxyNs + trace.wireNs + trace.applicationNs))} %)`;
+    return [
+      el("h1", {}, `${trace.service}: ${trace.name} `, el("code", { class: "faint" }, trace.traceId)),
+      el("div", { class: "toolbar" },
+        el("span", {}, instant(trace.startUnixNano)), el("b", {}, duration(trace.durationNs)),
+        el("span", {}, plural(trace.spans.length, "span")), el("span", {}, plural(services.size, "service")),
+        trace.errors > 0 && el("span", { class: "bad" }, plural(trace.errors, "error")),
+        trace.orphans > 0 && el("span", { class: "warning" }, plural(trace.orphans, "orphan")),
+        el("span", { class: "faint" }, `proxies ${share(trace.proxyNs)} · wire ${share(trace.wireNs)} · applications ${share(trace.applicationNs)}`)),
+    ];
+  }
+
+  toolbar() {
+    const { trace } = this.rows;
+    const isSkewed = trace.spans.some((span) => span.skewNs !== undefined);
+    this.search = el("input", {
+      type: "search", placeholder: "Find in this trace ( / )", "aria-label": "Find in this trace",
+      oninput: (event) => this.find(event.target.value),
+      onkeydown: (event) => event.key === "Enter" && this.step(event.shiftKey ? -1 : 1),
+    });
+    this.count = el("span", { class: "faint", "aria-live": "polite" });
+    this.proxies = el("select", { "aria-label": "Proxies", onchange: (event) => this.setProxies(event.target.value) },
+      PROXIES.map(([value, text]) => el("option", { value }, text)));
+    this.critical = this.switch("Critical path", "showsCriticalPath");
+    this.skew = isSkewed && this.switch("Correct clock skew", "correctsSkew");
+    const tabs = [["span", "Span"], ["hops", "Hops"], ["statistics", "Operations"]].map(([tab, label]) =>
+      el("button", { type: "button", "aria-pressed": String(tab === this.tab), data: { tab }, onclick: () => this.setTab(tab) }, label));
+    return el("div", { class: "toolbar" }, this.search, this.count, this.proxies, this.critical, this.skew,
+      el("span", { class: "space" }), el("span", { role: "group", "aria-label": "Beside the waterfall" }, tabs),
+      !embedded() && el("a", { href: `/view/traces/${trace.traceId}/page`, download: `trace-${trace.traceId}.html` }, "Save as HTML"),
+      !embedded() && el("a", { href: `/api/v3/traces/${trace.traceId}`, download: `trace-${trace.traceId}.json` }, "OTLP JSON"));
+  }
+
+  switch(label, property) {
+    const button = el("button", { type: "button", "aria-pressed": "false", onclick: () => {
+      this[property] = !this[property];
+      button.setAttribute("aria-pressed", String(this[property]));
+      this.waterfall.redraw();
+    } }, label);
+    return button;
+  }
+
+  startOf(span) {
+    return span.startNs + (this.correctsSkew ? span.skewNs ?? 0 : 0);
+  }
+
+  /** Where an instant is, in percent of the part in sight. */
+  x(ns) {
+    return ((ns - this.from) / (this.to - this.from)) * 100;
+  }
+
+  zoomTo(from, to) {
+    const all = Math.max(1, this.rows.trace.durationNs);
+    this.from = Math.max(0, Math.min(from, all - 1));
+    this.to = Math.min(all, Math.max(to, this.from + 1));
+    this.waterfall.redraw();
+  }
+
+  zoom(factor) {
+    const middle = (this.from + this.to) / 2;
+    const half = ((this.to - this.from) / 2) * factor;
+    this.zoomTo(middle - half, middle + half);
+  }
+
+  pan(part) {
+    const size = this.to - this.from;
+    const from = Math.max(0, Math.min(this.from + part * size, this.rows.trace.durationNs - size));
+    this.zoomTo(from, from + size);
+  }
+
+  select(index) {
+    this.rows.reveal(index);
+    this.proxies.value = this.rows.proxies;
+    this.selected = index;
+    this.waterfall.scrollTo(index);
+    this.waterfall.redraw();
+    if (this.tab === "span") this.drawSide();
+    if (!embedded()) history.replaceState(null, "", this.link());
+  }
+
+  link() {
+    const span = this.rows.trace.spans[this.selected];
+    return `${location.origin}/trace/${this.rows.trace.traceId}${span ? `?span=${span.spanId}` : ""}`;
+  }
+
+  toggle(index, collapse) {
+    this.rows.toggle(index, collapse);
+    this.waterfall.redraw();
+  }
+
+  setProxies(value) {
+    this.rows.proxies = this.proxies.value = value;
+    this.rows.update();
+    this.waterfall.redraw();
+  }
+
+  setTab(tab) {
+    this.tab = tab;
+    this.element.querySelectorAll("[data-tab]").forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.tab === tab)));
+    this.drawSide();
+  }
+
+  drawSide() {
+    const draw = { span: spanDetails, hops: hopsTable, statistics };
+    this.side.replaceChildren(...[draw[this.tab](this)].flat(Infinity).filter(Boolean));
+  }
+
+  find(text) {
+    this.search.value = text;
+    this.found = this.rows.matches(text);
+    this.matched = new Set(this.found);
+    this.count.textContent = text ? plural(this.found.length, "match", "matches") : "";
+    this.waterfall.redraw();
+  }
+
+  /** The next match, or the one before, in the order of the rows. */
+  step(by) {
+    if (!this.found?.length) return;
+    const after = by > 0 ? this.found.find((index) => index > (this.selected ?? -1)) : this.found.findLast((index) => index < (this.selected ?? Infinity));
+    const next = after ?? (by > 0 ? this.found[0] : this.found.at(-1));
+    this.select(next);
+    this.count.textContent = `${this.found.indexOf(next) + 1} of ${plural(this.found.length, "match", "matches")}`;
+  }
+
+  move(by) {
+    const { visible, rowOf } = this.rows;
+    const at = rowOf.get(this.selected) ?? (by > 0 ? -1 : visible.length);
+    const next = visible[Math.max(0, Math.min(visible.length - 1, at + by))];
+    if (next) this.select(next.index);
+  }
+
+  /** To the left: close, else go to what stands above. To the right: open, else go down. */
+  sideways(isRight) {
+    const { rows, selected } = this;
+    const row = rows.visible[rows.rowOf.get(selected)];
+    if (!row) return;
+    const isOpen = row.hasChildren && !rows.collapsed.has(selected);
+    if (isRight) return row.hasChildren && !isOpen ? this.toggle(selected, false) : this.move(1);
+    if (isOpen) return this.toggle(selected, true);
+    let above = rows.trace.spans[selected].parent;
+    while (above !== undefined && rows.isHidden(above)) above = rows.trace.spans[above].parent;
+    if (above !== undefined) this.select(above);
+  }
+
+  collapseTo(level) {
+    const deepest = Math.max(0, ...this.rows.trace.spans.map((span) => span.depth));
+    this.level = Math.max(0, Math.min(deepest, level));
+    this.rows.collapseBelow(this.level >= deepest ? -1 : this.level);
+    this.waterfall.redraw();
+  }
+
+  key(event) {
+    if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const action = this.keys()[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  }
+
+  keys() {
+    const page = Math.max(1, Math.floor(this.waterfall.scroller.clientHeight / ROW_HEIGHT) - 1);
+    const next = PROXIES[(PROXIES.findIndex(([value]) => value === this.rows.proxies) + 1) % PROXIES.length][0];
+    return {
+      ArrowDown: () => this.move(1), ArrowUp: () => this.move(-1), PageDown: () => this.move(page), PageUp: () => this.move(-page),
+      Home: () => this.move(-Infinity), End: () => this.move(Infinity),
+      ArrowRight: () => this.sideways(true), ArrowLeft: () => this.sideways(false),
+      w: () => this.zoom(0.5), s: () => this.zoom(2), a: () => this.pan(-0.25), d: () => this.pan(0.25), r: () => this.zoomTo(0, Infinity),
+      p: () => this.collapseTo(this.level - 1), o: () => this.collapseTo(this.level + 1),
+      "]": () => this.collapseTo(Infinity), "[": () => this.collapseTo(0),
+      f: () => this.setProxies(next), c: () => this.critical.click(), "/": () => this.search.focus(),
+      n: () => this.step(1), N: () => this.step(-1), Enter: () => this.setTab("span"),
+    };
+  }
+}

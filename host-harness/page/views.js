@@ -1,0 +1,127 @@
+// The smaller views: service graph, comparison, upload.
+
+async function showGraph(main) {
+  const graph = await api.graph();
+  main.append(el("h1", {}, "Service graph"));
+  if (!graph.services.length) return main.append(el("p", {}, "There are no traces yet."));
+  main.append(el("div", { class: "graph" }, drawGraph(graph)), graphTable(graph));
+  say(`${plural(graph.services.length, "service")}, ${plural(graph.calls.length, "edge")}`);
+}
+
+/** Callers left of those whom they call; a circle is cut where it is met first. */
+function layers({ services, calls }) {
+  const depth = new Map(services.map(({ name }) => [name, 0]));
+  for (let round = 0; round < services.length; round++) {
+    let hasMoved = false;
+    for (const { from, to } of calls) {
+      const deeper = depth.get(from) + 1;
+      if (from !== to && deeper > depth.get(to) && deeper < services.length) {
+        depth.set(to, deeper);
+        hasMoved = true;
+      }
+    }
+    if (!hasMoved) break;
+  }
+  const columns = [];
+  for (const [name, at] of depth) (columns[at] ??= []).push(name);
+  return columns.filter(Boolean);
+}
+
+function drawGraph(graph) {
+  const columns = layers(graph);
+  const [boxWidth, boxHeight, gapX, gapY] = [150, 34, 90, 22];
+  const tallest = Math.max(...columns.map((column) => column.length));
+  const height = tallest * (boxHeight + gapY) + gapY;
+  const places = new Map();
+  columns.forEach((column, x) => column.forEach((name, y) => {
+    const top = (height - column.length * (boxHeight + gapY) + gapY) / 2;
+    places.set(name, { x: 16 + x * (boxWidth + gapX), y: top + y * (boxHeight + gapY) });
+  }));
+  const width = 32 + columns.length * (boxWidth + gapX) - gapX;
+  const busiest = Math.max(1, ...graph.calls.map(({ count }) => count));
+  const edge = ({ from, to, count, errors }) => {
+    const [a, b] = [places.get(from), places.get(to)];
+    const [x1, y1, x2, y2] = [a.x + boxWidth, a.y + boxHeight / 2, b.x, b.y + boxHeight / 2];
+    const bend = Math.max(40, Math.abs(x2 - x1) / 2);
+    return [
+      el("path", { d: `M${x1},${y1} C${x1 + bend},${y1} ${x2 - bend},${y2} ${x2},${y2}`, class: errors ? "failed" : "",
+        "stroke-width": 1 + (3 * Math.log1p(count)) / Math.log1p(busiest), "marker-end": "url(#arrow)" }),
+      el("text", { class: "count", x: (x1 + x2) / 2, y: (y1 + y2) / 2 - 4, "text-anchor": "middle" }, count.toLocaleString()),
+    ];
+  };
+  const box = ({ name }) => {
+    const { x, y } = places.get(name);
+    const short = name.length > 20 ? `${name.slice(0, 19)}…` : name;
+    return el("g", { style: { cursor: "pointer" }, onclick: () => go(`/search?${new URLSearchParams({ service: name })}`) },
+      el("rect", { x, y, width: boxWidth, height: boxHeight, rx: 5, service: name }, el("title", {}, name)),
+      el("text", { x: x + boxWidth / 2, y: y + 21, "text-anchor": "middle" }, short));
+  };
+  const arrow = el("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 8, refY: 4, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto" },
+    el("path", { d: "M0,0 L8,4 L0,8", style: { fill: "none" } }));
+  return el("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Who calls whom; the table below says the same", style: { maxWidth: `${width * 1.4}px` } },
+    el("defs", {}, arrow), graph.calls.map(edge), graph.services.map(box));
+}
+
+function graphTable({ calls }) {
+  return el("table", { "aria-label": "Calls" },
+    el("thead", {}, el("tr", {}, el("th", {}, "From"), el("th", {}, "To"), ["Calls", "Errors", "Mean"].map((title) => el("th", { class: "number" }, title)))),
+    el("tbody", {}, calls.map(({ from, to, count, errors, meanNs }) => el("tr", {}, el("td", {}, chip(from)), el("td", {}, chip(to)),
+      el("td", { class: "number" }, count.toLocaleString()), el("td", { class: `number${errors ? " bad" : ""}` }, errors), el("td", { class: "number" }, duration(meanNs))))));
+}
+
+async function showCompare(main, query) {
+  const [a, b] = [query.get("a") ?? "", query.get("b") ?? ""];
+  const field = (label, name, value) => el("label", {}, `${label} `, el("input", { name, value, size: 34, spellcheck: "false", required: true }));
+  main.append(el("h1", {}, "Compare two traces"),
+    el("form", { class: "toolbar", onsubmit: (event) => {
+      event.preventDefault();
+      go(`/compare?${new URLSearchParams(new FormData(event.target))}`);
+    } }, field("First", "a", a), field("Second", "b", b), el("button", { type: "submit" }, "Compare")));
+  if (!a || !b) return say("Give two trace ids, or tick two traces in the search");
+  const { rows, first, second } = await api.compare(a, b);
+  const more = rows.filter((row) => row.second > row.first).length;
+  const less = rows.filter((row) => row.second < row.first).length;
+  const difference = (row) => (row.first && row.second ? duration(row.secondNs / row.second - row.firstNs / row.first) : "");
+  main.append(
+    el("p", {}, `${first.service}: ${first.name}, ${duration(first.durationNs)}, against ${second.service}: ${second.name}, ${duration(second.durationNs)}. `,
+      `${plural(more, "operation")} more often in the second, ${less} less often.`),
+    el("table", { "aria-label": "Differences" },
+      el("thead", {}, el("tr", {}, el("th", {}, "Operation"), ["First", "Second", "Mean, first", "Mean, second", "Difference"].map((title) => el("th", { class: "number" }, title)))),
+      el("tbody", {}, rows.map((row) => el("tr", { class: row.second > row.first ? "more" : row.second < row.first ? "less" : "" },
+        el("td", { style: { paddingLeft: `${row.depth * 14 + 8}px` } }, chip(row.service), ` ${row.name} `, el("span", { class: "faint" }, row.kind)),
+        [row.first, row.second, row.first ? duration(row.firstNs / row.first) : "", row.second ? duration(row.secondNs / row.second) : "", difference(row)]
+          .map((text) => el("td", { class: "number" }, text)))))));
+  say(`${plural(rows.length, "operation")} compared`);
+}
+
+function showUpload(main) {
+  const list = el("ol", { class: "results" });
+  const take = async (files) => {
+    for (const file of files) {
+      try {
+        const traces = await api.upload(file);
+        const longest = Math.max(1, ...traces.map((trace) => trace.durationNs));
+        list.append(...traces.map((trace) => result(summaryOf(trace), longest)));
+        say(`${file.name}: ${plural(traces.length, "trace")}`);
+      } catch (error) {
+        say(`${file.name}: ${error.message}`, true);
+      }
+    }
+  };
+  const input = el("input", { type: "file", id: "file", multiple: true, accept: ".json,.jsonl,.ndjson", onchange: () => take(input.files) });
+  const drop = el("div", { class: "drop", ondragover: (event) => (event.preventDefault(), drop.classList.add("over")),
+    ondragleave: () => drop.classList.remove("over"), ondrop: (event) => {
+      event.preventDefault();
+      drop.classList.remove("over");
+      take(event.dataTransfer.files);
+    } }, el("label", { for: "file" }, "Drop files here, or choose them: OTLP JSON, OTLP JSON Lines, Jaeger's JSON "), input,
+  el("p", { class: "faint" }, "They stay in this tab; nothing is stored."));
+  main.append(el("h1", {}, "Look at traces from a file"), drop, list);
+}
+
+/** What a search would say of a trace. */
+function summaryOf(trace) {
+  const services = new Map();
+  trace.spans.forEach(({ service }) => services.set(service, (services.get(service) ?? 0) + 1));
+  return { ...trace, spans: trace.spans.length, services: [...services].map(([name, spans]) => ({ name, spans })) };
+}

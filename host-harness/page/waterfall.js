@@ -1,0 +1,178 @@
+// The waterfall: of thousands of rows only those in sight are in the page.
+
+const ROW_HEIGHT = 24;
+const SPARE_ROWS = 8;
+
+class Waterfall {
+  /** `view` is the trace's view: its rows, its window, what is selected. */
+  constructor(view) {
+    this.view = view;
+    this.spacer = el("div", { role: "presentation" });
+    this.scroller = el("div", {
+      class: "rows", role: "treegrid", tabindex: 0, "aria-label": "Spans", "aria-colcount": 2,
+      onscroll: () => this.draw(), onclick: (event) => this.click(event),
+    }, this.spacer);
+    this.ticks = el("div", { class: "ticks", "aria-hidden": "true" });
+    this.minimap = new Minimap(view);
+    this.element = el("div", { class: "waterfall" }, this.minimap.element,
+      el("div", { class: "axis" }, el("div", { class: "names" }, "Service and operation"), this.ticks), this.scroller);
+    new ResizeObserver(() => this.redraw()).observe(this.scroller);
+  }
+
+  redraw() {
+    const { from, to } = this.view;
+    this.ticks.replaceChildren(...[0, 0.25, 0.5, 0.75, 1].map((part) => el("span", {}, duration(from + part * (to - from)))));
+    this.minimap.draw();
+    this.draw();
+  }
+
+  draw() {
+    const { visible } = this.view.rows;
+    const { scrollTop, clientHeight } = this.scroller;
+    const first = Math.max(0, Math.floor(scrollTop / ROW_HEIGHT) - SPARE_ROWS);
+    const last = Math.min(visible.length, Math.ceil((scrollTop + clientHeight) / ROW_HEIGHT) + SPARE_ROWS);
+    this.spacer.style.height = `${visible.length * ROW_HEIGHT}px`;
+    this.scroller.setAttribute("aria-rowcount", visible.length);
+    const rows = [];
+    for (let at = first; at < last; at++) rows.push(this.row(visible[at], at));
+    this.scroller.replaceChildren(this.spacer, ...rows);
+    const selected = this.view.rows.rowOf.get(this.view.selected);
+    const isInPage = selected >= first && selected < last;
+    if (isInPage) this.scroller.setAttribute("aria-activedescendant", `row-${this.view.selected}`);
+    else this.scroller.removeAttribute("aria-activedescendant");
+  }
+
+  row({ index, depth, hasChildren }, at) {
+    const { rows, selected, matched } = this.view;
+    const span = rows.trace.spans[index];
+    const isOpen = !rows.collapsed.has(index);
+    const what = [span.proxy && (span.direction ?? "proxy"), span.kind !== "internal" && span.kind].filter(Boolean).join(" ");
+    return el("div", {
+      class: `row${matched.has(index) ? " match" : ""}`, role: "row", id: `row-${index}`, data: { index },
+      "aria-level": depth + 1, "aria-rowindex": at + 1, "aria-selected": String(index === selected),
+      "aria-expanded": hasChildren ? String(isOpen) : undefined, style: { top: `${at * ROW_HEIGHT}px` },
+    },
+    el("div", { class: "name", role: "gridcell", style: { paddingLeft: `${Math.min(depth, 40) * 12 + 4}px` } },
+      el("span", { class: "fold", "aria-hidden": "true" }, hasChildren ? (isOpen ? "▾" : "▸") : ""),
+      el("span", { class: "stripe", service: span.service }),
+      span.status === "error" && el("span", { class: "bad", title: span.message || "error" }, "!"),
+      span.orphan && el("span", { class: "warning", title: "its parent is missing" }, "⚠"),
+      span.showsSkew && el("span", { class: "warning", title: `another clock, ${duration(-span.skewNs)} ahead` }, "◷"),
+      el("span", { class: "text", title: `${span.service}: ${span.name}` }, el("b", {}, span.service), ` ${span.name} `,
+        el("span", { class: "faint" }, what))),
+    el("div", { class: "timeline", role: "gridcell", "aria-label": `${duration(span.durationNs)} from ${duration(span.startNs)}` },
+      this.bar(span, index)));
+  }
+
+  bar(span, index) {
+    const { view } = this;
+    const start = view.startOf(span);
+    const [left, width] = [view.x(start), (span.durationNs / (view.to - view.from)) * 100];
+    if (left > 100 || left + width < 0) return [];
+    const parts = [el("div", {
+      class: `bar${span.status === "error" ? " failed" : ""}`, service: span.service, style: { left: `${left}%`, width: `${width}%` },
+    }, this.folded(span, index))];
+    if (view.showsCriticalPath) {
+      for (const [from, to] of view.criticalOf.get(index) ?? []) {
+        const shift = start - span.startNs;
+        const at = { left: `${view.x(from + shift)}%`, width: `${((to - from) / (view.to - view.from)) * 100}%` };
+        parts.push(el("div", { class: "critical", style: at }));
+      }
+    }
+    for (const event of span.events ?? []) {
+      const at = { left: `${view.x(event.atNs + start - span.startNs)}%` };
+      parts.push(el("div", { class: "event", title: `${event.name} at ${duration(event.atNs)}`, style: at }));
+    }
+    // Behind the bar, else before it, else on it.
+    const [behind, before] = [left + width < 88, left > 12];
+    const place = behind ? { left: `calc(${Math.max(0, left + width)}% + 6px)` } : before ? { right: `calc(${100 - left}% + 6px)` } : { right: "6px" };
+    parts.push(el("span", { class: behind || before ? "length" : "length on", style: place }, duration(span.durationNs)));
+    return parts;
+  }
+
+  /** In a folded pass, what the proxy waited for is paler than what it took itself. */
+  folded(span, index) {
+    const { rows } = this.view;
+    if (rows.proxies !== "fold" || span.overheadNs === undefined) return [];
+    return rows.children[index].filter((child) => rows.isHidden(child)).map((child) => {
+      const waited = rows.trace.spans[child];
+      const scale = 100 / Math.max(1, span.durationNs);
+      const left = (waited.startNs - span.startNs) * scale;
+      return el("div", { class: "inner", style: { left: `${left}%`, width: `${waited.durationNs * scale}%` } });
+    });
+  }
+
+  click(event) {
+    const row = event.target.closest(".row");
+    if (!row) return;
+    const index = Number(row.dataset.index);
+    if (event.target.closest(".fold")) this.view.toggle(index);
+    else this.view.select(index);
+  }
+
+  scrollTo(index) {
+    const at = this.view.rows.rowOf.get(index);
+    if (at === undefined) return;
+    const { scroller } = this;
+    const [top, bottom] = [at * ROW_HEIGHT, (at + 1) * ROW_HEIGHT];
+    if (top < scroller.scrollTop) scroller.scrollTop = top;
+    else if (bottom > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = bottom - scroller.clientHeight;
+  }
+}
+
+/** The whole trace in small; drag over it to see a part, click to see all. */
+class Minimap {
+  constructor(view) {
+    this.view = view;
+    this.element = el("canvas", {
+      class: "minimap", role: "img",
+      "aria-label": "The whole trace in small. Keys w and s zoom, a and d move, r shows all",
+    });
+    this.element.addEventListener("pointerdown", (event) => this.drag(event));
+  }
+
+  at(event) {
+    const box = this.element.getBoundingClientRect();
+    const part = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+    return part * this.view.rows.trace.durationNs;
+  }
+
+  drag(event) {
+    const from = this.at(event);
+    this.element.setPointerCapture(event.pointerId);
+    const move = (moved) => {
+      const [a, b] = [from, this.at(moved)].sort((a, b) => a - b);
+      this.view.zoomTo(a, b);
+    };
+    const end = (ended) => {
+      this.element.removeEventListener("pointermove", move);
+      const size = Math.abs(this.at(ended) - from);
+      if (size < this.view.rows.trace.durationNs / 200) this.view.zoomTo(0, Infinity);
+    };
+    this.element.addEventListener("pointermove", move);
+    this.element.addEventListener("pointerup", end, { once: true });
+  }
+
+  draw() {
+    const { element, view } = this;
+    const [width, height] = [element.clientWidth, element.clientHeight];
+    const scale = window.devicePixelRatio || 1;
+    [element.width, element.height] = [width * scale, height * scale];
+    const context = element.getContext("2d");
+    context.scale(scale, scale);
+    const { spans, durationNs } = view.rows.trace;
+    const rows = view.rows.visible;
+    const step = height / Math.max(rows.length, 12);
+    rows.forEach(({ index }, at) => {
+      const span = spans[index];
+      context.fillStyle = color(span.service);
+      const x = (view.startOf(span) / Math.max(1, durationNs)) * width;
+      context.fillRect(x, at * step, Math.max(1, (span.durationNs / Math.max(1, durationNs)) * width), Math.max(1, step * 0.8));
+    });
+    if (view.from > 0 || view.to < durationNs) {
+      context.fillStyle = "rgb(128 128 128 / 45%)";
+      context.fillRect(0, 0, (view.from / durationNs) * width, height);
+      context.fillRect((view.to / durationNs) * width, 0, width, height);
+    }
+  }
+}

@@ -1,0 +1,58 @@
+//! Serving the page until the user ends it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use meshspan::serve::{Server, Traces};
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::Listen;
+use super::error::CliError;
+
+/// Serves `spans` until Ctrl-C or SIGTERM.
+pub(crate) fn serve(spans: Vec<ResourceSpans>, listen: Listen, quiet: bool) -> Result<(), CliError> {
+    let runtime =
+        Runtime::new().map_err(|error| CliError::runtime(format!("cannot start threads: {error}")))?;
+    runtime.block_on(async {
+        let ended = end().map_err(|error| CliError::runtime(format!("cannot listen to signals: {error}")))?;
+        let server = bind(Traces::new(spans), listen).await?;
+        let address = server.address().map_err(|error| CliError::runtime(error.to_string()))?;
+        if !quiet {
+            eprintln!("Browse the traces at http://{address}/ (Ctrl-C ends it)");
+        }
+        server
+            .run(ended)
+            .await
+            .map_err(|error| CliError::runtime(format!("the page's server failed: {error}")))
+    })
+}
+
+/// At the address that was asked for; else, if that is taken, at any free port.
+async fn bind(traces: Traces, Listen { address, is_asked_for }: Listen) -> Result<Server, CliError> {
+    match Server::bind(address).await {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && !is_asked_for => {
+            let free = SocketAddr::new(address.ip(), 0);
+            Server::bind(free).await.map_err(|error| refused(free, &error))
+        }
+        bound => bound.map_err(|error| refused(address, &error)),
+    }
+    .map(|server| server.with(traces))
+}
+
+fn refused(address: SocketAddr, error: &io::Error) -> CliError {
+    CliError::runtime(format!("cannot listen on {address}: {error}"))
+        .help("--listen 127.0.0.1:0 takes any free port")
+}
+
+/// Ends with the first Ctrl-C or SIGTERM.
+fn end() -> io::Result<impl Future<Output = ()>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,220 @@
+//! What the page asks, in JSON.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query as Parameters, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::page::trace_page;
+use super::upload::spans_of_file;
+use crate::collect::records;
+use crate::time::Timestamp;
+use crate::view::compare::Comparison;
+use crate::view::document::Document;
+use crate::view::graph::Graph;
+use crate::view::library::SearchResult;
+use crate::view::query::{parse_attributes, parse_duration};
+use crate::view::{Query, Trace, traces};
+
+/// The most traces that one search gives, as Jaeger's.
+const MAX_LIMIT: usize = 1_500;
+
+/// Why a question has no answer.
+pub(super) type Problem = (StatusCode, Json<Value>);
+
+/// A problem as Jaeger words it: its own page shows the message, too.
+pub(super) fn problem(status: StatusCode, message: &str) -> Problem {
+    (status, Json(json!({ "error": { "httpCode": status.as_u16(), "message": message } })))
+}
+
+pub(super) fn bad(message: impl std::fmt::Display) -> Problem {
+    problem(StatusCode::BAD_REQUEST, &message.to_string())
+}
+
+pub(super) async fn services(State(traces): State<Shared>) -> Json<Value> {
+    Json(json!({ "services": traces.library.services() }))
+}
+
+/// The search form's fields, as typed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Search {
+    service: String,
+    operation: String,
+    attributes: String,
+    lookback: String,
+    min: String,
+    max: String,
+    errors: String,
+    orphans: String,
+    limit: String,
+}
+
+pub(super) async fn search(
+    State(traces): State<Shared>,
+    Parameters(search): Parameters<Search>,
+) -> Result<Json<SearchResult>, Problem> {
+    let query = search.query(now())?;
+    Ok(Json(traces.library.search(&query)))
+}
+
+impl Search {
+    fn query(&self, now: Timestamp) -> Result<Query, Problem> {
+        let wanted = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let limit = match self.limit.as_str() {
+            "" => Query::default().limit,
+            text => number(text).filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
+                bad(format_args!("limit is {text:?}, expected a number from 1 to {MAX_LIMIT}"))
+            })?,
+        };
+        Ok(Query {
+            service: wanted(&self.service),
+            operation: wanted(&self.operation),
+            attributes: parse_attributes(&self.attributes).map_err(bad)?,
+            from: length("lookback", &self.lookback)?.map(|lookback| now.minus(lookback)),
+            to: None,
+            min: length("min", &self.min)?,
+            max: length("max", &self.max)?,
+            errors: self.errors == "1",
+            orphans: self.orphans == "1",
+            limit,
+        })
+    }
+}
+
+fn number(text: &str) -> Option<usize> {
+    text.parse().ok()
+}
+
+fn length(name: &str, text: &str) -> Result<Option<Duration>, Problem> {
+    // The page offers a week.
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+    match (text, days) {
+        ("", _) => Ok(None),
+        (_, Some(days)) => Ok(Some(Duration::from_hours(24) * days)),
+        (text, None) => parse_duration(text).map(Some).ok_or_else(|| {
+            bad(format_args!("{name} is {text:?}, expected a length of time such as 250us, 100ms or 1.5s"))
+        }),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a search counts back from the real now")]
+pub(super) fn now() -> Timestamp {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    Timestamp::from_unix_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+pub(super) async fn trace(
+    State(traces): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<Document>, Problem> {
+    Ok(Json(Document::from(find(&traces, &id)?)))
+}
+
+pub(super) async fn exported(
+    State(traces): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let trace = find(&traces, &id)?;
+    let file = format!("attachment; filename=\"trace-{}.html\"", hex::encode(trace.trace_id));
+    let page = Html(trace_page(&Document::from(trace)));
+    Ok(([(header::CONTENT_DISPOSITION, file)], page).into_response())
+}
+
+pub(super) async fn graph(State(traces): State<Shared>) -> Json<Graph> {
+    Json(Graph::of(traces.library.traces()))
+}
+
+/// The two traces to compare.
+#[derive(Debug, Deserialize)]
+pub(super) struct Pair {
+    a: String,
+    b: String,
+}
+
+pub(super) async fn compare(
+    State(traces): State<Shared>,
+    Parameters(Pair { a, b }): Parameters<Pair>,
+) -> Result<Json<Comparison>, Problem> {
+    Ok(Json(Comparison::of(find(&traces, &a)?, find(&traces, &b)?)))
+}
+
+/// The traces of a file, which are shown and not kept.
+pub(super) async fn upload(body: Bytes) -> Result<Json<Value>, Problem> {
+    let spans = spans_of_file(&body).map_err(bad)?;
+    let documents: Vec<Document> = traces(records(&spans)).iter().map(Document::from).collect();
+    Ok(Json(json!({ "traces": documents })))
+}
+
+/// The trace with that id, which may lack leading zeros, as Jaeger's ids do.
+pub(super) fn find<'a>(traces: &'a Shared, id: &str) -> Result<&'a Trace, Problem> {
+    let id = trace_id(id)?;
+    let missing = || problem(StatusCode::NOT_FOUND, &format!("trace {} is not here", hex::encode(id)));
+    traces.library.trace(id).ok_or_else(missing)
+}
+
+pub(super) fn trace_id(text: &str) -> Result<[u8; 16], Problem> {
+    let wrong = || bad(format_args!("{text:?} is no trace id, expected up to 32 hexadecimal digits"));
+    if text.is_empty() || text.len() > 32 || !text.is_ascii() {
+        return Err(wrong());
+    }
+    let mut id = [0; 16];
+    hex::decode_to_slice(format!("{text:0>32}"), &mut id).map_err(|_| wrong())?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_is_read_as_typed_or_refused_by_name() {
+        let now = Timestamp::from_unix_nanos(10_000_000_000_000_000);
+        let search = Search {
+            service: "web".to_owned(),
+            attributes: "a=1".to_owned(),
+            lookback: "1h".to_owned(),
+            min: "1ms".to_owned(),
+            errors: "1".to_owned(),
+            ..Search::default()
+        };
+        let query = search.query(now).unwrap();
+        assert_eq!(query.from, Some(now.minus(Duration::from_hours(1))));
+        assert_eq!((query.min, query.errors, query.limit), (Some(Duration::from_millis(1)), true, 20));
+        let week = Search { lookback: "7d".to_owned(), ..Search::default() }.query(now).unwrap();
+        assert_eq!(week.from, Some(now.minus(Duration::from_hours(7 * 24))));
+
+        let with = |change: fn(&mut Search)| {
+            let mut search = Search::default();
+            change(&mut search);
+            search.query(now).unwrap_err().1.0["error"]["message"].as_str().unwrap_or_default().to_owned()
+        };
+        assert!(
+            with(|s| s.min = "soon".to_owned()).starts_with("min is \"soon\", expected a length of time")
+        );
+        assert!(
+            with(|s| s.limit = "0".to_owned())
+                .starts_with("limit is \"0\", expected a number from 1 to 1500")
+        );
+        assert!(
+            with(|s| s.attributes = "a".to_owned()).starts_with("\"a\" is no attribute, expected key=value")
+        );
+    }
+
+    #[test]
+    fn an_id_may_lack_leading_zeros() {
+        let mut id = [0; 16];
+        id[15] = 0xAB;
+        assert_eq!(trace_id("ab").ok(), Some(id));
+        assert_eq!(trace_id("00000000000000000000000000000000AB").ok(), None, "34 digits");
+        for wrong in ["", "xyz", "é"] {
+            assert!(trace_id(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

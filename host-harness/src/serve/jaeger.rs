@@ -1,0 +1,41 @@
+//! Jaeger's query API, so that Jaeger's own page and Grafana's data source work against our traces.
+//!
+//! Version 1 is what Grafana and Jaeger's page before 2.15 ask; version 3 is what it asks since, in OTLP.
+//! Source: <https://www.jaegertracing.io/docs/latest/architecture/apis/>
+
+mod read;
+mod v1;
+mod v3;
+mod write;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{any, get, post};
+
+use super::Shared;
+use super::answers::{Problem, problem};
+
+pub(super) use read::from_v1;
+
+pub(super) fn router() -> Router<Shared> {
+    Router::new()
+        .route("/api/services", get(v1::services))
+        .route("/api/services/{service}/operations", get(v1::operations_of))
+        .route("/api/operations", get(v1::operations))
+        .route("/api/traces", get(v1::traces))
+        .route("/api/traces/{id}", get(v1::trace))
+        .route("/api/dependencies", get(v1::dependencies))
+        .route("/api/transform", post(v1::transform))
+        .route("/api/archive/{id}", any(not_here))
+        .route("/api/metrics/{*rest}", any(not_here))
+        .route("/api/quality-metrics", any(not_here))
+        .route("/api/v3/services", get(v3::services))
+        .route("/api/v3/operations", get(v3::operations))
+        .route("/api/v3/trace-summaries", get(v3::summaries))
+        .route("/api/v3/traces", get(v3::traces))
+        .route("/api/v3/traces/{id}", get(v3::trace))
+}
+
+async fn not_here() -> Problem {
+    problem(StatusCode::NOT_IMPLEMENTED, "meshspan has no archive and no metrics of spans")
+}

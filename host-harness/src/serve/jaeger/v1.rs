@@ -1,0 +1,210 @@
+//! Version 1: times in microseconds, tags with their types, processes beside the spans.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query as Parameters, RawQuery, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::answers::{Problem, bad, find, now, trace_id};
+use super::super::upload::spans_of_file;
+use super::super::{Shared, Traces};
+use super::write::{kind_name, trace_json};
+use crate::time::Timestamp;
+use crate::view::graph::Graph;
+use crate::view::query::parse_duration;
+use crate::view::{Query, Trace};
+
+/// What every answer is wrapped in.
+fn wrapped(data: Vec<Value>) -> Json<Value> {
+    Json(json!({ "total": data.len(), "data": data, "limit": 0, "offset": 0, "errors": null }))
+}
+
+pub(super) async fn services(State(traces): State<Shared>) -> Json<Value> {
+    wrapped(traces.library.services().into_iter().map(|service| json!(service.name)).collect())
+}
+
+pub(super) async fn operations_of(State(traces): State<Shared>, Path(service): Path<String>) -> Json<Value> {
+    let operations = traces.library.operations(&service);
+    let names: std::collections::BTreeSet<String> = operations.into_iter().map(|(name, _)| name).collect();
+    wrapped(names.into_iter().map(Value::from).collect())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[derive(Default)]
+pub(super) struct OperationsOf {
+    service: String,
+    span_kind: String,
+}
+
+pub(super) async fn operations(
+    State(traces): State<Shared>,
+    Parameters(asked): Parameters<OperationsOf>,
+) -> Json<Value> {
+    let operations = traces.library.operations(&asked.service).into_iter();
+    let fitting =
+        operations.filter(|(_, kind)| asked.span_kind.is_empty() || kind_name(*kind) == asked.span_kind);
+    wrapped(fitting.map(|(name, kind)| json!({ "name": name, "spanKind": kind_name(kind) })).collect())
+}
+
+/// As Jaeger's and Grafana's pages send it; instants in microseconds.
+pub(super) async fn traces(
+    State(traces): State<Shared>,
+    RawQuery(text): RawQuery,
+) -> Result<Json<Value>, Problem> {
+    let asked: Vec<(String, String)> = pairs(text.as_deref().unwrap_or_default());
+    let ids: Vec<&str> =
+        asked.iter().filter(|(key, _)| key == "traceID").map(|(_, id)| id.as_str()).collect();
+    if !ids.is_empty() {
+        let known = ids.into_iter().map(|id| Ok(traces.library.trace(trace_id(id)?)));
+        let known: Vec<Option<&Trace>> = known.collect::<Result<_, Problem>>()?;
+        return Ok(wrapped(known.into_iter().flatten().map(|trace| json_of(&traces, trace)).collect()));
+    }
+    let query = query(&asked)?;
+    let found = traces.library.fitting(&query).take(query.limit);
+    Ok(wrapped(found.map(|trace| json_of(&traces, trace)).collect()))
+}
+
+fn json_of(traces: &Traces, trace: &Trace) -> Value {
+    trace_json(traces.original(trace.trace_id).unwrap_or_default())
+}
+
+/// `a=b&c=d`, decoded.
+pub(super) fn pairs(text: &str) -> Vec<(String, String)> {
+    let decode = |part: &str| {
+        percent_encoding::percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned()
+    };
+    let parts = text.split('&').filter(|part| !part.is_empty());
+    parts
+        .map(|part| part.split_once('=').unwrap_or((part, "")))
+        .map(|(key, value)| (decode(key), decode(value)))
+        .collect()
+}
+
+fn query(asked: &[(String, String)]) -> Result<Query, Problem> {
+    let mut query = Query::default();
+    for (key, value) in asked.iter().filter(|(_, value)| !value.is_empty()) {
+        match key.as_str() {
+            "service" => query.service = Some(value.clone()),
+            // Jaeger's page sends `all` for any.
+            "operation" if value != "all" => query.operation = Some(value.clone()),
+            "start" => query.from = Some(micros(key, value)?),
+            "end" => query.to = Some(micros(key, value)?),
+            "minDuration" => query.min = Some(length(key, value)?),
+            "maxDuration" => query.max = Some(length(key, value)?),
+            "limit" => {
+                query.limit =
+                    value.parse().map_err(|_| bad(format_args!("limit is {value:?}, expected a number")))?
+            }
+            "tags" => query.attributes.extend(tags(value)?),
+            "tag" => {
+                query.attributes.extend(value.split_once(':').map(|(k, v)| (k.to_owned(), v.to_owned())))
+            }
+            _ => {}
+        }
+    }
+    Ok(query)
+}
+
+/// `{"http.status_code":"200","error":true}`
+pub(super) fn tags(json: &str) -> Result<Vec<(String, String)>, Problem> {
+    let wrong = || {
+        bad(format_args!("{json:?} are no attributes, expected a JSON object such as {{\"key\":\"value\"}}"))
+    };
+    let tags: serde_json::Map<String, Value> = serde_json::from_str(json).map_err(|_| wrong())?;
+    let text = |value: Value| match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    Ok(tags.into_iter().map(|(key, value)| (key, text(value))).collect())
+}
+
+fn micros(key: &str, value: &str) -> Result<Timestamp, Problem> {
+    let wrong = |_| bad(format_args!("{key} is {value:?}, expected microseconds since 1970"));
+    let micros: u64 = value.parse().map_err(wrong)?;
+    Ok(Timestamp::from_unix_nanos(micros.saturating_mul(1_000)))
+}
+
+fn length(key: &str, value: &str) -> Result<Duration, Problem> {
+    parse_duration(value)
+        .ok_or_else(|| bad(format_args!("{key} is {value:?}, expected a length of time such as 1.2s")))
+}
+
+pub(super) async fn trace(
+    State(traces): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let trace = find(&traces, &id)?;
+    Ok(wrapped(vec![json_of(&traces, trace)]))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Window {
+    /// Milliseconds since 1970.
+    end_ts: String,
+    /// Milliseconds.
+    lookback: String,
+}
+
+pub(super) async fn dependencies(
+    State(traces): State<Shared>,
+    Parameters(window): Parameters<Window>,
+) -> Result<Json<Value>, Problem> {
+    let millis = |name: &str, text: &str| match text {
+        "" => Ok(None),
+        text => text
+            .parse::<u64>()
+            .map(Some)
+            .map_err(|_| bad(format_args!("{name} is {text:?}, expected milliseconds"))),
+    };
+    let end = millis("endTs", &window.end_ts)?;
+    let end = end.map_or_else(now, |end| Timestamp::from_unix_nanos(end.saturating_mul(1_000_000)));
+    let from =
+        millis("lookback", &window.lookback)?.map(|lookback| end.minus(Duration::from_millis(lookback)));
+    let query = Query { from, to: Some(end), ..Query::default() };
+    let calls = Graph::of(traces.library.fitting(&query)).calls.into_iter();
+    Ok(wrapped(
+        calls.map(|call| json!({ "parent": call.from, "child": call.to, "callCount": call.count })).collect(),
+    ))
+}
+
+/// Jaeger's page uploads OTLP JSON through this.
+pub(super) async fn transform(body: Bytes) -> Result<Json<Value>, Problem> {
+    let traces = Traces::new(spans_of_file(&body).map_err(bad)?);
+    Ok(wrapped(traces.library.traces().iter().map(|trace| json_of(&traces, trace)).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_of_jaegers_page_is_understood() {
+        let text = "service=web&operation=all&start=1000&end=2000&minDuration=1.5ms&limit=7&tags=%7B%22error%22%3Atrue%2C%22a%22%3A%22b+c%22%7D&tag=x:y&lookback=1h";
+        let query = query(&pairs(text)).unwrap();
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let mut attributes = query.attributes.clone();
+        attributes.sort();
+        assert_eq!(attributes, [pair("a", "b c"), pair("error", "true"), pair("x", "y")]);
+        assert_eq!((query.service.as_deref(), query.operation, query.limit), (Some("web"), None, 7));
+        assert_eq!(query.from, Some(Timestamp::from_unix_nanos(1_000_000)));
+        assert_eq!(query.min, Some(Duration::from_micros(1_500)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        for (text, expected) in [
+            ("start=soon", "start is \"soon\", expected microseconds since 1970"),
+            ("limit=x", "limit is \"x\", expected a number"),
+            ("tags=x", "\"x\" are no attributes"),
+            ("minDuration=x", "minDuration is \"x\", expected a length"),
+        ] {
+            let (_, Json(body)) = query(&pairs(text)).unwrap_err();
+            assert!(body["error"]["message"].as_str().unwrap_or_default().starts_with(expected), "{body}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The web page: one document, one script, one style, all within the program.
+//!
+//! An exported trace is the same page with style, script and trace inside it, which needs no server.
+
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{Html, IntoResponse, Redirect};
+
+use crate::view::document::Document;
+
+const PAGE: &str = include_str!("../../page/index.html");
+const STYLE: &str = include_str!("../../page/style.css");
+/// Parts of one module, in the order of their use.
+const SCRIPT: &str = concat!(
+    include_str!("../../page/format.js"),
+    include_str!("../../page/api.js"),
+    include_str!("../../page/search.js"),
+    include_str!("../../page/rows.js"),
+    include_str!("../../page/waterfall.js"),
+    include_str!("../../page/details.js"),
+    include_str!("../../page/trace.js"),
+    include_str!("../../page/views.js"),
+    include_str!("../../page/main.js"),
+);
+
+/// Nothing from anywhere else, and in nobody's frame.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'",
+);
+const NO_SNIFFING: (HeaderName, HeaderValue) =
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+
+pub(super) async fn to_search() -> Redirect {
+    Redirect::to("/search")
+}
+
+pub(super) async fn page() -> impl IntoResponse {
+    let page = PAGE
+        .replace("<!--style-->", "<link rel=\"stylesheet\" href=\"/style.css\">")
+        .replace("<!--script-->", "<script type=\"module\" src=\"/page.js\"></script>");
+    ([(header::CONTENT_SECURITY_POLICY, POLICY), NO_SNIFFING], Html(page))
+}
+
+pub(super) async fn script() -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8")), NO_SNIFFING],
+        SCRIPT,
+    )
+}
+
+pub(super) async fn style() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")), NO_SNIFFING], STYLE)
+}
+
+/// A trace as one HTML file, which asks nobody for anything.
+pub fn trace_page(document: &Document) -> String {
+    // A Document has string keys only, so serde_json has nothing to refuse. `<` could end the element.
+    let json = serde_json::to_string(document).unwrap_or_default().replace('<', "\\u003c");
+    let script = format!(
+        "<script type=\"application/json\" id=\"trace\">{json}</script>\n<script type=\"module\">\n{SCRIPT}</script>"
+    );
+    let style = format!(
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline'; \
+         style-src 'unsafe-inline'\">\n<style>\n{STYLE}</style>"
+    );
+    PAGE.replace("<!--style-->", &style).replace("<!--script-->", &script)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::{SpanKind, SpanRecord};
+    use crate::view::tests::app;
+    use crate::view::traces;
+
+    #[test]
+    fn an_exported_page_carries_all_and_nothing_breaks_out() {
+        let name = "</script><script>alert(1)".to_owned();
+        let trace = traces(vec![SpanRecord { name, ..app(1, None, SpanKind::Server, 0, 9) }]).remove(0);
+        let page = trace_page(&Document::from(&trace));
+        assert!(!page.contains("</script><script>alert"), "a span's name is data");
+        assert!(page.contains("\\u003c/script>\\u003cscript>alert(1)"));
+        for missing in ["<!--style-->", "<!--script-->", "src=\"/", "href=\"/style.css\""] {
+            assert!(!page.contains(missing), "{missing}");
+        }
+    }
+
+    #[test]
+    fn the_script_cannot_end_its_own_element() {
+        assert!(!SCRIPT.contains("</script"));
+        assert!(!STYLE.contains("</style"));
+    }
+}

@@ -1,0 +1,119 @@
+//! Over a real socket, as a browser asks.
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
+use serde_json::Value;
+
+use super::*;
+use crate::collect::from_json_lines;
+
+const SPANS: &str = r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"web"}}]},"scopeSpans":[{"scope":{"name":"meshspan"},"spans":[{"traceId":"000000000000000000000000000000ab","spanId":"0000000000000001","name":"GET /","kind":2,"startTimeUnixNano":"1000000","endTimeUnixNano":"3000000"},{"traceId":"000000000000000000000000000000ab","spanId":"0000000000000002","parentSpanId":"0000000000000001","name":"GET /","kind":3,"startTimeUnixNano":"1500000","endTimeUnixNano":"2500000","attributes":[{"key":"http.response.status_code","value":{"intValue":"500"}}],"status":{"code":2}}]}]}]}
+{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"emoji"}}]},"scopeSpans":[{"scope":{"name":"meshspan"},"spans":[{"traceId":"000000000000000000000000000000ab","spanId":"0000000000000003","parentSpanId":"0000000000000002","name":"Vote","kind":2,"startTimeUnixNano":"1600000","endTimeUnixNano":"2400000"}]}]}]}"#;
+
+fn spans() -> Vec<ResourceSpans> {
+    from_json_lines(SPANS).unwrap()
+}
+
+async fn start() -> SocketAddr {
+    let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap().with(Traces::new(spans()));
+    let address = server.address().unwrap();
+    tokio::spawn(server.run(std::future::pending()));
+    address
+}
+
+async fn ask(address: SocketAddr, method: &str, path: &str, host: &str, body: &str) -> (StatusCode, String) {
+    let request =
+        Request::builder().method(method).uri(format!("http://{address}{path}")).header("host", host);
+    let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
+    let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap();
+    let status = answer.status();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn json(address: SocketAddr, path: &str) -> Value {
+    let (status, body) = ask(address, "GET", path, "localhost", "").await;
+    assert_eq!(status, StatusCode::OK, "{path}: {body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+#[tokio::test]
+async fn the_page_and_what_it_asks() {
+    let address = start().await;
+    for path in ["/search", "/trace/ab", "/dependencies", "/compare", "/upload"] {
+        let (status, body) = ask(address, "GET", path, "localhost", "").await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        assert!(body.contains("<script type=\"module\" src=\"/page.js\">"), "{path}");
+    }
+    assert_eq!(ask(address, "GET", "/", "localhost", "").await.0, StatusCode::SEE_OTHER);
+    let services = json(address, "/view/services").await;
+    assert_eq!(services["services"][0]["name"], "emoji");
+    let found =
+        json(address, "/view/search?service=web&attributes=http.response.status_code%3D500&errors=1").await;
+    assert_eq!((&found["total"], &found["traces"][0]["spans"]), (&Value::from(1), &Value::from(3)));
+    assert_eq!(json(address, "/view/search?min=3ms").await["total"], 0);
+    let document = json(address, "/view/traces/ab").await;
+    assert_eq!(document["hops"][1]["to"], "emoji");
+    assert_eq!(json(address, "/view/graph").await["calls"][0]["count"], 1);
+    assert_eq!(json(address, "/view/compare?a=ab&b=ab").await["rows"][2]["second"], 1);
+    let (_, page) = ask(address, "GET", "/view/traces/ab/page", "localhost", "").await;
+    assert!(page.contains("\"traceId\":\"000000000000000000000000000000ab\""));
+    let (status, body) = ask(address, "POST", "/view/upload", "localhost", SPANS).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert!(body.contains("\"spanId\":\"0000000000000003\""));
+}
+
+#[tokio::test]
+async fn jaegers_page_and_grafana_get_what_they_ask() {
+    let address = start().await;
+    assert_eq!(json(address, "/api/services").await["data"], serde_json::json!(["emoji", "web"]));
+    assert_eq!(json(address, "/api/services/web/operations").await["data"], serde_json::json!(["GET /"]));
+    let kinds = json(address, "/api/operations?service=web&spanKind=client").await;
+    assert_eq!(kinds["data"], serde_json::json!([{ "name": "GET /", "spanKind": "client" }]));
+    let found = json(address, "/api/traces?service=web&limit=20&lookback=1h").await;
+    assert_eq!(found["data"][0]["spans"].as_array().map(Vec::len), Some(3));
+    let trace = json(address, "/api/traces/ab").await;
+    let tags = trace["data"][0]["spans"][1]["tags"].as_array().unwrap();
+    assert!(
+        tags.contains(
+            &serde_json::json!({ "key": "http.response.status_code", "type": "int64", "value": 500 })
+        )
+    );
+    assert!(tags.contains(&serde_json::json!({ "key": "error", "type": "bool", "value": true })));
+    let calls = json(address, "/api/dependencies?endTs=1000&lookback=1000").await;
+    assert_eq!(calls["data"], serde_json::json!([{ "parent": "web", "child": "emoji", "callCount": 1 }]));
+    assert_eq!(json(address, "/api/v3/services").await["services"][1], "web");
+    assert_eq!(
+        json(address, "/api/v3/operations?service=emoji").await["operations"][0]["spanKind"],
+        "server"
+    );
+    let summaries = json(address, "/api/v3/trace-summaries?query.serviceName=emoji").await;
+    assert_eq!(summaries["summaries"][0]["maxEndTimeUnixNano"], "3000000");
+    let otlp = json(address, "/api/v3/traces/ab").await;
+    assert_eq!(otlp["result"]["resourceSpans"].as_array().map(Vec::len), Some(2), "as it came");
+    let (status, transformed) = ask(address, "POST", "/api/transform", "localhost", SPANS).await;
+    assert_eq!(status, StatusCode::OK, "{transformed}");
+    assert!(transformed.contains("\"operationName\":\"Vote\""));
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_in_the_protocols_way() {
+    let address = start().await;
+    for (method, path, host, body, expected, message) in [
+        ("GET", "/view/traces/ff", "localhost", "", 404, "is not here"),
+        ("GET", "/api/traces/zz", "localhost", "", 400, "is no trace id"),
+        ("GET", "/view/search?limit=x", "localhost", "", 400, "expected a number from 1 to 1500"),
+        ("POST", "/view/upload", "localhost", "{}", 400, "neither resourceSpans"),
+        ("GET", "/api/metrics/calls", "localhost", "", 501, "no metrics"),
+        ("GET", "/search", "evil.example", "", 403, "answers for localhost or an address"),
+    ] {
+        let (status, body) = ask(address, method, path, host, body).await;
+        assert_eq!(status.as_u16(), expected, "{path}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert!(body["error"]["message"].as_str().unwrap().contains(message), "{path}: {body}");
+    }
+}

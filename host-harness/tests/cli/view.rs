@@ -1,0 +1,104 @@
+//! `meshspan view`, and the page that it and the demo serve.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+
+use super::{demo_spans, meshspan, run, stdout};
+
+fn saved() -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    stdout(&["demo", "--seed", "7", "--save", file.path().to_str().unwrap()]);
+    file
+}
+
+#[test]
+fn traces_are_listed_found_and_drawn() {
+    let file = saved();
+    let path = file.path().to_str().unwrap();
+    let all: Value = serde_json::from_str(&stdout(&["view", path, "-o", "json", "--limit", "1000"])).unwrap();
+    let traces = all["traces"].as_array().unwrap();
+    assert_eq!(traces.len() as u64, all["total"].as_u64().unwrap());
+    assert_eq!(traces.iter().map(|trace| trace["spans"].as_u64().unwrap()).sum::<u64>(), demo_spans());
+
+    let failed = stdout(&["view", path, "--errors", "--service", "voting"]);
+    let line = failed.lines().next().unwrap();
+    assert!(line.contains("errors"), "{line}");
+    let id = line.split_once(' ').unwrap().0;
+    let drawn = stdout(&["view", path, "--trace", &id[..12]]);
+    assert!(drawn.contains(&format!("trace {id}")) && drawn.contains("proxies "), "{drawn}");
+    let document: Value =
+        serde_json::from_str(&stdout(&["view", path, "--trace", id, "-o", "json"])).unwrap();
+    assert!(document["hops"].as_array().is_some_and(|hops| !hops.is_empty()));
+}
+
+#[test]
+fn what_cannot_be_shown_is_said() {
+    let file = saved();
+    let path = file.path().to_str().unwrap();
+    let wrong = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(wrong.path(), "hello").unwrap();
+    for (arguments, code, message) in [
+        (&["view", "/nowhere"][..], 1, "cannot read /nowhere"),
+        (&["view", wrong.path().to_str().unwrap()], 3, "line 1 is not OTLP JSON"),
+        (&["view", path, "--trace", "zz"], 1, "no trace id begins with \"zz\""),
+        (&["view", path, "--trace", ""], 1, "trace ids begin with"),
+        (&["view", path, "--min", "soon"], 3, "--min is \"soon\", expected a length of time"),
+        (&["view", path, "--attribute", "x"], 3, "\"x\" is no attribute, expected key=value"),
+        (&["view", path, "--serve", "--listen", "0.0.0.0:1"], 2, "expected a loopback address"),
+    ] {
+        let output = run(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(message), "{arguments:?}: {stderr}");
+    }
+}
+
+/// A server of the page, ended when dropped.
+struct Page(Child);
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts it, and returns the host and port that it says.
+fn serve(arguments: &[&str]) -> (Page, String) {
+    let mut command = meshspan(arguments);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let page = Page(child);
+    let address = line.split_once("http://").and_then(|(_, rest)| rest.split_once('/'));
+    (page, address.unwrap().0.to_owned())
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_page_shows_the_files_traces_and_the_demos() {
+    let file = saved();
+    let path = file.path().to_str().unwrap();
+    for arguments in [
+        &["view", path, "--serve", "--listen", "127.0.0.1:0"][..],
+        &["demo", "--serve", "--listen", "127.0.0.1:0"],
+    ] {
+        let (mut page, address) = serve(arguments);
+        assert!(get(&address, "/search").contains("<title>Meshspan</title>"), "{arguments:?}");
+        assert!(get(&address, "/api/services").contains("\"voting\""), "{arguments:?}");
+        assert!(get(&address, "/view/search?limit=1").contains("\"total\":150"), "{arguments:?}");
+        let id = page.0.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert_eq!(page.0.wait().unwrap().code(), Some(0), "{arguments:?}: SIGTERM ends it in order");
+    }
+}
