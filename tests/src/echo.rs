@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -13,39 +12,27 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 
+use crate::listening::Listening;
+
 /// A running application; stops when dropped.
 #[derive(Debug)]
 pub struct Echo {
-    port: u16,
+    server: Listening,
     requests: Arc<AtomicUsize>,
-    _stop: tokio::sync::oneshot::Sender<()>,
 }
 
 impl Echo {
     /// Starts on a free port of 127.0.0.1. A path `/after/N` is answered after N milliseconds.
     pub fn start() -> Echo {
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        listener.set_nonblocking(true).expect("a listener can be made non-blocking");
-        let port = listener.local_addr().expect("a bound listener has an address").port();
         let requests = Arc::new(AtomicUsize::new(0));
         let theirs = Arc::clone(&requests);
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(async {
-                let listener = TcpListener::from_std(listener).expect("a listener");
-                tokio::select! {
-                    () = serve(listener, theirs) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Echo { port, requests, _stop: stop }
+        let server = Listening::start(|listener| serve(listener, theirs));
+        Echo { server, requests }
     }
 
     /// Where it listens.
     pub fn port(&self) -> u16 {
-        self.port
+        self.server.port()
     }
 
     /// Requests so far, answered or not.

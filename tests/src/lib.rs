@@ -29,6 +29,7 @@ pub mod faulty_collector;
 pub mod gate;
 pub mod guests;
 pub mod harness;
+pub mod listening;
 pub mod live;
 pub mod load;
 pub mod oteltap;

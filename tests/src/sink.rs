@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
@@ -16,6 +15,8 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tokio::net::TcpListener;
 
+use crate::listening::Listening;
+
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 /// Before each gRPC message: whether it is compressed, and four bytes of length.
 const PREFIX: usize = 5;
@@ -23,36 +24,22 @@ const PREFIX: usize = 5;
 /// A running collector; stops when dropped.
 #[derive(Debug)]
 pub struct Sink {
-    port: u16,
+    server: Listening,
     spans: Arc<Mutex<Vec<Span>>>,
-    _stop: tokio::sync::oneshot::Sender<()>,
 }
 
 impl Sink {
     /// Starts on a free port of 127.0.0.1.
     pub fn start() -> Sink {
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        listener.set_nonblocking(true).expect("a listener can be made non-blocking");
-        let port = listener.local_addr().expect("a bound listener has an address").port();
         let spans = Arc::new(Mutex::new(Vec::new()));
         let theirs = Arc::clone(&spans);
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(async {
-                let listener = TcpListener::from_std(listener).expect("a listener");
-                tokio::select! {
-                    () = serve(listener, theirs) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Sink { port, spans, _stop: stop }
+        let server = Listening::start(|listener| serve(listener, theirs));
+        Sink { server, spans }
     }
 
     /// Where it listens.
     pub fn port(&self) -> u16 {
-        self.port
+        self.server.port()
     }
 
     /// Every span so far, in the order of arrival.

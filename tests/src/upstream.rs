@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
@@ -15,6 +14,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use meshspan::traffic;
 use tokio::net::TcpListener;
+
+use crate::listening::Listening;
 
 /// A request as the application got it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +60,8 @@ impl Recorded {
 /// A running application; stops when dropped.
 #[derive(Debug)]
 pub struct Upstream {
-    port: u16,
+    server: Listening,
     shared: Arc<Shared>,
-    _stop: tokio::sync::oneshot::Sender<()>,
 }
 
 impl Upstream {
@@ -72,27 +72,14 @@ impl Upstream {
     /// `later` only after 100 ms.
     pub fn start() -> Upstream {
         let shared = Arc::new(Shared::default());
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        listener.set_nonblocking(true).expect("a listener can be made non-blocking");
-        let port = listener.local_addr().expect("a bound listener has an address").port();
         let theirs = Arc::clone(&shared);
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(async {
-                let listener = TcpListener::from_std(listener).expect("a listener");
-                tokio::select! {
-                    () = serve(listener, theirs) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Upstream { port, shared, _stop: stop }
+        let server = Listening::start(|listener| serve(listener, theirs));
+        Upstream { server, shared }
     }
 
     /// Where it listens.
     pub fn port(&self) -> u16 {
-        self.port
+        self.server.port()
     }
 
     /// Answers the next request as recorded.

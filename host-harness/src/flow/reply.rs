@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use super::Side;
+use crate::host::grpc_status;
 use crate::vm::{HeaderMap, LocalReply};
 
 /// What gRPC's `grpc-message` encodes, beside bytes above ASCII.
@@ -51,7 +52,8 @@ pub(super) fn message(reply: LocalReply, is_head: bool, is_grpc: bool) -> (Heade
         head.add(name.to_ascii_lowercase(), value);
     }
     if is_grpc {
-        let status = u32::try_from(reply.grpc_status).unwrap_or_else(|_| grpc_status(reply.status));
+        let status =
+            u32::try_from(reply.grpc_status).map_or_else(|_| grpc_status(reply.status.into()), i64::from);
         head.replace(":status", "200");
         head.replace("content-type", "application/grpc");
         head.replace("grpc-status", status.to_string());
@@ -83,18 +85,6 @@ fn is_grpc(content_type: &[u8]) -> bool {
 /// A response's status.
 pub(super) fn status(head: &HeaderMap) -> Option<i64> {
     std::str::from_utf8(head.first(":status")?).ok()?.parse().ok()
-}
-
-/// gRPC's mapping of HTTP statuses: <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>
-fn grpc_status(http: u32) -> u32 {
-    match http {
-        400 => 13,
-        401 => 16,
-        403 => 7,
-        404 => 12,
-        429 | 502 | 503 | 504 => 14,
-        _ => 2,
-    }
 }
 
 #[cfg(test)]

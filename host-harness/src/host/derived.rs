@@ -119,7 +119,7 @@ fn number(digits: Option<&[u8]>) -> Option<i64> {
 
 /// What Envoy makes of an HTTP status where there is none of gRPC, whatever was called:
 /// <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>
-fn grpc_status(http: i64) -> i64 {
+pub(crate) fn grpc_status(http: i64) -> i64 {
     match http {
         400 => 13,
         401 => 16,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::super::answers::{Problem, bad, find, now, trace_id};
 use super::super::upload::spans_of_file;
 use super::super::{Shared, Traces};
-use super::write::{kind_name, trace_json};
+use super::write::trace_json;
 use crate::time::Timestamp;
 use crate::view::graph::Graph;
 use crate::view::query::parse_duration;
@@ -32,22 +32,29 @@ pub(super) async fn operations_of(State(traces): State<Shared>, Path(service): P
     wrapped(names.into_iter().map(Value::from).collect())
 }
 
-#[derive(Debug, Deserialize)]
+/// Whose operations are asked for, in either version.
+#[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-#[derive(Default)]
 pub(super) struct OperationsOf {
     service: String,
+    #[serde(alias = "span_kind")]
     span_kind: String,
+}
+
+impl OperationsOf {
+    pub(super) fn operations(&self, traces: &Traces) -> Vec<Value> {
+        let operations = traces.library.operations(&self.service).into_iter();
+        let fitting =
+            operations.filter(|(_, kind)| self.span_kind.is_empty() || kind.as_str() == self.span_kind);
+        fitting.map(|(name, kind)| json!({ "name": name, "spanKind": kind.as_str() })).collect()
+    }
 }
 
 pub(super) async fn operations(
     State(traces): State<Shared>,
     Parameters(asked): Parameters<OperationsOf>,
 ) -> Json<Value> {
-    let operations = traces.library.operations(&asked.service).into_iter();
-    let fitting =
-        operations.filter(|(_, kind)| asked.span_kind.is_empty() || kind_name(*kind) == asked.span_kind);
-    wrapped(fitting.map(|(name, kind)| json!({ "name": name, "spanKind": kind_name(kind) })).collect())
+    wrapped(asked.operations(&traces))
 }
 
 /// As Jaeger's and Grafana's pages send it; instants in microseconds.

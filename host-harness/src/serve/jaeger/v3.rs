@@ -5,13 +5,11 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, Query as Parameters, RawQuery, State};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, TracesData};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::Shared;
 use super::super::answers::{Problem, bad, find};
-use super::v1::{pairs, tags};
-use super::write::kind_name;
+use super::v1::{OperationsOf, pairs, tags};
 use crate::time::Timestamp;
 use crate::view::library::Found;
 use crate::view::query::parse_duration;
@@ -22,24 +20,11 @@ pub(super) async fn services(State(traces): State<Shared>) -> Json<Value> {
     Json(json!({ "services": names }))
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct OperationsOf {
-    service: String,
-    #[serde(alias = "spanKind")]
-    span_kind: String,
-}
-
 pub(super) async fn operations(
     State(traces): State<Shared>,
     Parameters(asked): Parameters<OperationsOf>,
 ) -> Json<Value> {
-    let operations = traces.library.operations(&asked.service).into_iter();
-    let fitting =
-        operations.filter(|(_, kind)| asked.span_kind.is_empty() || kind_name(*kind) == asked.span_kind);
-    let operations: Vec<Value> =
-        fitting.map(|(name, kind)| json!({ "name": name, "spanKind": kind_name(kind) })).collect();
-    Json(json!({ "operations": operations }))
+    Json(json!({ "operations": asked.operations(&traces) }))
 }
 
 pub(super) async fn summaries(

@@ -10,13 +10,6 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span, span};
 use serde_json::{Value, json};
 
-use crate::collect::SpanKind;
-
-/// As Jaeger names kinds; what has none has an empty name.
-pub(super) fn kind_name(kind: SpanKind) -> &'static str {
-    kind.as_str()
-}
-
 /// One trace.
 pub(super) fn trace_json(resources: &[ResourceSpans]) -> Value {
     let mut processes = BTreeMap::new();
