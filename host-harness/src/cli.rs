@@ -3,6 +3,7 @@
 //! unreachable, 130 interrupted after a flush.
 
 mod args;
+mod baseline;
 mod cache;
 mod check;
 mod clock;

@@ -8,6 +8,7 @@
 
 pub mod abi;
 pub mod collect;
+pub mod compare;
 pub mod explain;
 pub mod export;
 pub mod flow;

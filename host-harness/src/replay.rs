@@ -28,6 +28,7 @@ mod engine;
 mod feed;
 mod fleet;
 mod flight;
+mod head;
 mod lane;
 mod link;
 mod mesh;
@@ -58,6 +59,7 @@ use crate::topology::Topology;
 use crate::traffic::{Exchange, TrafficError};
 use crate::vm::{Filter, Lifecycle, VmError};
 
+pub use head::{Head, Side};
 pub(crate) use mesh::ProxyId;
 pub use mesh::{Mesh, SingleProxy};
 pub(crate) use message::{request_headers, response_headers, response_trailers};
@@ -138,6 +140,14 @@ pub trait Sink: Sync {
     /// Makes of some spans what `take` is given, on the thread that has them. The spans of a trace are all
     /// in one lane; a lane's come in the order of its virtual clock, which is at `now`.
     fn prepare(&self, lane: usize, spans: Vec<ResourceSpans>, now: Timestamp) -> Self::Chunk;
+
+    /// Whether [`add_heads`](Self::add_heads) is to be told the heads that leave proxies.
+    fn wants_heads(&self) -> bool {
+        false
+    }
+
+    /// Adds heads that left proxies to what was prepared with the spans of the same time.
+    fn add_heads(&self, _chunk: &mut Self::Chunk, _heads: Vec<Head>) {}
 
     /// Takes what was prepared, in an order that is the same whatever the number of threads. A break
     /// stops the replay.

@@ -3,6 +3,7 @@
 //! `records → traces(records) → text::waterfall(&trace, width)`
 
 pub mod compare;
+pub mod comparison;
 pub mod document;
 pub mod graph;
 pub mod library;

@@ -1,6 +1,8 @@
 //! The command as people and scripts run it.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "cli/baseline.rs"]
+mod baseline;
 #[path = "cli/cache.rs"]
 mod cache;
 #[path = "cli/convert.rs"]

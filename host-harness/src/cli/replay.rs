@@ -1,6 +1,9 @@
 //! `meshspan replay`: what the user recorded, through a topology or one proxy.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use meshspan::{
     collect::Direction,
@@ -12,7 +15,7 @@ use meshspan::{
 
 use super::{
     args::{ReplayArgs, RunArgs, Show},
-    clock,
+    baseline, clock,
     error::CliError,
     explain, output,
     recording::{Recording, count_skipped},
@@ -23,18 +26,21 @@ use super::{
 const COLLECTOR: &str = "otel_collector";
 
 /// What the traffic passes, with all that it consists of.
-enum Owned {
+pub(crate) enum Owned {
     Topology(Topology),
     Proxy(SingleProxy),
 }
 
 /// Replays what the user recorded.
 pub(crate) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), CliError> {
-    let mesh = mesh(args)?;
+    let mesh = mesh(args, args.config.as_ref())?;
     let wasm = match &args.filter {
         Some(path) => std::fs::read(path).map_err(|error| CliError::read(path, &error))?,
         None => filter_wasm().to_vec(),
     };
+    if let Some(file) = args.baseline.file() {
+        return baseline::run(args, file, &wasm, &mesh, quiet);
+    }
     if args.explain.is_asked() {
         let (exchanges, _) = Recording::open(args)?.into_parts();
         return explain::run(args, &wasm, mesh.borrow(), exchanges);
@@ -80,7 +86,7 @@ pub(crate) fn replay_options(run: &RunArgs) -> ReplayOptions {
     ReplayOptions { seed, profile: run.profile(), lifecycle: run.lifecycle() }
 }
 
-fn options(args: &ReplayArgs) -> StreamOptions {
+pub(crate) fn options(args: &ReplayArgs) -> StreamOptions {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     StreamOptions {
         replay: replay_options(&args.run),
@@ -93,8 +99,9 @@ fn options(args: &ReplayArgs) -> StreamOptions {
     }
 }
 
-fn mesh(args: &ReplayArgs) -> Result<Owned, CliError> {
-    let configuration = args.config.as_deref().map(read_json).transpose()?;
+/// What the traffic passes; the plugin's configuration is in `config`.
+pub(crate) fn mesh(args: &ReplayArgs, config: Option<&PathBuf>) -> Result<Owned, CliError> {
+    let configuration = config.map(|path| read_json(path)).transpose()?;
     let answered = args.answer.iter().map(|(cluster, _)| cluster.clone());
     let Some(path) = &args.topology else {
         let mut clusters = clusters(configuration.as_ref());
@@ -132,7 +139,7 @@ fn nanos(trace: &Trace) -> u64 {
 }
 
 impl Owned {
-    fn borrow(&self) -> Mesh<'_> {
+    pub(crate) fn borrow(&self) -> Mesh<'_> {
         match self {
             Self::Topology(topology) => Mesh::Topology(topology),
             Self::Proxy(proxy) => Mesh::Proxy(proxy),

@@ -102,11 +102,16 @@ where
         if interrupt.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     bar.finish_and_clear();
-    replayed.map_err(|error| match error {
+    replayed.map_err(told)
+}
+
+/// What the user is told of a replay that could not go on.
+pub(crate) fn told(error: ReplayError) -> CliError {
+    match error {
         ReplayError::Start { .. } => CliError::bad_configuration(error.to_string())
             .help("`meshspan schema config` prints what a plugin takes"),
         ReplayError::Traffic(error) => unreadable(error),
-    })
+    }
 }
 
 /// Says what does not stand in the summary.

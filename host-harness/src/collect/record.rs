@@ -242,7 +242,7 @@ fn status(span: &Span) -> Status {
 }
 
 /// An attribute's value as people read it; bytes in hex, arrays and maps as JSON would have them.
-fn display(value: Option<&AnyValue>) -> String {
+pub(crate) fn display(value: Option<&AnyValue>) -> String {
     match value.and_then(|value| value.value.as_ref()) {
         None => String::new(),
         Some(Value::StringValue(text)) => text.clone(),

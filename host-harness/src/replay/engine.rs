@@ -9,6 +9,7 @@ use super::application::{Applications, Handling};
 use super::collector::Collector;
 use super::fleet::{Call, Fleet};
 use super::flight::{Flight, Surroundings};
+use super::head::Head;
 use super::pass::World;
 use super::queue::Queue;
 use super::schedule::{Passage, Step};
@@ -44,6 +45,8 @@ pub(super) struct Engine<'a> {
     /// For each proxy, its tick period, and which setting of it this is.
     ticks: Vec<(Option<Duration>, u32)>,
     spans: Vec<ResourceSpans>,
+    /// Heads as they left the proxies, if anybody wants them.
+    heads: Option<Vec<Head>>,
     pub(super) stats: ReplayStats,
     /// No request is sent any more.
     pub(super) is_stopping: bool,
@@ -74,9 +77,15 @@ impl<'a> Engine<'a> {
             answers: 0,
             ticks: Vec::new(),
             spans: Vec::new(),
+            heads: None,
             stats: ReplayStats::default(),
             is_stopping: false,
         }
+    }
+
+    /// Keeps the heads of requests and responses as they leave the proxies.
+    pub(super) fn keep_heads(&mut self) {
+        self.heads = Some(Vec::new());
     }
 
     /// Lines an exchange up.
@@ -125,6 +134,11 @@ impl<'a> Engine<'a> {
         std::mem::take(&mut self.spans)
     }
 
+    /// The heads that were kept since the last time.
+    pub(super) fn take_heads(&mut self) -> Vec<Head> {
+        self.heads.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// The virtual clock.
     pub(super) fn now(&self) -> Timestamp {
         self.now
@@ -153,7 +167,8 @@ impl<'a> Engine<'a> {
         if step == Step::Send {
             self.send(passage, flight)?;
         } else if flight.is_sent() {
-            let surroundings = Surroundings { applications: &mut self.applications, mesh: self.mesh };
+            let (applications, heads) = (&mut self.applications, self.heads.as_mut());
+            let surroundings = Surroundings { applications, mesh: self.mesh, heads };
             let world = World { fleet: &mut self.fleet, stats: &mut self.stats, now: self.now };
             if let Some(handling) = flight.go_on(passage, step, surroundings, world) {
                 self.handlings.insert(number, handling);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::application::{Applications, Handling, Sent};
+use super::head::{Head, Side};
 use super::mesh::Mesh;
 use super::message::{response_headers, response_trailers};
 use super::pass::{Connection, Pass, Reply, World};
@@ -25,6 +26,8 @@ pub(super) struct Flight {
 pub(super) struct Surroundings<'e, 'a> {
     pub(super) applications: &'e mut Applications<'a>,
     pub(super) mesh: Mesh<'a>,
+    /// Where to keep the heads that leave proxies, if anybody wants them.
+    pub(super) heads: Option<&'e mut Vec<Head>>,
 }
 
 impl Flight {
@@ -54,9 +57,11 @@ impl Flight {
                 let connection = connection(passage, surroundings.mesh)?;
                 let place = passage.hops.get(hop).filter(|_| self.local.is_none())?;
                 let has_body = exchange.request.body_bytes > 0;
+                let given = surroundings.heads.is_some().then(|| self.request.clone());
                 let (pass, reply) = Pass::begin(&mut world, *place, connection, &mut self.request, has_body);
                 self.passes.push(pass);
                 self.local = reply.map(|reply| (hop, reply));
+                surroundings.keep(passage, (hop, Side::Request), given, &self.request);
             }
             Step::RequestEnd(hop) => {
                 let pass = self.passes.get_mut(hop)?;
@@ -72,7 +77,9 @@ impl Flight {
             }
             Step::ResponseStart(hop) => {
                 self.take_local(hop);
+                let given = surroundings.heads.is_some().then(|| self.response.head.clone());
                 self.passes.get_mut(hop)?.response_head(&mut world, &mut self.response);
+                surroundings.keep(passage, (hop, Side::Response), given, &self.response.head);
             }
             Step::ResponseEnd(hop) => self.passes.get_mut(hop)?.end(&mut world, &self.response),
             Step::Finish => {
@@ -89,6 +96,18 @@ impl Flight {
         if let Some((_, reply)) = self.local.take_if(|(local, _)| *local == hop) {
             self.response = reply;
         }
+    }
+}
+
+impl Surroundings<'_, '_> {
+    /// Keeps a head as it left the proxy at `hop`, unless nobody wants it.
+    fn keep(self, passage: &Passage, at: (usize, Side), given: Option<HeaderMap>, left: &HeaderMap) {
+        let (hop, side) = at;
+        let (Some(heads), Some(given), Some(proxy)) = (self.heads, given, passage.proxies.get(hop)) else {
+            return;
+        };
+        let exchange = passage.exchange.id.clone();
+        heads.push(Head { exchange, proxy: proxy.to_string(), side, given, left: left.clone() });
     }
 }
 

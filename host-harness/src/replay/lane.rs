@@ -24,7 +24,10 @@ pub(super) struct Output<C> {
 }
 
 impl<'a, S: Sink> Lane<'a, S> {
-    pub(super) fn new(index: usize, engine: Engine<'a>, sink: &'a S, stop: &'a AtomicBool) -> Self {
+    pub(super) fn new(index: usize, mut engine: Engine<'a>, sink: &'a S, stop: &'a AtomicBool) -> Self {
+        if sink.wants_heads() {
+            engine.keep_heads();
+        }
         Self { index, engine, sink, stop, done: 0 }
     }
 
@@ -46,7 +49,8 @@ impl<S: Sink> crew::Lane for Lane<'_, S> {
             Some(until) => self.engine.run_until(until)?,
             None => self.engine.finish()?,
         }
-        let chunk = self.sink.prepare(self.index, self.engine.take_spans(), self.engine.now());
+        let mut chunk = self.sink.prepare(self.index, self.engine.take_spans(), self.engine.now());
+        self.sink.add_heads(&mut chunk, self.engine.take_heads());
         let before = self.done;
         self.done = self.engine.stats.exchanges + self.engine.stats.not_sent;
         Ok(Output { chunk, done: self.done - before })

@@ -79,6 +79,18 @@ impl Redactor {
         self.parameters.insert(name.to_owned());
     }
 
+    /// The value of a header, or [`REDACTED`] if it is secret; of `:path` only the query parameters that are.
+    pub fn shown(&self, name: &str, value: &str) -> String {
+        if self.headers.contains(&name.to_ascii_lowercase()) {
+            return REDACTED.to_owned();
+        }
+        let mut shown = value.to_owned();
+        if name == ":path" {
+            self.redact_query(&mut shown);
+        }
+        shown
+    }
+
     /// Takes the secrets out of `exchange`; how many values that were.
     pub fn redact(&self, exchange: &mut Exchange) -> u64 {
         let Exchange { request, response, .. } = exchange;

@@ -13,7 +13,7 @@ const SHARED: [&str; 2] = ["host", "time"];
 
 /// `cli → {replay, proxy, view, export}`; `proxy → flow → vm → abi → host`, `replay → vm`;
 /// `serve → view → collect`, `export → collect`.
-const ARROWS: [Arrow; 14] = [
+const ARROWS: [Arrow; 15] = [
     ("host", &[], &["tokio", "wasmtime", "hyper", "tonic", "clap"]),
     ("abi", &[], &["tokio", "hyper", "tonic", "clap"]),
     ("vm", &["abi"], &["tokio", "hyper", "tonic", "clap"]),
@@ -22,11 +22,12 @@ const ARROWS: [Arrow; 14] = [
     ("topology", &["traffic"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("collect", &[], &["wasmtime", "tokio", "hyper", "clap"]),
     // The summary shows what replay and export report of themselves.
-    ("view", &["collect", "export", "replay"], &["wasmtime", "tokio", "hyper", "tonic"]),
+    ("view", &["collect", "compare", "export", "replay"], &["wasmtime", "tokio", "hyper", "tonic"]),
     ("export", &["collect"], &["wasmtime", "clap"]),
     ("serve", &["collect", "view"], &["wasmtime", "clap"]),
     ("proxy", &["flow", "traffic", "vm"], &["wasmtime", "tonic", "clap"]),
     ("replay", &["collect", "topology", "traffic", "vm"], &["tokio", "hyper", "tonic", "clap"]),
+    ("compare", &["collect", "replay", "traffic", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("explain", &["replay", "testing", "traffic", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("testing", &["collect", "flow", "view", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
 ];

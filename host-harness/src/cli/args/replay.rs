@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use meshspan::{collect, replay::Shard, traffic::Input};
 
 use super::{RunArgs, traffic::TrafficArgs};
-use crate::cli::explain::ExplainArgs;
+use crate::cli::{baseline::BaselineArgs, explain::ExplainArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
@@ -53,6 +53,8 @@ pub(crate) struct ReplayArgs {
     /// The trace to show as a waterfall, among those that there was room to keep
     #[arg(long, value_enum, default_value_t = Show::None, value_name = "WHICH")]
     pub(crate) show: Show,
+    #[command(flatten)]
+    pub(crate) baseline: BaselineArgs,
     #[command(flatten)]
     pub(crate) explain: ExplainArgs,
     #[command(flatten)]
