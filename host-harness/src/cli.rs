@@ -16,6 +16,7 @@ mod explain;
 mod export;
 mod filter;
 mod interrupt;
+mod mesh;
 mod output;
 mod progress;
 mod proxy;
@@ -50,6 +51,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(&args, cli.quiet),
         Command::Replay(args) => replay::replay(&args, cli.quiet),
         Command::Proxy(args) => proxy::run(&args),
+        Command::Mesh(args) => mesh::run(&args),
         Command::Filter(args) => filter::write(&args),
         Command::Check(args) => check::check(&args),
         Command::Schema(args) => schema::print(args.of),

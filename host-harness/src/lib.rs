@@ -13,6 +13,7 @@ pub mod explain;
 pub mod export;
 pub mod flow;
 pub mod host;
+pub mod mesh;
 pub mod proxy;
 pub mod replay;
 pub mod serve;

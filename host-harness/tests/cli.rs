@@ -319,6 +319,7 @@ fn schema_prints_the_committed_schemas() {
         ("config", "../filter/config.schema.json"),
         ("exchange", "schemas/exchange.schema.json"),
         ("topology", "schemas/topology.schema.json"),
+        ("mesh", "schemas/mesh.schema.json"),
         ("summary", "schemas/summary.schema.json"),
     ] {
         assert_eq!(stdout(&["schema", name]), std::fs::read_to_string(root.join(path)).unwrap(), "{name}");
@@ -365,6 +366,7 @@ fn the_exit_code_says_what_went_wrong() {
             "emojivoto-b3.jsonl: ",
             "help: `meshspan schema topology`",
         ),
+        (vec!["mesh", &files], 3, "emojivoto-b3.jsonl: unknown field `", "help: `meshspan schema mesh`"),
         (
             vec!["replay", &files, "--topology", &topology, "--filter", &files],
             3,

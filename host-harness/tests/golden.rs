@@ -8,6 +8,7 @@ mod emojivoto;
 
 use std::path::Path;
 
+use meshspan::mesh::MeshFile;
 use meshspan::topology::Topology;
 use meshspan::traffic::Exchange;
 use meshspan::view::summary::Summary;
@@ -41,6 +42,11 @@ fn the_schema_of_recordings_is_that_of_the_type() {
 #[test]
 fn the_schema_of_topologies_is_that_of_the_type() {
     check("schemas/topology.schema.json", &schema::<Topology>());
+}
+
+#[test]
+fn the_schema_of_meshes_is_that_of_the_type() {
+    check("schemas/mesh.schema.json", &schema::<MeshFile>());
 }
 
 #[test]

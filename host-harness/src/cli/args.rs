@@ -14,6 +14,7 @@ use meshspan::{
 };
 
 use super::cache::CacheArgs;
+use super::mesh::MeshArgs;
 use super::proxy::ProxyArgs;
 
 pub(crate) use check::{CheckArgs, CompletionsArgs};
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// Run the filter, or any other, on live traffic: a reverse proxy in the place of Envoy
     Proxy(Box<ProxyArgs>),
+    /// Run local applications as a mesh: a sidecar in front of each, one for each call, ports assigned
+    Mesh(Box<MeshArgs>),
     /// Write the WebAssembly filter that this program carries, and its SHA-256 to stdout
     Filter(FilterArgs),
     /// Ask the filter what it thinks of a plugin configuration
@@ -190,6 +193,8 @@ pub(crate) enum Schema {
     Exchange,
     /// A mesh
     Topology,
+    /// A mesh to run, for `meshspan mesh`
+    Mesh,
     /// What `-o json` prints
     Summary,
 }

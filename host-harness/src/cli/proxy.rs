@@ -2,8 +2,8 @@
 
 mod arguments;
 mod program;
-mod signals;
-mod summary;
+pub(crate) mod signals;
+pub(crate) mod summary;
 
 use std::{sync::mpsc::RecvTimeoutError, time::Duration};
 

@@ -1,6 +1,6 @@
 //! `meshspan schema`: the JSON Schemas of everything that people write or read.
 
-use meshspan::{topology::Topology, traffic::Exchange, view::summary::Summary};
+use meshspan::{mesh::MeshFile, topology::Topology, traffic::Exchange, view::summary::Summary};
 use schemars::schema_for;
 
 use super::{args::Schema, error::CliError};
@@ -14,6 +14,7 @@ pub(crate) fn print(of: Schema) -> Result<(), CliError> {
         Schema::Config => return super::print(CONFIG),
         Schema::Exchange => schema_for!(Exchange),
         Schema::Topology => schema_for!(Topology),
+        Schema::Mesh => schema_for!(MeshFile),
         Schema::Summary => schema_for!(Summary),
     };
     let text = serde_json::to_string_pretty(&schema)

@@ -21,6 +21,7 @@ mod filter;
 mod foreign_filters;
 mod fuzz;
 mod lifecycle;
+mod mesh;
 mod needs;
 mod nginx;
 mod proxy;

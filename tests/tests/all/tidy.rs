@@ -11,9 +11,9 @@ type Arrow = (&'static str, &'static [&'static str], &'static [&'static str]);
 /// Data that everybody may know.
 const SHARED: [&str; 2] = ["host", "time"];
 
-/// `cli → {replay, proxy, view, export}`; `proxy → flow → vm → abi → host`, `replay → vm`;
+/// `cli → {replay, mesh, view, export}`; `mesh → proxy → flow → vm → abi → host`, `replay → vm`;
 /// `serve → view → collect`, `export → collect`.
-const ARROWS: [Arrow; 15] = [
+const ARROWS: [Arrow; 16] = [
     ("host", &[], &["tokio", "wasmtime", "hyper", "tonic", "clap"]),
     ("abi", &[], &["tokio", "hyper", "tonic", "clap"]),
     ("vm", &["abi"], &["tokio", "hyper", "tonic", "clap"]),
@@ -26,6 +26,7 @@ const ARROWS: [Arrow; 15] = [
     ("export", &["collect"], &["wasmtime", "clap"]),
     ("serve", &["collect", "view"], &["wasmtime", "clap"]),
     ("proxy", &["flow", "traffic", "vm"], &["wasmtime", "tonic", "clap"]),
+    ("mesh", &["proxy", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("replay", &["collect", "topology", "traffic", "vm"], &["tokio", "hyper", "tonic", "clap"]),
     ("compare", &["collect", "replay", "traffic", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("explain", &["replay", "testing", "traffic", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),

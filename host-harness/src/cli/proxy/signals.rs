@@ -1,7 +1,11 @@
 //! What the user asks of a server, by signals: SIGTERM and Ctrl-C to stop, SIGHUP to reload.
 
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
     time::Duration,
 };
 
@@ -19,15 +23,33 @@ pub(crate) enum Asked {
     Reload,
 }
 
-/// Signals as they come. A second one to stop ends the program at once.
+/// Signals as they come. A second one to stop ends the program at once, unless that is held back.
 pub(crate) struct Signals {
     asked: Receiver<Asked>,
+    is_held: Arc<AtomicBool>,
     _runtime: Runtime,
 }
 
 impl Signals {
     /// Listens from now on.
     pub(crate) fn listen() -> std::io::Result<Self> {
+        Self::start(false)
+    }
+
+    /// The same for a program that has more to end than itself: a second signal to stop is told as the first
+    /// one is, until [`release`](Self::release).
+    pub(crate) fn listen_held() -> std::io::Result<Self> {
+        Self::start(true)
+    }
+
+    /// From now on, a second signal to stop ends the program at once.
+    pub(crate) fn release(&self) {
+        self.is_held.store(false, Ordering::SeqCst);
+    }
+
+    fn start(is_held: bool) -> std::io::Result<Self> {
+        let is_held = Arc::new(AtomicBool::new(is_held));
+        let holds = Arc::clone(&is_held);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (sender, asked) = channel();
         let (mut interrupt, mut terminate, mut hang_up) = {
@@ -46,7 +68,8 @@ impl Signals {
                     _ = terminate.recv() => Asked::Stop,
                     _ = hang_up.recv() => Asked::Reload,
                 };
-                if asked == Asked::Stop && std::mem::replace(&mut stops, true) {
+                let again = asked == Asked::Stop && std::mem::replace(&mut stops, true);
+                if again && !holds.load(Ordering::SeqCst) {
                     std::process::exit(i32::from(Exit::Interrupted.code()));
                 }
                 if sender.send(asked).is_err() {
@@ -54,7 +77,7 @@ impl Signals {
                 }
             }
         });
-        Ok(Self { asked, _runtime: runtime })
+        Ok(Self { asked, is_held, _runtime: runtime })
     }
 
     /// The next signal, waited for no longer than this.

@@ -14,6 +14,16 @@ pub(crate) fn of(stats: &ProxyStats, output: Output) -> Result<String, CliError>
 }
 
 fn table(stats: &ProxyStats) -> String {
+    let mut text = line(stats);
+    text.push('\n');
+    for (name, value) in stats.metrics.iter().filter(|(_, value)| **value > 0) {
+        text.push_str(&format!("{name} {value}\n"));
+    }
+    text
+}
+
+/// What became of its requests, without an end of line.
+pub(crate) fn line(stats: &ProxyStats) -> String {
     let mut text = format!("{} requests on {} connections", stats.requests, stats.connections);
     let counts = [
         ("completed", stats.completed),
@@ -30,10 +40,6 @@ fn table(stats: &ProxyStats) -> String {
         if number > 0 {
             text.push_str(&format!(", {number} {name}"));
         }
-    }
-    text.push('\n');
-    for (name, value) in stats.metrics.iter().filter(|(_, value)| **value > 0) {
-        text.push_str(&format!("{name} {value}\n"));
     }
     text
 }
