@@ -7,8 +7,9 @@ use meshspan::vm::{Unit, bounds};
 use meshspan_tests::tools::repository;
 
 /// Bounds of something else than what a guest makes the host keep.
-const BESIDE: [(&str, &str); 5] = [
+const BESIDE: [(&str, &str); 6] = [
     ("MAX_CACHED_MODULES", "compiled filters on the disk"),
+    ("MAX_EXPECTED", "pairs that a new map makes room for at once; it grows"),
     ("MAX_KEPT_BYTES", "space for properties kept for the next stream"),
     ("MAX_UNUSED", "bytes of removed pairs that a map has not given back"),
     ("MAX_KEPT_SCRATCH", "space kept for the next hostcall"),
