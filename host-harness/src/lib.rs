@@ -17,6 +17,7 @@ pub mod mesh;
 pub mod proxy;
 pub mod replay;
 pub mod serve;
+pub mod store;
 pub mod testing;
 pub mod time;
 pub mod topology;

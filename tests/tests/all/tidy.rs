@@ -12,8 +12,8 @@ type Arrow = (&'static str, &'static [&'static str], &'static [&'static str]);
 const SHARED: [&str; 2] = ["host", "time"];
 
 /// `cli → {replay, mesh, view, export}`; `mesh → proxy → flow → vm → abi → host`, `replay → vm`;
-/// `serve → view → collect`, `export → collect`.
-const ARROWS: [Arrow; 16] = [
+/// `serve → view → collect`, `store → {view, collect}`, `export → collect`.
+const ARROWS: [Arrow; 17] = [
     ("host", &[], &["tokio", "wasmtime", "hyper", "tonic", "clap"]),
     ("abi", &[], &["tokio", "hyper", "tonic", "clap"]),
     ("vm", &["abi"], &["tokio", "hyper", "tonic", "clap"]),
@@ -25,6 +25,7 @@ const ARROWS: [Arrow; 16] = [
     ("view", &["collect", "compare", "export", "replay"], &["wasmtime", "tokio", "hyper", "tonic"]),
     ("export", &["collect"], &["wasmtime", "clap"]),
     ("serve", &["collect", "view"], &["wasmtime", "clap"]),
+    ("store", &["collect", "view"], &["wasmtime", "hyper", "tonic", "clap"]),
     ("proxy", &["flow", "traffic", "vm"], &["wasmtime", "tonic", "clap"]),
     ("mesh", &["proxy", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("replay", &["collect", "topology", "traffic", "vm"], &["tokio", "hyper", "tonic", "clap"]),

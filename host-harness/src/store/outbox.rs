@@ -1,0 +1,106 @@
+//! What is yet to be sent to one destination, in the order in which it came.
+
+use std::collections::BTreeMap;
+
+use prost::bytes::Bytes;
+use rusqlite::{OptionalExtension, params};
+
+use super::writer::int;
+use super::{Store, StoreError};
+
+/// A request that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in the order; grows, not by one.
+    pub position: u64,
+    /// An encoded `ExportTraceServiceRequest`, as it came.
+    pub request: Bytes,
+    /// Its spans.
+    pub spans: u64,
+}
+
+/// What became of requests' spans: each is in exactly one of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Taken by the destination.
+    pub exported: u64,
+    /// Refused by the destination.
+    pub rejected: u64,
+    /// Given up, by reason.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+/// The requests for one destination. What was taken and not settled comes again from the next outbox of that name.
+#[derive(Debug)]
+pub struct Outbox {
+    store: Store,
+    destination: String,
+    /// The last one that was taken.
+    taken: Option<u64>,
+}
+
+impl Outbox {
+    pub(super) fn new(store: Store, destination: &str) -> Self {
+        Self { store, destination: destination.to_owned(), taken: None }
+    }
+
+    /// The next requests, at least one and then as many as fit into `max_bytes`; waits until there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the file cannot be read, or knows no such destination.
+    pub async fn next(&mut self, max_bytes: usize) -> Result<Vec<Entry>, StoreError> {
+        let mut committed = self.store.0.committed.clone();
+        loop {
+            committed.mark_unchanged();
+            let entries = self.read(max_bytes)?;
+            if let Some(last) = entries.last() {
+                self.taken = Some(last.position);
+                return Ok(entries);
+            }
+            committed.changed().await.map_err(|_| StoreError::Closed)?;
+        }
+    }
+
+    /// Says what became of all requests up to `position`, in the order in which they were taken. It is in the file
+    /// when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it could not be written.
+    pub async fn settle(&self, position: u64, settled: Settled) -> Result<(), StoreError> {
+        self.store.settle(&self.destination, position, settled).await
+    }
+
+    fn read(&self, max_bytes: usize) -> Result<Vec<Entry>, StoreError> {
+        let position = match self.taken {
+            Some(position) => position,
+            None => self.position()?,
+        };
+        self.store.0.file.read(|connection| {
+            let mut select =
+                connection.prepare("SELECT seq, spans, request FROM batches WHERE seq > ?1 ORDER BY seq")?;
+            let mut rows = select.query([int(position)])?;
+            let (mut entries, mut bytes) = (Vec::new(), 0);
+            while let Some(row) = rows.next()? {
+                let request: Vec<u8> = row.get(2)?;
+                bytes += request.len();
+                if bytes > max_bytes && !entries.is_empty() {
+                    break;
+                }
+                let number =
+                    |column| row.get::<_, i64>(column).map(|value| u64::try_from(value).unwrap_or(0));
+                entries.push(Entry { position: number(0)?, spans: number(1)?, request: request.into() });
+            }
+            Ok(entries)
+        })
+    }
+
+    /// Up to where all is settled.
+    fn position(&self) -> Result<u64, StoreError> {
+        let found: Option<i64> = self.store.0.file.read(|connection| {
+            let mut select = connection.prepare("SELECT position FROM destinations WHERE name = ?1")?;
+            select.query_row(params![self.destination], |row| row.get(0)).optional()
+        })?;
+        let found = found.ok_or_else(|| StoreError::Destination(self.destination.clone()))?;
+        Ok(u64::try_from(found).unwrap_or(0))
+    }
+}
