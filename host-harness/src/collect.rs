@@ -6,11 +6,13 @@
 mod decode;
 mod json;
 mod record;
+mod scan;
 
 pub use decode::{CollectError, accept, decode_call, decode_http};
 pub use json::{JsonLineError, from_json_lines, to_json_line};
 pub use record::{Direction, Event, Link, PROXY_SCOPE, SpanKind, SpanRecord, Status, records};
 pub(crate) use record::{display, kind, record, service_name};
+pub use scan::{Scan, ScanError, scan};
 
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 
