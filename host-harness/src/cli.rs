@@ -11,6 +11,7 @@ mod completions;
 mod convert;
 mod dates;
 mod demo;
+mod doctor;
 mod error;
 mod explain;
 mod export;
@@ -49,6 +50,7 @@ pub(crate) fn main() -> ExitCode {
         Command::View(args) => view::view(&args, cli.quiet),
         Command::Convert(args) => convert::convert(&args, cli.quiet),
         Command::Demo(args) => demo::demo(&args, cli.quiet),
+        Command::Doctor(args) => doctor::doctor(&args, cli.quiet),
         Command::Replay(args) => replay::replay(&args, cli.quiet),
         Command::Proxy(args) => proxy::run(&args),
         Command::Mesh(args) => mesh::run(&args),

@@ -9,6 +9,7 @@
 pub mod abi;
 pub mod collect;
 pub mod compare;
+pub mod doctor;
 pub mod explain;
 pub mod export;
 pub mod flow;

@@ -168,6 +168,11 @@ impl Envoy {
         assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
     }
 
+    /// The port of the administration interface on 127.0.0.1.
+    pub fn admin_port(&self) -> u16 {
+        self.admin_port
+    }
+
     /// The process, to end it or to see it end.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process

@@ -1,6 +1,7 @@
 //! The arguments as typed.
 
 mod check;
+mod doctor;
 mod replay;
 mod traffic;
 mod view;
@@ -18,6 +19,7 @@ use super::mesh::MeshArgs;
 use super::proxy::ProxyArgs;
 
 pub(crate) use check::{CheckArgs, CompletionsArgs};
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use replay::{ReplayArgs, Show};
 pub(crate) use traffic::{ConvertArgs, RedactArgs};
 pub(crate) use view::{DemoServe, Listen, ViewArgs};
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     Mesh(Box<MeshArgs>),
     /// Write the WebAssembly filter that this program carries, and its SHA-256 to stdout
     Filter(FilterArgs),
+    /// Find out why there are no spans: in a recording, a running proxy, a viewer
+    Doctor(Box<DoctorArgs>),
     /// Ask the filter what it thinks of a plugin configuration
     Check(CheckArgs),
     /// Print a JSON Schema

@@ -23,7 +23,7 @@ use super::{
 };
 
 /// The cluster that the filter exports to unless its configuration says otherwise.
-const COLLECTOR: &str = "otel_collector";
+pub(crate) const COLLECTOR: &str = "otel_collector";
 
 /// What the traffic passes, with all that it consists of.
 pub(crate) enum Owned {
@@ -128,7 +128,7 @@ pub(crate) fn clusters(configuration: Option<&serde_json::Value>) -> Vec<String>
     [COLLECTOR].into_iter().chain(named).map(str::to_owned).collect()
 }
 
-fn read_json(path: &Path) -> Result<serde_json::Value, CliError> {
+pub(crate) fn read_json(path: &Path) -> Result<serde_json::Value, CliError> {
     let json = std::fs::read(path).map_err(|error| CliError::read(path, &error))?;
     serde_json::from_slice(&json)
         .map_err(|error| CliError::bad_configuration(format!("{}: {error}", path.display())))

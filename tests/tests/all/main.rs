@@ -16,6 +16,7 @@ mod collector_faults;
 mod collectors;
 mod corpus;
 mod differential;
+mod doctor;
 mod envoy;
 mod filter;
 mod foreign_filters;

@@ -13,7 +13,7 @@ const SHARED: [&str; 2] = ["host", "time"];
 
 /// `cli → {replay, mesh, view, export}`; `mesh → proxy → flow → vm → abi → host`, `replay → vm`;
 /// `serve → view → collect`, `store → {view, collect}`, `export → collect`.
-const ARROWS: [Arrow; 17] = [
+const ARROWS: [Arrow; 18] = [
     ("host", &[], &["tokio", "wasmtime", "hyper", "tonic", "clap"]),
     ("abi", &[], &["tokio", "hyper", "tonic", "clap"]),
     ("vm", &["abi"], &["tokio", "hyper", "tonic", "clap"]),
@@ -26,6 +26,7 @@ const ARROWS: [Arrow; 17] = [
     ("export", &["collect"], &["wasmtime", "clap"]),
     ("serve", &["collect", "view"], &["wasmtime", "clap"]),
     ("store", &["collect", "view"], &["wasmtime", "hyper", "tonic", "clap"]),
+    ("doctor", &["traffic", "view"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("proxy", &["flow", "traffic", "vm"], &["wasmtime", "tonic", "clap"]),
     ("mesh", &["proxy", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("replay", &["collect", "topology", "traffic", "vm"], &["tokio", "hyper", "tonic", "clap"]),
