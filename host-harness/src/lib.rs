@@ -21,6 +21,7 @@ pub mod serve;
 pub mod store;
 pub mod testing;
 pub mod time;
+pub mod tls;
 pub mod topology;
 pub mod traffic;
 pub mod view;

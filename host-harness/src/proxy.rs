@@ -5,7 +5,7 @@
 //! | `listener`, `running`, `worker`, `program` | a thread, its runtime, its clients' connections |
 //! | `exchange`, `passage`, `lanes` | one request with its response: pieces between client, filter, upstream |
 //! | `guest`, `calls`, `callout`, `grpc_stream` | the filter's VM, its ticks, its own calls |
-//! | `upstream`, `endpoint`, `tls`, `tunnel`, `wire`, `body` | connections and what is on them |
+//! | `upstream`, `endpoint`, `tunnel`, `wire`, `body` | connections and what is on them |
 //! | `record`, `tape` | the recording |
 //!
 //! Headers of one connection (RFC 9110 §7.6.1) stay there; all else goes on as it came, but for what the
@@ -30,7 +30,6 @@ mod record;
 mod running;
 mod stats;
 mod tape;
-mod tls;
 mod tunnel;
 mod upstream;
 mod wire;
@@ -45,17 +44,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio_rustls::rustls::ServerConfig;
 
 pub use callout::MAX_ANSWER_BYTES;
 pub use endpoint::{Endpoint, EndpointError};
 pub use program::Program;
 pub use record::RecordOptions;
 pub use stats::ProxyStats;
-pub use tls::{TlsError, server as server_tls};
 pub use upstream::Protocol;
 
 use crate::flow::DEFAULT_BUFFER_LIMIT_BYTES;
+use crate::tls::{Acceptor, TlsError};
 use crate::vm::VmError;
 use listener::Listener;
 use record::Recorder;
@@ -73,8 +71,8 @@ pub struct ProxyOptions {
     pub protocol: Protocol,
     /// Where the filter's calls go, by the cluster's name.
     pub clusters: BTreeMap<String, Endpoint>,
-    /// TLS for clients, by [`server_tls`].
-    pub tls: Option<Arc<ServerConfig>>,
+    /// TLS for clients.
+    pub tls: Option<Arc<Acceptor>>,
     /// A file with the roots to believe instead of the system's, for upstream and clusters.
     pub roots: Option<PathBuf>,
     /// Threads, each with a VM; at least 1.

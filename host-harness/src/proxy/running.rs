@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
-use tokio_rustls::TlsAcceptor;
 
 use super::callout::Clusters;
 use super::program::Program;
@@ -12,7 +11,8 @@ use super::record::Recorder;
 use super::stats::Counts;
 use super::upstream::Pool;
 use super::worker::{Ended, Message, Worker};
-use super::{Protocol, ProxyError, ProxyOptions, TlsError};
+use super::{Protocol, ProxyError, ProxyOptions};
+use crate::tls::TlsError;
 
 /// A worker that runs.
 pub(super) struct Running {
@@ -44,7 +44,7 @@ impl Running {
             counts: Arc::clone(counts),
             recorder,
             clusters,
-            tls: options.tls.clone().map(TlsAcceptor::from),
+            tls: options.tls.clone(),
             guest: Mutex::new(guest),
             retired: Mutex::default(),
         });

@@ -12,15 +12,13 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::body::Body;
 use super::endpoint::Endpoint;
-use super::tls::{self, TlsError};
 use super::{clock, wire};
 use crate::host::HeaderMap;
 use crate::time::Timestamp;
+use crate::tls::{ANY_HTTP, ClientFiles, Connector, TlsError, fault};
 
 /// Idle connections kept for each worker.
 const MAX_IDLE: usize = 64;
@@ -65,7 +63,7 @@ pub(super) struct Answer {
 pub(super) struct Pool {
     endpoint: Endpoint,
     protocol: Protocol,
-    tls: Option<TlsConnector>,
+    tls: Option<Connector>,
     idle: Mutex<Vec<Idle>>,
     http2: tokio::sync::Mutex<Option<(http2::SendRequest<Body>, Option<SocketAddr>)>>,
 }
@@ -89,13 +87,8 @@ impl Pool {
         protocol: Protocol,
         roots: Option<&Path>,
     ) -> Result<Self, TlsError> {
-        let versions: &[&[u8]] = match protocol {
-            Protocol::Same => &[b"h2", b"http/1.1"],
-            Protocol::Http1 => &[b"http/1.1"],
-            Protocol::Http2 => &[b"h2"],
-        };
-        let tls =
-            endpoint.is_tls.then(|| tls::client(roots, versions).map(TlsConnector::from)).transpose()?;
+        let files = ClientFiles { roots: roots.map(Path::to_path_buf), ..ClientFiles::default() };
+        let tls = endpoint.is_tls.then(|| Connector::new(files)).transpose()?;
         Ok(Self { endpoint, protocol, tls, idle: Mutex::default(), http2: tokio::sync::Mutex::default() })
     }
 
@@ -189,14 +182,17 @@ impl Pool {
         let _ = socket.set_nodelay(true);
         let peer = socket.peer_addr().ok();
         let Some(tls) = &self.tls else { return self.shake_hands(socket, peer, wants_http2).await };
-        let name = ServerName::try_from(self.endpoint.host.clone()).map_err(|error| failed(&error))?;
-        let mut config = Arc::clone(tls.config());
-        if !wants_http2 && self.protocol == Protocol::Same {
-            Arc::make_mut(&mut config).alpn_protocols = vec![b"http/1.1".to_vec()];
-        }
-        let stream = TlsConnector::from(config).connect(name, socket);
+        let versions: &[&[u8]] = match self.protocol {
+            Protocol::Same if wants_http2 => &ANY_HTTP,
+            Protocol::Same | Protocol::Http1 => &[b"http/1.1"],
+            Protocol::Http2 => &[b"h2"],
+        };
+        let stream = tls.connect(&self.endpoint.host, socket, versions);
         let stream = match tokio::time::timeout(CONNECT_TIMEOUT, stream).await {
-            Ok(stream) => stream.map_err(|error| failed(&error))?,
+            Ok(stream) => stream.map_err(|error| match fault(&error) {
+                Some(fault) => failed(&fault),
+                None => failed(&error),
+            })?,
             Err(_) => return Err(failed(&format_args!("no TLS in {CONNECT_TIMEOUT:?}"))),
         };
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");

@@ -13,7 +13,6 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio_rustls::TlsAcceptor;
 
 use super::callout::Clusters;
 use super::exchange;
@@ -24,6 +23,7 @@ use super::stats::{Counts, count};
 
 use super::program::Program;
 use super::upstream::Pool;
+use crate::tls::Acceptor;
 
 /// How long a client may take for its TLS handshake, or for a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -66,7 +66,7 @@ pub(super) struct Worker {
     pub(super) counts: Arc<Counts>,
     pub(super) recorder: Option<Arc<Recorder>>,
     pub(super) clusters: Arc<Clusters>,
-    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) tls: Option<Arc<Acceptor>>,
     pub(super) guest: Mutex<Arc<Guest>>,
     /// What VMs that are gone have to say.
     pub(super) retired: Mutex<Vec<Report>>,
@@ -159,7 +159,7 @@ impl Worker {
             return self.serve_http(socket, connection, watcher).await;
         };
         match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(socket)).await {
-            Ok(Ok(stream)) => {
+            Ok(Ok((stream, _))) => {
                 let session = stream.get_ref().1;
                 let version =
                     session.protocol_version().and_then(|version| version.as_str()).unwrap_or_default();

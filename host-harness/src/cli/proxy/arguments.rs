@@ -5,12 +5,14 @@ use std::{
     fs::File,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     thread::available_parallelism,
 };
 
 use clap::{Args, ValueEnum};
 use meshspan::{
-    proxy::{Endpoint, Protocol, ProxyOptions, RecordOptions, server_tls},
+    proxy::{Endpoint, Protocol, ProxyOptions, RecordOptions},
+    tls::{ANY_HTTP, Acceptor, ServerFiles},
     vm::FailurePolicy,
 };
 
@@ -152,8 +154,9 @@ impl ProxyArgs {
         if let Some(collector) = &self.otlp_endpoint {
             clusters.entry(exports_to.to_owned()).or_insert_with(|| collector.clone());
         }
-        let tls = self.tls_cert.as_deref().zip(self.tls_key.as_deref());
-        let tls = tls.map(|(certificate, key)| server_tls(certificate, key)).transpose();
+        let files = self.tls_cert.clone().zip(self.tls_key.clone());
+        let files = files.map(|(certificate, key)| ServerFiles { certificate, key, clients: None });
+        let tls = files.map(|files| Acceptor::new(files, &ANY_HTTP)).transpose();
         let port = self.port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         Ok(ProxyOptions {
             listen: port.unwrap_or(self.listen),
@@ -163,7 +166,7 @@ impl ProxyArgs {
                 UpstreamProtocol::Http2 => Protocol::Http2,
             },
             clusters,
-            tls: tls.map_err(|error| CliError::bad_configuration(error.to_string()))?,
+            tls: tls.map_err(|error| CliError::bad_configuration(error.to_string()))?.map(Arc::new),
             roots: self.upstream_ca.clone(),
             workers: self.workers.or_else(|| available_parallelism().ok().map(Into::into)).unwrap_or(1),
             buffer_limit_bytes: self.buffer_limit,
