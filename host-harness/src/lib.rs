@@ -16,6 +16,7 @@ pub mod flow;
 pub mod host;
 pub mod mesh;
 pub mod proxy;
+pub mod receive;
 pub mod replay;
 pub mod serve;
 pub mod store;

@@ -147,6 +147,28 @@ fn checked(request: ExportTraceServiceRequest) -> Result<ExportTraceServiceReque
     Ok(request)
 }
 
+/// Takes out every span with an id that is not well formed: how many they were, and what is wrong with the
+/// first. A scope or a resource that had no others goes with them.
+pub(crate) fn keep_fit(request: &mut ExportTraceServiceRequest) -> (u64, Option<CollectError>) {
+    let (mut unfit, mut first) = (0, None);
+    let mut is_fit = |span: &Span| match check_ids(span) {
+        Ok(()) => true,
+        Err(error) => {
+            unfit += 1;
+            first.get_or_insert(error);
+            false
+        }
+    };
+    for resource in &mut request.resource_spans {
+        for scope in &mut resource.scope_spans {
+            scope.spans.retain(&mut is_fit);
+        }
+        resource.scope_spans.retain(|scope| !scope.spans.is_empty());
+    }
+    request.resource_spans.retain(|resource| !resource.scope_spans.is_empty());
+    (unfit, first)
+}
+
 fn check_ids(span: &Span) -> Result<(), CollectError> {
     let check = |what, id: &[u8], expected: usize| {
         if id.len() == expected && id.iter().any(|&byte| byte != 0) {

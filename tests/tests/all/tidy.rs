@@ -12,7 +12,8 @@ type Arrow = (&'static str, &'static [&'static str], &'static [&'static str]);
 const SHARED: [&str; 2] = ["host", "time"];
 
 /// `cli → {replay, mesh, view, export}`; `mesh → proxy → flow → vm → abi → host`, `replay → vm`;
-/// `serve → view → collect`, `store → {view, collect}`, `export → collect`; `{export, proxy} → tls`.
+/// `serve → view → collect`, `store → {view, collect}`, `export → collect`; `receive → store`;
+/// `{export, proxy, receive} → tls`.
 const ARROWS: &[Arrow] = &[
     ("host", &[], &["tokio", "wasmtime", "hyper", "tonic", "clap"]),
     ("abi", &[], &["tokio", "hyper", "tonic", "clap"]),
@@ -28,6 +29,7 @@ const ARROWS: &[Arrow] = &[
     ("serve", &["collect", "view"], &["wasmtime", "clap"]),
     ("store", &["collect", "view"], &["wasmtime", "hyper", "tonic", "clap"]),
     ("doctor", &["traffic", "view"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
+    ("receive", &["collect", "store", "tls"], &["wasmtime", "clap"]),
     ("proxy", &["flow", "tls", "traffic", "vm"], &["wasmtime", "tonic", "clap"]),
     ("mesh", &["proxy", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("replay", &["collect", "topology", "traffic", "vm"], &["tokio", "hyper", "tonic", "clap"]),

@@ -113,6 +113,19 @@ fn rule_46_ids_of_another_shape_are_refused() {
 }
 
 #[test]
+fn fit_spans_are_kept_without_the_others() {
+    let (mut both, bad) = (request(span()), Span { trace_id: vec![0; 16], ..span() });
+    both.resource_spans[0].scope_spans[0].spans.insert(0, bad.clone());
+    both.resource_spans.extend(request(Span { span_id: vec![1; 7], ..span() }).resource_spans);
+    let (unfit, first) = keep_fit(&mut both);
+    assert_eq!((unfit, &both), (2, &request(span())));
+    assert!(first.unwrap().to_string().contains("trace id"), "the first is told");
+    let mut none = request(bad);
+    assert_eq!((keep_fit(&mut none).0, none.resource_spans.len()), (1, 0));
+    assert!(keep_fit(&mut both).1.is_none());
+}
+
+#[test]
 fn the_reply_is_of_the_kind_of_the_call() {
     let reply = accept(&grpc(SERVICE_NAME, "Export", vec![]));
     let CallReply::Grpc { message } = reply else { panic!("{reply:?}") };
