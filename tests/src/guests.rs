@@ -57,6 +57,7 @@ pub struct Event {
 pub fn wasm() -> Vec<u8> {
     let directory = tools::target().join("guests");
     let mut command = Command::new(env!("CARGO"));
+    tools::without_cargo(&mut command);
     command.args(["build", "--quiet", "--package", "meshspan-guests", "--profile", "filter"]);
     command.args(["--target", "wasm32-wasip1", "--target-dir"]).arg(&directory);
     let status = command.current_dir(tools::repository()).status().expect("cargo runs");

@@ -41,10 +41,23 @@ pub fn meshspan() -> PathBuf {
     let packages = ["--package", "meshspan", "--package", "meshspan-tests"];
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--quiet", "--release", "--bin", "meshspan"]).args(packages);
+    without_cargo(&mut command);
     let status = command.arg("--target-dir").arg(target()).current_dir(repository()).status();
     let status = status.expect("cargo runs");
     assert!(status.success(), "cargo build of the meshspan binary: {status}");
     existing(target().join("release/meshspan"))
+}
+
+/// Takes away what cargo tells a running test about its package: build scripts that watch these variables, as
+/// ring's does, would make a cargo that the test starts build their crates, and all above them, anew.
+pub fn without_cargo(command: &mut Command) {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    let told = |name: &std::ffi::OsString| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix))
+    };
+    names.filter(told).for_each(|name| {
+        command.env_remove(name);
+    });
 }
 
 fn in_site_packages(path: &str) -> PathBuf {

@@ -59,6 +59,7 @@ fn commands_run() {
         let mut shell = Command::new("bash");
         shell.args(["-euo", "pipefail", "-c", block]).current_dir(tools::repository());
         shell.env("CARGO_TARGET_DIR", tools::target());
+        tools::without_cargo(&mut shell);
         for variable in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] {
             shell.env_remove(variable);
         }
