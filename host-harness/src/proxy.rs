@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ use listener::Listener;
 use record::Recorder;
 use running::Running;
 use stats::Counts;
-use worker::Message;
+use worker::{Message, Worker};
 
 /// How a proxy is set up; [`ProxyOptions::new`] has a default for everything but the upstream.
 pub struct ProxyOptions {
@@ -209,9 +209,10 @@ impl Proxy {
         Ok(())
     }
 
-    /// What has been counted so far, without what the VMs in use say.
-    pub fn counts(&self) -> ProxyStats {
-        self.counts.stats()
+    /// Whence another thread learns what has been done so far, for as long as the proxy runs.
+    pub fn watch(&self) -> ProxyWatch {
+        let workers = self.workers.iter().map(|running| Arc::downgrade(&running.worker)).collect();
+        ProxyWatch { counts: Arc::clone(&self.counts), workers }
     }
 
     /// Accepts no more connections, lets what is under way come to its end within `limit`, lets the filters
@@ -238,5 +239,23 @@ impl Proxy {
             drained.stats.include(plugin, metrics);
         }
         drained
+    }
+}
+
+/// A look at a running proxy, which it does not keep from ending. Cheap to clone.
+#[derive(Clone)]
+pub struct ProxyWatch {
+    counts: Arc<Counts>,
+    workers: Vec<Weak<Worker>>,
+}
+
+impl ProxyWatch {
+    /// What has been done so far.
+    pub fn stats(&self) -> ProxyStats {
+        let mut stats = self.counts.stats();
+        for worker in self.workers.iter().filter_map(Weak::upgrade) {
+            worker.reports().into_iter().for_each(|(plugin, metrics)| stats.include(plugin, metrics));
+        }
+        stats
     }
 }

@@ -26,7 +26,9 @@ impl LiveProxy {
         let mut process = Process::start(&mut command);
         let port = wait::until("the proxy to listen", || {
             process.assert_alive("meshspan proxy");
-            port(&process.stdout())
+            let stdout = process.stdout();
+            let has_said_all = !arguments.contains(&"--admin") || stdout.contains("/stats/prometheus\n");
+            port(&stdout).filter(|_| has_said_all)
         });
         LiveProxy { process, port }
     }
@@ -34,6 +36,14 @@ impl LiveProxy {
     /// The same before a port of 127.0.0.1.
     pub fn before(upstream: u16, arguments: &[&str]) -> LiveProxy {
         LiveProxy::start(&format!("http://127.0.0.1:{upstream}"), arguments)
+    }
+
+    /// The address of its numbers for Prometheus, if it was started with `--admin`.
+    pub fn admin(&self) -> String {
+        let stdout = self.process.stdout();
+        let (_, rest) = stdout.split_once("Numbers for Prometheus at ").expect("--admin was given");
+        let (address, _) = rest.split_once("/stats/prometheus").expect("an address");
+        address.to_owned()
     }
 
     /// Where it listens.

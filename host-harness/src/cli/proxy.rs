@@ -1,5 +1,6 @@
 //! `meshspan proxy`: a filter on live traffic, until it is told to stop.
 
+mod admin;
 mod arguments;
 mod program;
 pub(crate) mod signals;
@@ -29,6 +30,10 @@ pub(crate) fn run(args: &ProxyArgs) -> Result<(), CliError> {
         tracing::warn!("the filter can call nobody: --otlp-endpoint or --cluster says where its spans go");
     }
     print(&format!("Listening on {scheme}://{}, forwarding to {}\n", proxy.address(), args.upstream))?;
+    if let Some(address) = args.admin {
+        let address = admin::serve(address, proxy.watch())?;
+        print(&format!("Numbers for Prometheus at http://{address}/stats/prometheus\n"))?;
+    }
     loop {
         match signals.next(WATCH) {
             Ok(Asked::Stop) => break,

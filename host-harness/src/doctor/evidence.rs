@@ -47,15 +47,16 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// What Envoy says of the cluster.
-    pub fn read(name: &str, metrics: &Metrics) -> Self {
+    /// What Envoy says of the cluster; `None` if this is no Envoy.
+    pub fn read(name: &str, metrics: &Metrics) -> Option<Self> {
+        metrics.sum("envoy_cluster_membership_total")?;
         let cluster = ("envoy_cluster_name", name);
         let sum = |metric: &str| metrics.sum_of(&format!("envoy_cluster_{metric}"), &[cluster]);
         let total = |metrics: &[&str]| metrics.iter().filter_map(|metric| sum(metric)).sum();
         let answers = |class| {
             metrics.sum_of("envoy_cluster_upstream_rq_xx", &[cluster, ("envoy_response_code_class", class)])
         };
-        Self {
+        Some(Self {
             name: name.to_owned(),
             exists: sum("membership_total").is_some(),
             hosts: total(&["membership_total"]),
@@ -70,7 +71,7 @@ impl Cluster {
             protocol_errors: total(&["upstream_cx_protocol_error"]),
             refusals: ["4", "5"].into_iter().filter_map(answers).sum(),
             timeouts: total(&["upstream_rq_timeout"]),
-        }
+        })
     }
 }
 

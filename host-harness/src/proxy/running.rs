@@ -46,6 +46,7 @@ impl Running {
             clusters,
             tls: options.tls.clone(),
             guest: Mutex::new(guest),
+            leaving: Mutex::default(),
             retired: Mutex::default(),
         });
         let (messages, inbox) = mpsc::unbounded_channel();

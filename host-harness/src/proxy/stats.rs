@@ -36,6 +36,8 @@ pub struct ProxyStats {
     pub plugin: PluginStats,
     /// The filter's counters, summed over its VMs.
     pub metrics: BTreeMap<String, u64>,
+    /// The filter's gauges, summed over its VMs.
+    pub gauges: BTreeMap<String, u64>,
 }
 
 /// The counts under way.
@@ -83,6 +85,7 @@ impl Counts {
             not_recorded: get(&self.not_recorded),
             plugin: PluginStats::default(),
             metrics: BTreeMap::new(),
+            gauges: BTreeMap::new(),
         }
     }
 }
@@ -98,8 +101,10 @@ impl ProxyStats {
         sum.bypassed += plugin.bypassed;
         sum.refused += plugin.refused;
         for (name, value) in metrics {
-            if let MetricValue::Counter(value) = value {
-                *self.metrics.entry(name).or_default() += value;
+            match value {
+                MetricValue::Counter(value) => *self.metrics.entry(name).or_default() += value,
+                MetricValue::Gauge(value) => *self.gauges.entry(name).or_default() += value,
+                MetricValue::Histogram(_) => {}
             }
         }
     }

@@ -68,6 +68,8 @@ pub(super) struct Worker {
     pub(super) clusters: Arc<Clusters>,
     pub(super) tls: Option<Arc<Acceptor>>,
     pub(super) guest: Mutex<Arc<Guest>>,
+    /// Filters that were replaced and are not done yet.
+    pub(super) leaving: Mutex<Vec<Arc<Guest>>>,
     /// What VMs that are gone have to say.
     pub(super) retired: Mutex<Vec<Report>>,
 }
@@ -130,12 +132,25 @@ impl Worker {
     fn replace(self: &Arc<Self>, program: &Program) -> Result<(), String> {
         let next = program.start(&self.clusters).map_err(|error| error.to_string())?;
         let before = std::mem::replace(&mut *self.guest.lock().unwrap_or_else(PoisonError::into_inner), next);
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&before));
         let worker = Arc::clone(self);
         tokio::spawn(async move {
             Arc::clone(&before).retire(REPLACED_LIMIT).await;
             worker.keep_stats(&before);
+            let mut leaving = worker.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+            leaving.retain(|guest| !Arc::ptr_eq(guest, &before));
         });
         Ok(())
+    }
+
+    /// What all filters have to say so far, those that are gone, too.
+    pub(super) fn reports(&self) -> Vec<Report> {
+        let leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // One that goes just now is counted twice rather than not at all.
+        let mut reports: Vec<Report> = leaving.iter().map(|guest| guest.report()).collect();
+        reports.push(self.guest().report());
+        reports.extend(self.retired.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        reports
     }
 
     fn keep_stats(&self, guest: &Guest) {

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use meshspan_tests::client::Request;
 use meshspan_tests::faulty_collector::Behaviour;
+use meshspan_tests::live::LiveProxy;
 use meshspan_tests::rig::{Protocol, Rig, plugin};
 use meshspan_tests::tools;
+use meshspan_tests::upstream::Upstream;
 use serde_json::Value;
 
 /// One attempt, quickly.
@@ -87,6 +89,18 @@ fn a_rule_that_drops_all_is_found_at_its_station() {
     let configuration = plugin("web", Protocol::Grpc, QUICK).replacen('{', rule, 1);
     let rig = Rig::start(configuration, Behaviour::Accept);
     assert_broken(&follow(&rig, "otel_grpc"), "sampled", "spans were sampled out");
+}
+
+#[test]
+fn a_live_proxy_tells_its_numbers_as_envoy_does() {
+    let upstream = Upstream::start();
+    let live = LiveProxy::before(
+        upstream.port(),
+        &["--admin", "127.0.0.1:0", "--otlp-endpoint", "http://127.0.0.1:1"],
+    );
+    let send = format!("http://127.0.0.1:{}/status/200", live.port());
+    let arguments = ["--proxy", &live.admin(), "--send", &send, "--wait", "3", "-o", "json"];
+    assert_broken(&doctor(&arguments), "accepted", "export requests failed");
 }
 
 #[test]

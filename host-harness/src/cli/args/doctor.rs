@@ -28,8 +28,9 @@ pub(crate) struct DoctorArgs {
     pub(crate) direction: Direction,
     #[command(flatten)]
     pub(crate) traffic: TrafficArgs,
-    /// A running proxy's numbers for Prometheus, such as http://127.0.0.1:9901 of Envoy's admin or
-    /// http://127.0.0.1:15090 of Istio's sidecar; /stats/prometheus is appended
+    /// A running proxy's numbers for Prometheus, such as http://127.0.0.1:9901 of Envoy's admin,
+    /// http://127.0.0.1:15090 of Istio's sidecar or what `meshspan proxy --admin` says; /stats/prometheus is
+    /// appended
     #[arg(long, group = "patient", value_name = "URL", value_parser = url)]
     pub(crate) proxy: Option<Uri>,
     /// The proxy's cluster that the filter exports through, as export.cluster in its configuration

@@ -45,7 +45,7 @@ pub(super) async fn examine(args: &DoctorArgs, evidence: &mut Evidence) -> Resul
             None => (Counters::read(&before), before),
         };
         evidence.filter = Some(counters.map_or(Seen::Missing, Seen::Found));
-        evidence.cluster = Some(Cluster::read(&args.cluster, &metrics));
+        evidence.cluster = Cluster::read(&args.cluster, &metrics);
     }
     if let Some(viewer) = &args.traces {
         evidence.visible = Some(match &trace_id {

@@ -82,6 +82,9 @@ pub(crate) struct ProxyArgs {
     /// Believe the roots in this PEM file instead of the system's, for upstream and clusters
     #[arg(long, value_name = "FILE")]
     pub(crate) upstream_ca: Option<PathBuf>,
+    /// Tell numbers for Prometheus here, at /stats/prometheus, and whether the proxy lives, at /healthz
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: Option<SocketAddr>,
     /// How long requests under way may take after SIGTERM or Ctrl-C
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) drain_timeout: u64,
