@@ -5,16 +5,26 @@
 //! `store.append(request, 100).await?` → 100 spans that a killed process does not lose
 
 mod error;
+mod evict;
 mod file;
+mod filter;
+mod format;
+mod index;
+mod names;
 mod outbox;
+mod progress;
 mod read;
+mod search;
 mod stats;
+mod summary;
+mod wire;
 mod writer;
 
 pub use error::StoreError;
 pub use outbox::{Entry, Outbox, Settled};
 pub use stats::{DestinationStats, StoreStats};
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -22,20 +32,29 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::bytes::Bytes;
-use tokio::sync::{mpsc, oneshot, watch};
+use rusqlite::Connection;
+use tokio::sync::{mpsc, watch};
 
+use crate::collect::SpanKind;
+use crate::time::Timestamp;
+use crate::view::Query;
+use crate::view::graph::Graph;
 use crate::view::library::{SearchResult, Service};
-use crate::view::{Library, Query, traces};
 use file::File;
+use progress::Progress;
 use writer::Command;
 
 /// Requests that may wait for the writer; then callers wait.
 const MAX_WAITING: usize = 256;
 
+/// How long a question waits until the newest spans can be found; if the indexer fails, it is answered without.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How a store is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// The file's bound in bytes; beyond it, the oldest spans go.
+    /// The file's bound in bytes; beyond it, the oldest spans go. Until they have gone, at most 128 MiB more are
+    /// taken; beside the file, its log takes some ten megabytes.
     pub max_bytes: u64,
     /// How long spans are kept after they came; longer ago, they go.
     pub max_age: Duration,
@@ -61,6 +80,8 @@ struct Shared {
     /// Taken when the store goes.
     commands: Option<mpsc::Sender<Command>>,
     writer: Option<JoinHandle<()>>,
+    indexer: Option<JoinHandle<()>>,
+    progress: Arc<Progress>,
     /// The last request in the file.
     committed: watch::Receiver<u64>,
 }
@@ -84,10 +105,12 @@ impl Store {
     }
 
     fn start(file: File, options: StoreOptions) -> Result<Self, StoreError> {
-        let file = Arc::new(file);
+        let (file, progress) = (Arc::new(file), Arc::new(Progress::default()));
         let (commands, waiting) = mpsc::channel(MAX_WAITING);
-        let (writer, committed) = writer::start(Arc::clone(&file), options, waiting)?;
-        Ok(Self(Arc::new(Shared { file, commands: Some(commands), writer: Some(writer), committed })))
+        let (writer, committed) = writer::start(Arc::clone(&file), &options, Arc::clone(&progress), waiting)?;
+        let indexer = index::start(Arc::clone(&file), &options, Arc::clone(&progress))?;
+        let (writer, indexer) = (Some(writer), Some(indexer));
+        Ok(Self(Arc::new(Shared { file, commands: Some(commands), writer, indexer, progress, committed })))
     }
 
     /// Keeps the `spans` spans of an encoded `ExportTraceServiceRequest`, which the caller has decoded and found
@@ -117,9 +140,13 @@ impl Store {
         Outbox::new(self.clone(), destination)
     }
 
-    async fn settle(&self, destination: &str, position: u64, settled: Settled) -> Result<(), StoreError> {
-        let (reply, done) = oneshot::channel();
-        let command = Command::Settle { destination: destination.to_owned(), position, settled, reply };
+    async fn settle(
+        &self,
+        destination: &str,
+        entries: (u64, Vec<(u64, u64)>),
+        settled: Settled,
+    ) -> Result<(), StoreError> {
+        let (command, done) = Command::settle(destination, entries, settled);
         self.commands()?.send(command).await.map_err(|_| StoreError::Closed)?;
         done.await.map_err(|_| StoreError::Closed)?
     }
@@ -129,8 +156,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the file cannot be read.
     pub fn trace(&self, id: [u8; 16]) -> Result<Option<Vec<ResourceSpans>>, StoreError> {
-        let spans = read::trace(&self.0.file, id)?;
-        Ok((!spans.is_empty()).then_some(spans))
+        self.ask(|connection| {
+            read::row_of(connection, id)?.map(|row| read::spans(connection, row, id)).transpose()
+        })
+    }
+
+    /// The ids of at most `limit` traces that begin with these hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the file cannot be read.
+    pub fn ids(&self, prefix: &str, limit: u32) -> Result<Vec<[u8; 16]>, StoreError> {
+        self.ask(|connection| read::ids(connection, prefix, limit.into()))
     }
 
     /// The newest traces that fit.
@@ -138,15 +174,31 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the file cannot be read.
     pub fn search(&self, query: &Query) -> Result<SearchResult, StoreError> {
-        Ok(self.library()?.search(query))
+        self.ask(|connection| search::search(connection, query))
     }
 
-    /// The services, sorted by name, each with its operations.
+    /// The services, sorted by name, each with its operations. One whose spans went lately may still be among them.
     ///
     /// # Errors
     /// [`StoreError`] if the file cannot be read.
     pub fn services(&self) -> Result<Vec<Service>, StoreError> {
-        Ok(self.library()?.services())
+        self.ask(read::services)
+    }
+
+    /// The operations of a service with the kinds of their spans, sorted.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the file cannot be read.
+    pub fn operations(&self, service: &str) -> Result<BTreeSet<(String, SpanKind)>, StoreError> {
+        self.ask(|connection| read::operations(connection, service))
+    }
+
+    /// Who calls whom, over the traces that start from `from` to `to`, both included.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the file cannot be read.
+    pub fn graph(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> Result<Graph, StoreError> {
+        self.ask(|connection| read::graph(connection, from, to))
     }
 
     /// What became of all spans.
@@ -157,8 +209,11 @@ impl Store {
         stats::read(&self.0.file)
     }
 
-    fn library(&self) -> Result<Library, StoreError> {
-        Ok(Library::new(traces(crate::collect::records(&read::all(&self.0.file)?))))
+    /// What `ask` reads, all of one moment, with all in it that was acknowledged before.
+    fn ask<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let committed = *self.0.committed.borrow();
+        self.0.progress.wait(PATIENCE, |marks| marks.indexed >= committed);
+        self.0.file.read(|connection| ask(&*connection.unchecked_transaction()?))
     }
 
     fn commands(&self) -> Result<&mpsc::Sender<Command>, StoreError> {
@@ -168,12 +223,24 @@ impl Store {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        // The writer first: it ends when all is written.
         self.commands.take();
-        if let Some(writer) = self.writer.take() {
-            // A writer that panicked has said so.
-            let _ = writer.join();
-        }
+        let writer = self.writer.take().map(JoinHandle::join);
+        self.progress.update(|marks| marks.is_ending = true);
+        let indexer = self.indexer.take().map(JoinHandle::join);
+        // A thread that panicked has said so.
+        let _ = (writer, indexer);
     }
+}
+
+/// As SQLite has integers; what is beyond is the largest one.
+fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// As [`int`] was given it.
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -8,36 +8,14 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::StoreError;
+use super::format::{self, Kind};
+use super::{StoreError, int};
 
-/// "mspn", by which SQLite's files are known as ours.
-const APPLICATION_ID: i64 = 0x6d73_706e;
-
-/// The number of the format below.
-const FORMAT: i64 = 1;
+/// What may be in the file beyond its bound until the oldest has gone.
+const ROOM_BYTES: u64 = 128 << 20;
 
 /// How long one connection waits for another's commit.
 const BUSY: Duration = Duration::from_secs(10);
-
-const TABLES: &str = "
-    -- A request as it came; seq only grows.
-    CREATE TABLE batches (
-        seq INTEGER PRIMARY KEY, received_ms INTEGER NOT NULL, spans INTEGER NOT NULL, request BLOB NOT NULL
-    );
-    -- All up to the position is settled, and how.
-    CREATE TABLE destinations (
-        name TEXT PRIMARY KEY, position INTEGER NOT NULL,
-        exported INTEGER NOT NULL DEFAULT 0, rejected INTEGER NOT NULL DEFAULT 0
-    ) WITHOUT ROWID;
-    CREATE TABLE dropped (
-        destination TEXT NOT NULL, reason TEXT NOT NULL, spans INTEGER NOT NULL,
-        PRIMARY KEY (destination, reason)
-    ) WITHOUT ROWID;
-    -- Sums over all time.
-    CREATE TABLE counts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-    INSERT INTO counts VALUES ('last', 0), ('received', 0), ('requests', 0);
-    CREATE TABLE evicted (reason TEXT PRIMARY KEY, spans INTEGER NOT NULL) WITHOUT ROWID;
-";
 
 /// A store's file, and connections to read it by.
 #[derive(Debug)]
@@ -45,6 +23,8 @@ pub(super) struct File {
     path: PathBuf,
     name: String,
     readers: Mutex<Vec<Connection>>,
+    /// Held by the one of the threads that writes: waiting for it costs less than SQLite's way of asking again.
+    writing: Mutex<()>,
     /// Held until the store goes: nobody else writes.
     _lock: Option<fs::File>,
     /// One that stays, as memory without a connection is gone.
@@ -67,12 +47,34 @@ impl File {
     fn with(path: PathBuf, name: String, lock: Option<fs::File>) -> Result<Self, StoreError> {
         let keeper = connect(&name).map_err(|error| opened(&path, &error))?;
         prepare(&keeper, &path)?;
-        Ok(Self { path, name, readers: Mutex::default(), _lock: lock, _keeper: Mutex::new(keeper) })
+        Ok(Self {
+            path,
+            name,
+            readers: Mutex::default(),
+            writing: Mutex::default(),
+            _lock: lock,
+            _keeper: Mutex::new(keeper),
+        })
     }
 
-    /// A connection of its own.
-    pub(super) fn connect(&self) -> Result<Connection, StoreError> {
+    /// A connection of its own, to read by.
+    fn connect(&self) -> Result<Connection, StoreError> {
         connect(&self.name).map_err(|error| opened(&self.path, &error))
+    }
+
+    /// A connection of its own, to write by. A commit that makes the file larger than its bound and some room fails
+    /// as on a full disk.
+    pub(super) fn connect_to_write(&self, max_bytes: u64) -> Result<Connection, StoreError> {
+        let connection = self.connect()?;
+        let set = || {
+            let page_bytes: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            let pages = int(max_bytes.saturating_add(ROOM_BYTES)).checked_div(page_bytes).unwrap_or(i64::MAX);
+            connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+            // The indexer sees to the log.
+            connection.pragma_update(None, "wal_autocheckpoint", 0)
+        };
+        set().map_err(|error| opened(&self.path, &error))?;
+        Ok(connection)
     }
 
     /// What `ask` reads.
@@ -87,8 +89,33 @@ impl File {
         Ok(answer)
     }
 
+    /// To be held while something is written.
+    pub(super) fn write(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves what is in the log to its place in the file: first what can be moved beside writers, then the rest
+    /// alone, so that the log begins anew.
+    pub(super) fn checkpoint(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let passive = || connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        passive()?;
+        let _alone = self.write();
+        passive()
+    }
+
+    /// Bytes of the file and of its log.
+    pub(super) fn bytes(&self) -> u64 {
+        let of = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
+        of(&self.path) + of(&beside(&self.path, "-wal"))
+    }
+
     fn spare(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the system says of a thread.
+    pub(super) fn refused(&self, error: &std::io::Error) -> StoreError {
+        StoreError::File { path: self.path.clone(), problem: format!("cannot start a thread: {error}") }
     }
 
     /// `error` with the file's name.
@@ -100,18 +127,22 @@ impl File {
 /// Keeps other processes away: a file of its own beside the store's, as closing any handle to that one would let
 /// go of SQLite's own locks on it.
 fn lock(path: &Path) -> Result<fs::File, StoreError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push("-lock");
     let problem = |error: &dyn std::fmt::Display| StoreError::Open {
         path: path.to_owned(),
         problem: error.to_string(),
     };
-    let lock = fs::File::create(&beside).map_err(|error| problem(&error))?;
+    let lock = fs::File::create(beside(path, "-lock")).map_err(|error| problem(&error))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(fs::TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
         Err(fs::TryLockError::Error(error)) => Err(problem(&error)),
     }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn connect(name: &str) -> rusqlite::Result<Connection> {
@@ -126,33 +157,20 @@ fn connect(name: &str) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Makes the tables of a new file; refuses a foreign one.
+/// Makes a new file a store; refuses a foreign one.
 fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-    let opened = |error: &rusqlite::Error| opened(path, error);
-    let application = number("application_id").map_err(|error| opened(&error))?;
-    let format = number("user_version").map_err(|error| opened(&error))?;
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(|error| opened(&error))?;
-    if application != APPLICATION_ID && tables > 0 {
-        let found = "a database of another program".to_owned();
-        return Err(StoreError::Foreign { path: path.to_owned(), found });
-    }
-    if format > FORMAT {
-        return Err(StoreError::Newer { path: path.to_owned(), found: format, known: FORMAT });
-    }
-    // Memory has no write-ahead log, and says so.
-    connection
-        .pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))
-        .map_err(|error| opened(&error))?;
-    if tables == 0 {
-        let make = format!(
-            "BEGIN; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
-        );
-        connection.execute_batch(&make).map_err(|error| opened(&error))?;
-    }
-    Ok(())
+    let made = match format::kind(connection).map_err(|error| opened(path, &error))? {
+        Kind::Ours => format::log_ahead(connection),
+        Kind::Empty => format::make(connection),
+        Kind::Newer(found) => {
+            return Err(StoreError::Newer { path: path.to_owned(), found, known: format::FORMAT });
+        }
+        Kind::Foreign => {
+            let found = "a database of another program".to_owned();
+            return Err(StoreError::Foreign { path: path.to_owned(), found });
+        }
+    };
+    made.map_err(|error| opened(path, &error))
 }
 
 fn opened(path: &Path, error: &rusqlite::Error) -> StoreError {

@@ -1,12 +1,12 @@
 //! What is yet to be sent to one destination, in the order in which it came.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prost::bytes::Bytes;
 use rusqlite::{OptionalExtension, params};
 
-use super::writer::int;
-use super::{Store, StoreError};
+use super::{Store, StoreError, int, unsigned};
 
 /// A request that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,11 +37,13 @@ pub struct Outbox {
     destination: String,
     /// The last one that was taken.
     taken: Option<u64>,
+    /// Position and spans of those that were taken and are not settled.
+    open: Mutex<VecDeque<(u64, u64)>>,
 }
 
 impl Outbox {
     pub(super) fn new(store: Store, destination: &str) -> Self {
-        Self { store, destination: destination.to_owned(), taken: None }
+        Self { store, destination: destination.to_owned(), taken: None, open: Mutex::default() }
     }
 
     /// The next requests, at least one and then as many as fit into `max_bytes`; waits until there is one.
@@ -55,6 +57,7 @@ impl Outbox {
             let entries = self.read(max_bytes)?;
             if let Some(last) = entries.last() {
                 self.taken = Some(last.position);
+                self.open().extend(entries.iter().map(|entry| (entry.position, entry.spans)));
                 return Ok(entries);
             }
             committed.changed().await.map_err(|_| StoreError::Closed)?;
@@ -65,9 +68,25 @@ impl Outbox {
     /// when this returns.
     ///
     /// # Errors
-    /// [`StoreError`] if it could not be written.
+    /// [`StoreError`] if it could not be written: then nothing is settled, and the same may be said again.
     pub async fn settle(&self, position: u64, settled: Settled) -> Result<(), StoreError> {
-        self.store.settle(&self.destination, position, settled).await
+        let mut settling = Vec::new();
+        {
+            let mut open = self.open();
+            while let Some(entry) = open.pop_front_if(|(own, _)| *own <= position) {
+                settling.push(entry);
+            }
+        }
+        let outcome = self.store.settle(&self.destination, (position, settling.clone()), settled).await;
+        if outcome.is_err() {
+            let mut open = self.open();
+            settling.into_iter().rev().for_each(|entry| open.push_front(entry));
+        }
+        outcome
+    }
+
+    fn open(&self) -> MutexGuard<'_, VecDeque<(u64, u64)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self, max_bytes: usize) -> Result<Vec<Entry>, StoreError> {
@@ -101,6 +120,6 @@ impl Outbox {
             select.query_row(params![self.destination], |row| row.get(0)).optional()
         })?;
         let found = found.ok_or_else(|| StoreError::Destination(self.destination.clone()))?;
-        Ok(u64::try_from(found).unwrap_or(0))
+        Ok(unsigned(found))
     }
 }

@@ -4,23 +4,28 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
-use super::StoreError;
 use super::file::File;
+use super::{StoreError, unsigned};
 
-/// Sums over the whole life of the file. `received` is `kept` and all of `evicted`.
+/// Sums over the whole life of the file, in spans unless said. Each span that was received is in exactly one of
+/// kept, evicted, duplicates and unreadable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreStats {
-    /// Spans that came.
+    /// Those that came.
     pub received: u64,
     /// Requests that they came in.
     pub requests: u64,
-    /// Spans in the file.
+    /// Those that can be looked at, or will be in a moment.
     pub kept: u64,
-    /// Spans that went, by reason.
+    /// Those that came again, in a request that was sent again.
+    pub duplicates: u64,
+    /// Those whose ids are not 16 and 8 bytes: sent on, but not shown.
+    pub unreadable: u64,
+    /// Those that went: by `size` or by `age`.
     pub evicted: BTreeMap<String, u64>,
     /// Those that the spans are sent to, by name.
     pub destinations: BTreeMap<String, DestinationStats>,
-    /// The file's size, without its write-ahead log.
+    /// The file's size and its log's, in bytes.
     pub file_bytes: u64,
 }
 
@@ -45,10 +50,16 @@ pub(super) fn read(file: &File) -> Result<StoreStats, StoreError> {
         Ok(StoreStats {
             received: count("SELECT value FROM counts WHERE name = 'received'")?,
             requests: count("SELECT value FROM counts WHERE name = 'requests'")?,
-            kept: count("SELECT coalesce(sum(spans), 0) FROM batches")?,
+            kept: count("SELECT coalesce(sum(spans), 0) FROM traces")?
+                + count(
+                    "SELECT coalesce(sum(spans), 0) FROM batches
+                     WHERE seq > (SELECT value FROM counts WHERE name = 'indexed')",
+                )?,
+            duplicates: count("SELECT value FROM counts WHERE name = 'duplicates'")?,
+            unreadable: count("SELECT value FROM counts WHERE name = 'unreadable'")?,
             evicted: by_reason(&moment, "SELECT reason, spans FROM evicted WHERE ?1 = ''", "")?,
             destinations: destinations(&moment)?,
-            file_bytes: count("PRAGMA page_count")? * count("PRAGMA page_size")?,
+            file_bytes: file.bytes(),
         })
     })
 }
@@ -76,8 +87,4 @@ fn by_reason(connection: &Connection, sql: &str, of: &str) -> rusqlite::Result<B
     let mut select = connection.prepare(sql)?;
     let rows = select.query_map(params![of], |row| Ok((row.get(0)?, row.get(1).map(unsigned)?)))?;
     rows.collect()
-}
-
-fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
 }

@@ -7,6 +7,9 @@ use prost::Message;
 use super::*;
 use crate::collect::span_count;
 
+mod bounds;
+mod model;
+
 /// A request with spans of (trace, span).
 fn request(ids: &[(u8, u8)]) -> Bytes {
     let span = |&(trace, id): &(u8, u8)| Span {

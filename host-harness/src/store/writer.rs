@@ -2,17 +2,27 @@
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prost::bytes::Bytes;
 use rusqlite::{Connection, Transaction, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::evict::{EVICTED, drop_for};
 use super::file::File;
-use super::{Settled, StoreError, StoreOptions};
+use super::progress::Progress;
+use super::{Settled, StoreError, StoreOptions, int};
 
 /// The most bytes of requests in one transaction: it bounds how long the first waits for the last.
 const MAX_GROUP_BYTES: usize = 8 << 20;
+
+/// The most bytes of requests that searches may not see yet before the writer waits for the indexer, and for how
+/// long it does so: if the indexer fails, what can be kept is kept all the same.
+const MAX_UNINDEXED_BYTES: usize = 64 << 20;
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The size to which the log is cut when it begins anew.
+const MAX_LOG_BYTES: i64 = 64 << 20;
 
 /// Whom the outcome is told.
 type Reply = oneshot::Sender<Result<(), StoreError>>;
@@ -21,7 +31,7 @@ type Reply = oneshot::Sender<Result<(), StoreError>>;
 #[derive(Debug)]
 pub(super) enum Command {
     Append(Append),
-    Settle { destination: String, position: u64, settled: Settled, reply: Reply },
+    Settle(Settlement),
 }
 
 /// A request to keep.
@@ -35,30 +45,29 @@ pub(super) struct Append {
 /// Starts the thread, which ends when `waiting` does; it tells the last request in the file.
 pub(super) fn start(
     file: Arc<File>,
-    options: StoreOptions,
+    options: &StoreOptions,
+    progress: Arc<Progress>,
     waiting: mpsc::Receiver<Command>,
 ) -> Result<(JoinHandle<()>, watch::Receiver<u64>), StoreError> {
-    let connection = file.connect()?;
-    let last = begin(&connection, &options).map_err(|error| file.failed(&error))?;
+    let connection = file.connect_to_write(options.max_bytes)?;
+    let last = begin(&connection, options).map_err(|error| file.failed(&error))?;
+    progress.update(|marks| marks.committed = last);
     let (committed, watched) = watch::channel(last);
-    let writer = Writer { file: Arc::clone(&file), connection, last, committed };
+    let writer = Writer { file: Arc::clone(&file), connection, last, committed, progress };
     let thread = thread::Builder::new().name("store".to_owned()).spawn(move || writer.run(waiting));
-    let thread =
-        thread.map_err(|error| file.failed(&rusqlite::Error::ToSqlConversionFailure(error.into())))?;
-    Ok((thread, watched))
+    Ok((thread.map_err(|error| file.refused(&error))?, watched))
 }
 
 /// Makes the connection durable and the destinations known; the last request in the file.
 fn begin(connection: &Connection, options: &StoreOptions) -> rusqlite::Result<u64> {
-    // A commit is on the disk when it returns, so that neither a kill nor a power cut costs what was acknowledged.
+    // A commit is on the disk when it returns: neither a kill nor a power cut costs what was acknowledged.
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update_and_check(None, "journal_size_limit", MAX_LOG_BYTES, |_| Ok(()))?;
     let last: i64 =
         connection.query_row("SELECT value FROM counts WHERE name = 'last'", [], |row| row.get(0))?;
     for name in &options.destinations {
-        connection.execute(
-            "INSERT OR IGNORE INTO destinations (name, position) VALUES (?1, ?2)",
-            params![name, last],
-        )?;
+        let sql = "INSERT OR IGNORE INTO destinations (name, position) VALUES (?1, ?2)";
+        connection.execute(sql, params![name, last])?;
     }
     Ok(u64::try_from(last).unwrap_or(0))
 }
@@ -68,6 +77,7 @@ struct Writer {
     connection: Connection,
     last: u64,
     committed: watch::Sender<u64>,
+    progress: Arc<Progress>,
 }
 
 impl Writer {
@@ -81,10 +91,16 @@ impl Writer {
                 bytes += next.bytes();
                 group.push(next);
             }
+            // Otherwise senders could be faster than the bounds are kept.
+            self.progress.wait(PATIENCE, |marks| marks.unindexed_bytes <= MAX_UNINDEXED_BYTES);
             let outcome = self.write(&group).map_err(|error| self.file.failed(&error));
             if let Ok(last) = outcome {
                 self.last = last;
                 self.committed.send_replace(last);
+                self.progress.update(|marks| {
+                    marks.committed = last;
+                    marks.unindexed_bytes += bytes;
+                });
             }
             for command in group {
                 // Whoever does not wait any more does not want to know.
@@ -95,6 +111,7 @@ impl Writer {
 
     /// Writes all of the group or nothing; the last request in the file.
     fn write(&mut self, group: &[Command]) -> rusqlite::Result<u64> {
+        let _alone = self.file.write();
         let now = now_ms();
         let mut last = self.last;
         let transaction = self.connection.transaction()?;
@@ -114,9 +131,7 @@ impl Writer {
                         ])?;
                         (requests, spans) = (requests + 1, spans + append.spans);
                     }
-                    Command::Settle { destination, position, settled, .. } => {
-                        settle(&transaction, destination, *position, settled)?;
-                    }
+                    Command::Settle(settlement) => settle(&transaction, settlement)?,
                 }
             }
         }
@@ -129,8 +144,32 @@ impl Writer {
     }
 }
 
+/// What became of requests that were taken from the outbox.
+#[derive(Debug)]
+pub(super) struct Settlement {
+    destination: String,
+    position: u64,
+    /// Position and spans of each of the requests.
+    entries: Vec<(u64, u64)>,
+    settled: Settled,
+    reply: Reply,
+}
+
+/// Where the outcome is told.
+type Outcome = oneshot::Receiver<Result<(), StoreError>>;
+
 impl Command {
-    pub(super) fn append(request: Bytes, spans: u64) -> (Self, oneshot::Receiver<Result<(), StoreError>>) {
+    pub(super) fn settle(
+        destination: &str,
+        (position, entries): (u64, Vec<(u64, u64)>),
+        settled: Settled,
+    ) -> (Self, Outcome) {
+        let (reply, done) = oneshot::channel();
+        let destination = destination.to_owned();
+        (Self::Settle(Settlement { destination, position, entries, settled, reply }), done)
+    }
+
+    pub(super) fn append(request: Bytes, spans: u64) -> (Self, Outcome) {
         let (reply, done) = oneshot::channel();
         (Self::Append(Append { request, spans, reply }), done)
     }
@@ -138,46 +177,40 @@ impl Command {
     fn bytes(&self) -> usize {
         match self {
             Self::Append(append) => append.request.len(),
-            Self::Settle { .. } => 0,
+            Self::Settle(_) => 0,
         }
     }
 
     fn reply(self) -> Reply {
         match self {
             Self::Append(append) => append.reply,
-            Self::Settle { reply, .. } => reply,
+            Self::Settle(settlement) => settlement.reply,
         }
     }
 }
 
-fn settle(
-    transaction: &Transaction<'_>,
-    name: &str,
-    position: u64,
-    settled: &Settled,
-) -> rusqlite::Result<()> {
+fn settle(transaction: &Transaction<'_>, settlement: &Settlement) -> rusqlite::Result<()> {
+    let Settlement { destination, position, entries, settled, .. } = settlement;
+    let sql = "SELECT position FROM destinations WHERE name = ?1";
+    let before: i64 = transaction.query_row(sql, [destination], |row| row.get(0))?;
+    // What went while it was under way has been counted as dropped, and now turns out not to be.
+    let gone: u64 = entries.iter().filter(|(seq, _)| int(*seq) <= before).map(|(_, spans)| spans).sum();
+    if gone > 0 {
+        drop_for(transaction, destination, EVICTED, -int(gone))?;
+    }
     transaction.execute(
         "UPDATE destinations SET position = max(position, ?2), exported = exported + ?3, rejected = rejected + ?4
          WHERE name = ?1",
-        params![name, int(position), int(settled.exported), int(settled.rejected)],
+        params![destination, int(*position), int(settled.exported), int(settled.rejected)],
     )?;
     for (reason, spans) in &settled.dropped {
-        transaction.execute(
-            "INSERT INTO dropped VALUES (?1, ?2, ?3)
-             ON CONFLICT (destination, reason) DO UPDATE SET spans = spans + excluded.spans",
-            params![name, reason, int(*spans)],
-        )?;
+        drop_for(transaction, destination, reason, int(*spans))?;
     }
     Ok(())
 }
 
-/// As SQLite has integers; what is beyond is the largest one.
-pub(super) fn int(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
 #[expect(clippy::disallowed_methods, reason = "the age of what is kept counts in real time")]
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -45,51 +45,71 @@ pub struct Calls {
     pub mean_ns: u64,
 }
 
-#[derive(Default)]
+/// What a graph is made of, trace by trace.
+#[derive(Clone, Debug, Default)]
+pub struct Sums {
+    /// Spans, and those that ended with an error.
+    services: BTreeMap<String, (u64, u64)>,
+    calls: BTreeMap<(String, String), Sum>,
+}
+
+#[derive(Clone, Debug, Default)]
 struct Sum {
     count: u64,
     errors: u64,
     time: Duration,
 }
 
-impl Graph {
-    /// Of all `traces`.
-    pub fn of<'a>(traces: impl IntoIterator<Item = &'a Trace>) -> Self {
-        let mut services: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-        let mut calls: BTreeMap<(&str, &str), Sum> = BTreeMap::new();
-        for trace in traces {
-            for node in &trace.nodes {
-                let span = &node.span;
-                let failed = u64::from(span.is_error());
-                let service = services.entry(&span.service).or_default();
-                *service = (service.0 + 1, service.1 + failed);
-                let Some(caller) = node.parent.and_then(|parent| trace.nodes.get(parent)) else { continue };
-                if caller.span.service != span.service {
-                    let sum = calls.entry((&caller.span.service, &span.service)).or_default();
-                    sum.count += 1;
-                    sum.errors += failed;
-                    sum.time = sum.time.saturating_add(span.end.since(span.start));
-                }
-            }
-        }
-        let service = |(name, (spans, errors)): (&str, (u64, u64))| GraphService {
-            name: name.to_owned(),
-            spans,
-            errors,
-        };
-        Self {
-            services: services.into_iter().map(service).collect(),
-            calls: calls.into_iter().map(|((from, to), sum)| sum.calls(from, to)).collect(),
+impl Sums {
+    /// Adds spans of a service.
+    pub fn add_service(&mut self, name: &str, spans: u64, errors: u64) {
+        let own = self.services.entry(name.to_owned()).or_default();
+        *own = (own.0 + spans, own.1 + errors);
+    }
+
+    /// Adds calls from one service to another; `time` is the sum of their durations.
+    pub fn add_calls(&mut self, (from, to): (&str, &str), count: u64, errors: u64, time: Duration) {
+        let sum = self.calls.entry((from.to_owned(), to.to_owned())).or_default();
+        (sum.count, sum.errors) = (sum.count + count, sum.errors + errors);
+        sum.time = sum.time.saturating_add(time);
+    }
+
+    /// The graph.
+    pub fn graph(self) -> Graph {
+        let service = |(name, (spans, errors))| GraphService { name, spans, errors };
+        Graph {
+            services: self.services.into_iter().map(service).collect(),
+            calls: self.calls.into_iter().map(|((from, to), sum)| sum.calls(from, to)).collect(),
         }
     }
 }
 
+impl Graph {
+    /// Of all `traces`.
+    pub fn of<'a>(traces: impl IntoIterator<Item = &'a Trace>) -> Self {
+        let mut sums = Sums::default();
+        for trace in traces {
+            for node in &trace.nodes {
+                let span = &node.span;
+                let failed = u64::from(span.is_error());
+                sums.add_service(&span.service, 1, failed);
+                let caller = node.parent.and_then(|parent| trace.nodes.get(parent)).map(|node| &node.span);
+                if let Some(caller) = caller.filter(|caller| caller.service != span.service) {
+                    let pair = (caller.service.as_str(), span.service.as_str());
+                    sums.add_calls(pair, 1, failed, span.end.since(span.start));
+                }
+            }
+        }
+        sums.graph()
+    }
+}
+
 impl Sum {
-    fn calls(self, from: &str, to: &str) -> Calls {
+    fn calls(self, from: String, to: String) -> Calls {
         let mean = self.time.as_nanos().checked_div(u128::from(self.count)).unwrap_or(0);
         Calls {
-            from: from.to_owned(),
-            to: to.to_owned(),
+            from,
+            to,
             count: self.count,
             errors: self.errors,
             mean_ns: u64::try_from(mean).unwrap_or(u64::MAX),

@@ -65,8 +65,10 @@ pub struct FoundService {
 pub struct SearchResult {
     /// The newest that fit, at most as many as asked for.
     pub traces: Vec<Found>,
-    /// How many fit.
+    /// How many fit; if there are `more`, at least so many.
     pub total: usize,
+    /// Whether further ones may fit: not all were looked into.
+    pub more: bool,
 }
 
 impl Library {
@@ -101,7 +103,7 @@ impl Library {
     pub fn search(&self, query: &Query) -> SearchResult {
         let fitting: Vec<&Trace> = self.fitting(query).collect();
         let traces = fitting.iter().take(query.limit).map(|trace| Found::from(*trace)).collect();
-        SearchResult { traces, total: fitting.len() }
+        SearchResult { traces, total: fitting.len(), more: false }
     }
 
     /// All traces that fit, the newest first, whatever the limit.

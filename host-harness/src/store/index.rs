@@ -1,0 +1,206 @@
+//! The thread that follows the writer: requests → rows that searches read.
+//!
+//! A trace's row tells of all its spans, so a request with more of them rewrites it. Where the thread stopped is
+//! in the same transaction as what it wrote: a process that was killed goes on there.
+
+mod traces;
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use rusqlite::Connection;
+
+use super::evict::{self, Bounds};
+use super::file::File;
+use super::names::Names;
+use super::progress::Progress;
+use super::{StoreError, StoreOptions, int, unsigned};
+use traces::Traces;
+
+/// The most requests, and the most of their bytes, in one transaction: it bounds how long the writer waits for it.
+const MAX_REQUESTS: usize = 64;
+const MAX_BYTES: usize = 4 << 20;
+
+/// So much in the log is moved to its place in the file; less when there is nothing else to do.
+const MAX_LOGGED_BYTES: usize = 16 << 20;
+
+/// How often the age of what is kept is looked at, and how long a thread that failed rests.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Starts the thread, which ends when the store does.
+pub(super) fn start(
+    file: Arc<File>,
+    options: &StoreOptions,
+    progress: Arc<Progress>,
+) -> Result<JoinHandle<()>, StoreError> {
+    let connection = file.connect_to_write(options.max_bytes)?;
+    let indexer = Indexer::new(Arc::clone(&file), connection, progress, Bounds::of(options));
+    let mut indexer = indexer.map_err(|error| file.failed(&error))?;
+    let thread = thread::Builder::new().name("store-index".to_owned()).spawn(move || indexer.run());
+    thread.map_err(|error| file.refused(&error))
+}
+
+struct Indexer {
+    file: Arc<File>,
+    connection: Connection,
+    progress: Arc<Progress>,
+    bounds: Bounds,
+    names: Names,
+    traces: Traces,
+    /// The last request that was taken in.
+    indexed: u64,
+    /// Of the requests since the log was last emptied.
+    logged_bytes: usize,
+}
+
+/// A request to take in.
+struct Batch {
+    seq: u64,
+    spans: u64,
+    request: Vec<u8>,
+}
+
+/// Spans that have no place among the traces.
+#[derive(Clone, Copy, Default)]
+struct Aside {
+    duplicates: u64,
+    unreadable: u64,
+}
+
+impl Indexer {
+    fn new(
+        file: Arc<File>,
+        connection: Connection,
+        progress: Arc<Progress>,
+        bounds: Bounds,
+    ) -> rusqlite::Result<Self> {
+        // The rows can be made again from the requests, so a commit need not wait for the disk.
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        let sql = "SELECT value FROM counts WHERE name = 'indexed'";
+        let indexed = connection.query_row(sql, [], |row| row.get(0).map(unsigned))?;
+        progress.update(|marks| marks.indexed = indexed);
+        let (names, traces) = (Names::new(&connection)?, Traces::new(&connection)?);
+        Ok(Self { file, connection, progress, bounds, names, traces, indexed, logged_bytes: 0 })
+    }
+
+    fn run(&mut self) {
+        let mut has_failed = false;
+        loop {
+            let marks = self
+                .progress
+                .wait(TICK, |marks| marks.is_ending || (!has_failed && marks.committed > self.indexed));
+            if marks.is_ending {
+                return;
+            }
+            let outcome = self.follow();
+            if let Err(error) = &outcome
+                && !has_failed
+            {
+                tracing::warn!(
+                    "{}; searches do not see the newest spans until it succeeds",
+                    self.file.failed(error)
+                );
+            }
+            has_failed = outcome.is_err();
+        }
+    }
+
+    /// Takes in the next requests, lets the oldest go, and keeps the log short.
+    fn follow(&mut self) -> rusqlite::Result<()> {
+        let outcome = self.take().and_then(|any| self.evict().map(|()| any));
+        if outcome.is_err() {
+            // What is in memory may be ahead of the file, where nothing of it is.
+            self.names = Names::new(&self.connection)?;
+            self.traces = Traces::new(&self.connection)?;
+        }
+        let is_idle = !outcome?;
+        if self.logged_bytes >= MAX_LOGGED_BYTES || (is_idle && self.logged_bytes > 0) {
+            self.file.checkpoint(&self.connection)?;
+            self.logged_bytes = 0;
+        }
+        Ok(())
+    }
+
+    /// Takes in the next requests, if there are any.
+    fn take(&mut self) -> rusqlite::Result<bool> {
+        let batches = self.batches()?;
+        let Some(last) = batches.last().map(|batch| batch.seq) else { return Ok(false) };
+        let mut aside = Aside::default();
+        for batch in &batches {
+            let other = self.take_one(batch)?;
+            aside.duplicates += other.duplicates;
+            aside.unreadable += other.unreadable;
+        }
+        {
+            let _alone = self.file.write();
+            let transaction = self.connection.unchecked_transaction()?;
+            self.names.write(&transaction)?;
+            self.traces.write(&transaction)?;
+            let mut count = transaction.prepare("UPDATE counts SET value = value + ?2 WHERE name = ?1")?;
+            count.execute(("duplicates", int(aside.duplicates)))?;
+            count.execute(("unreadable", int(aside.unreadable)))?;
+            count.execute(("indexed", int(last - self.indexed)))?;
+            drop(count);
+            transaction.commit()?;
+        }
+        self.indexed = last;
+        let bytes: usize = batches.iter().map(|batch| batch.request.len()).sum();
+        self.logged_bytes += bytes;
+        self.progress.update(|marks| {
+            marks.indexed = last;
+            marks.unindexed_bytes = marks.unindexed_bytes.saturating_sub(bytes);
+        });
+        Ok(true)
+    }
+
+    /// The next requests, in order.
+    fn batches(&self) -> rusqlite::Result<Vec<Batch>> {
+        let sql = "SELECT seq, spans, request FROM batches WHERE seq > ?1 ORDER BY seq";
+        let mut select = self.connection.prepare(sql)?;
+        let mut rows = select.query([int(self.indexed)])?;
+        let (mut batches, mut bytes) = (Vec::new(), 0);
+        while batches.len() < MAX_REQUESTS
+            && bytes < MAX_BYTES
+            && let Some(row) = rows.next()?
+        {
+            let request: Vec<u8> = row.get(2)?;
+            bytes += request.len();
+            let number = |column| row.get(column).map(unsigned);
+            batches.push(Batch { seq: number(0)?, spans: number(1)?, request });
+        }
+        Ok(batches)
+    }
+
+    fn take_one(&mut self, batch: &Batch) -> rusqlite::Result<Aside> {
+        let Ok(request) = ExportTraceServiceRequest::decode(batch.request.as_slice()) else {
+            return Ok(Aside { unreadable: batch.spans, ..Aside::default() });
+        };
+        self.traces.add(&self.connection, &mut self.names, batch.seq, &request)
+    }
+
+    /// Lets the oldest go until the bounds hold.
+    fn evict(&mut self) -> rusqlite::Result<()> {
+        while let Some(due) = evict::due(&self.connection, &self.bounds, self.indexed)? {
+            let _alone = self.file.write();
+            let transaction = self.connection.unchecked_transaction()?;
+            let rows = evict::evict(&transaction, due)?;
+            self.names.evict(&transaction, due.up_to)?;
+            transaction.commit()?;
+            self.traces.forget(rows);
+        }
+        let surplus = evict::surplus(&self.connection, &self.bounds)?;
+        if surplus > 0 {
+            let _alone = self.file.write();
+            let mut give_back = self.connection.prepare(&format!("PRAGMA incremental_vacuum({surplus})"))?;
+            // A row a page.
+            let mut pages = give_back.query([])?;
+            while pages.next()?.is_some() {}
+            // The file itself gets smaller only when the log is moved.
+            self.logged_bytes = MAX_LOGGED_BYTES;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,266 @@
+//! The traces whose spans came lately, in memory, and their rows.
+
+use std::collections::{HashMap, HashSet};
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
+use prost::Message;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::super::filter::{Token, Tokens, filter};
+use super::super::names::Names;
+use super::super::summary::{Digest, Glance, digest};
+use super::super::{int, unsigned, wire};
+use super::Aside;
+use crate::collect::{self, service_name};
+use crate::time::Timestamp;
+use crate::view::Bond;
+
+/// Spans and attributes of the traces that are kept in memory: some tens of megabytes. One that is not there any
+/// more is read from its requests again.
+const MAX_WEIGHT: usize = 1_000_000;
+
+/// The traces in memory.
+pub(super) struct Traces {
+    by_id: HashMap<[u8; 16], Trace>,
+    next_row: i64,
+    /// Of all that is in memory.
+    weight: usize,
+    /// Those whose rows are to be written.
+    due: HashSet<[u8; 16]>,
+}
+
+/// One trace.
+#[derive(Default)]
+struct Trace {
+    row: i64,
+    /// The first of its requests.
+    first: u64,
+    /// The last of its requests.
+    last: u64,
+    spans: Vec<Glance>,
+    /// A span that comes again is known by its id and its kind: the two ends of a call may share an id.
+    seen: HashSet<([u8; 8], i32)>,
+    tokens: Tokens,
+    /// Its requests that the file does not tell of yet.
+    places: Vec<u64>,
+}
+
+/// A span, and what its resource says.
+struct Found<'a> {
+    trace_id: [u8; 16],
+    bond: Bond,
+    span: &'a Span,
+    service: &'a str,
+    resource: &'a [Token],
+}
+
+impl Traces {
+    /// None in memory yet.
+    pub(super) fn new(connection: &Connection) -> rusqlite::Result<Self> {
+        let sql = "SELECT coalesce(max(row), 0) + 1 FROM traces";
+        let next_row = connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(Self { by_id: HashMap::new(), next_row, weight: 0, due: HashSet::new() })
+    }
+
+    /// Adds the spans of request `seq`.
+    pub(super) fn add(
+        &mut self,
+        connection: &Connection,
+        names: &mut Names,
+        seq: u64,
+        request: &ExportTraceServiceRequest,
+    ) -> rusqlite::Result<Aside> {
+        let mut aside = Aside::default();
+        // Spans of one trace mostly stand together.
+        aside.unreadable = each_span(request, &mut |found| {
+            if !self.by_id.contains_key(&found.trace_id) {
+                let trace = self.load(connection, names, (found.trace_id, seq))?;
+                self.weight += trace.weight();
+                self.by_id.insert(found.trace_id, trace);
+            }
+            let Some(trace) = self.by_id.get_mut(&found.trace_id) else { return Ok(()) };
+            let before = trace.weight();
+            if trace.add(connection, names, seq, &found)? {
+                self.due.insert(found.trace_id);
+            } else {
+                aside.duplicates += 1;
+            }
+            self.weight += trace.weight() - before;
+            Ok(())
+        })?;
+        Ok(aside)
+    }
+
+    /// The trace as its requests in the file have it, or a new one.
+    fn load(
+        &mut self,
+        connection: &Connection,
+        names: &mut Names,
+        (id, seq): ([u8; 16], u64),
+    ) -> rusqlite::Result<Trace> {
+        let known = connection.query_row("SELECT row, first FROM traces WHERE id = ?1", [id], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        });
+        let Some((row, first)) = known.optional()? else {
+            self.next_row += 1;
+            return Ok(Trace { row: self.next_row - 1, first: seq, ..Trace::default() });
+        };
+        let mut trace = Trace { row, first: unsigned(first), ..Trace::default() };
+        let sql = "SELECT request FROM places JOIN batches ON seq = batch WHERE trace = ?1 ORDER BY seq";
+        let mut select = connection.prepare(sql)?;
+        let mut rows = select.query([row])?;
+        while let Some(row) = rows.next()? {
+            let request = wire::only(row.get_ref(0)?.as_blob().unwrap_or_default(), &id);
+            let Ok(request) = ExportTraceServiceRequest::decode(request.as_slice()) else { continue };
+            each_span(&request, &mut |found| {
+                if found.trace_id == id {
+                    trace.add(connection, names, seq, &found)?;
+                }
+                Ok(())
+            })?;
+        }
+        // The file tells of these.
+        trace.places.clear();
+        Ok(trace)
+    }
+
+    /// Writes what has changed.
+    pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut row = connection.prepare(
+            "INSERT INTO traces VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             ON CONFLICT (row) DO UPDATE SET start = excluded.start, duration = excluded.duration,
+                 spans = excluded.spans, errors = excluded.errors, orphans = excluded.orphans,
+                 entry = excluded.entry, operations = excluded.operations, summary = excluded.summary",
+        )?;
+        let mut place = connection.prepare("INSERT OR IGNORE INTO places VALUES (?1, ?2)")?;
+        let mut attributes = connection.prepare("INSERT OR REPLACE INTO filters VALUES (?1, ?2)")?;
+        // In the order of the rows, which is that of the file.
+        let mut due: Vec<(i64, [u8; 16])> =
+            self.due.drain().filter_map(|id| Some((self.by_id.get(&id)?.row, id))).collect();
+        due.sort_unstable();
+        for (_, id) in due {
+            let Some(trace) = self.by_id.get_mut(&id) else { continue };
+            let Digest { start, duration_ns, errors, orphans, entry, operations, summary } =
+                digest(&trace.spans);
+            let operations: Vec<u8> =
+                operations.into_iter().flat_map(|id| number(id).to_le_bytes()).collect();
+            row.execute(params![
+                trace.row,
+                id,
+                int(trace.first),
+                int(start.as_unix_nanos()),
+                int(duration_ns),
+                count(trace.spans.len()),
+                count(errors),
+                count(orphans),
+                entry,
+                operations,
+                summary.encode_to_vec(),
+            ])?;
+            for batch in trace.places.drain(..) {
+                place.execute([trace.row, int(batch)])?;
+            }
+            attributes.execute(params![trace.row, filter(&trace.tokens)])?;
+        }
+        self.shrink();
+        Ok(())
+    }
+
+    /// Lets go of the traces that got no span for longest, until the weight is half of what may be.
+    fn shrink(&mut self) {
+        if self.weight <= MAX_WEIGHT {
+            return;
+        }
+        let mut all: Vec<(u64, [u8; 16])> = self.by_id.iter().map(|(id, trace)| (trace.last, *id)).collect();
+        all.sort_unstable();
+        for (_, id) in all {
+            if self.weight <= MAX_WEIGHT / 2 {
+                break;
+            }
+            self.weight -= self.by_id.remove(&id).map_or(0, |trace| trace.weight());
+        }
+    }
+
+    /// Lets go of the traces in the rows up to `row`, which the file has no more.
+    pub(super) fn forget(&mut self, row: i64) {
+        self.by_id.retain(|_, trace| trace.row > row);
+        self.weight = self.by_id.values().map(Trace::weight).sum();
+    }
+}
+
+impl Trace {
+    fn weight(&self) -> usize {
+        self.spans.len() + self.tokens.len()
+    }
+
+    /// Whether the span of request `seq` is new.
+    fn add(
+        &mut self,
+        connection: &Connection,
+        names: &mut Names,
+        seq: u64,
+        found: &Found<'_>,
+    ) -> rusqlite::Result<bool> {
+        let Found { bond, span, service, .. } = *found;
+        if !self.seen.insert((bond.span_id, span.kind)) {
+            return Ok(false);
+        }
+        self.last = seq;
+        if self.places.last() != Some(&seq) {
+            self.places.push(seq);
+        }
+        let service = names.service(connection, service, seq)?;
+        let operation = names.operation(connection, (service, &span.name, collect::kind(span)), seq)?;
+        let failed = span.status.as_ref().is_some_and(|status| status.code() == StatusCode::Error);
+        self.spans.push(Glance { bond, service, operation, failed });
+        self.tokens.extend(found.resource);
+        self.tokens.extend(span.attributes.iter().map(Token::of_pair));
+        Ok(true)
+    }
+}
+
+/// Shows `visit` each span; how many have ids of another length than 16 and 8 bytes.
+fn each_span(
+    request: &ExportTraceServiceRequest,
+    visit: &mut dyn FnMut(Found<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<u64> {
+    let mut unreadable = 0;
+    for spans in &request.resource_spans {
+        let service = service_name(spans);
+        let attributes = spans.resource.iter().flat_map(|resource| &resource.attributes);
+        let resource: Vec<Token> = attributes.map(Token::of_pair).collect();
+        for span in spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
+            match bond(span) {
+                Some((trace_id, bond)) => {
+                    visit(Found { trace_id, bond, span, service: &service, resource: &resource })?;
+                }
+                None => unreadable += 1,
+            }
+        }
+    }
+    Ok(unreadable)
+}
+
+/// The trace's id and what decides the span's place; `None` if its ids are not 16 and 8 bytes.
+fn bond(span: &Span) -> Option<([u8; 16], Bond)> {
+    let parent = match span.parent_span_id.is_empty() {
+        true => None,
+        false => Some(span.parent_span_id.as_slice().try_into().ok()?),
+    };
+    let bond = Bond {
+        span_id: span.span_id.as_slice().try_into().ok()?,
+        parent,
+        start: Timestamp::from_unix_nanos(span.start_time_unix_nano),
+        end: Timestamp::from_unix_nanos(span.end_time_unix_nano),
+    };
+    Some((span.trace_id.as_slice().try_into().ok()?, bond))
+}
+
+fn number(id: i64) -> u32 {
+    u32::try_from(id).unwrap_or(u32::MAX)
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
