@@ -7,6 +7,7 @@ mod baseline;
 mod cache;
 mod check;
 mod clock;
+mod collect;
 mod completions;
 mod convert;
 mod dates;
@@ -16,6 +17,7 @@ mod error;
 mod explain;
 mod export;
 mod filter;
+mod import;
 mod interrupt;
 mod mesh;
 mod output;
@@ -26,6 +28,7 @@ mod replay;
 mod run;
 mod schema;
 mod spans;
+mod stored;
 mod view;
 mod viewer;
 
@@ -53,6 +56,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Doctor(args) => doctor::doctor(&args, cli.quiet),
         Command::Replay(args) => replay::replay(&args, cli.quiet),
         Command::Proxy(args) => proxy::run(&args),
+        Command::Collect(args) => collect::run(&args),
+        Command::Import(args) => import::import(&args, cli.quiet),
         Command::Mesh(args) => mesh::run(&args),
         Command::Filter(args) => filter::write(&args),
         Command::Check(args) => check::check(&args),

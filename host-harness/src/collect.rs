@@ -8,8 +8,7 @@ mod json;
 mod record;
 mod scan;
 
-pub(crate) use decode::keep_fit;
-pub use decode::{CollectError, accept, decode_call, decode_http};
+pub use decode::{CollectError, accept, decode_call, decode_http, keep_fit};
 pub use json::{JsonLineError, from_json_lines, to_json_line};
 pub use record::{Direction, Event, Link, PROXY_SCOPE, SpanKind, SpanRecord, Status, records};
 pub(crate) use record::{display, kind, record, service_name};

@@ -5,6 +5,7 @@
 //! `Receiver::new(store, ReceiverOptions::default())` answers `TraceService/Export` and `POST /v1/traces`
 
 mod access;
+mod admin;
 mod body;
 mod budget;
 mod connections;
@@ -14,6 +15,7 @@ mod intake;
 mod metrics;
 mod refusal;
 mod reply;
+mod save;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,9 +26,11 @@ use hyper::{Request, Response};
 use tokio::time::timeout;
 
 pub use access::{Token, TokenError};
+pub use admin::{METRICS_PORT, watch};
 pub use connections::{Served, serve};
 pub use metrics::{Metrics, exposition};
 pub use reply::Reply;
+pub use save::Saver;
 
 use crate::store::Store;
 use budget::Budget;
@@ -54,10 +58,12 @@ pub struct ReceiverOptions {
     pub idle_timeout: Duration,
     /// What every request has to carry as `authorization: Bearer …`.
     pub token: Option<Token>,
+    /// Where all that is stored is written, too.
+    pub saver: Option<Saver>,
 }
 
 impl Default for ReceiverOptions {
-    /// 20 MiB as the OpenTelemetry Collector over HTTP, 256 MiB, 4,096 connections, 30 s, 2 min, no token.
+    /// 20 MiB as the OpenTelemetry Collector over HTTP, 256 MiB, 4,096 connections, 30 s, 2 min, no token, no file.
     fn default() -> Self {
         Self {
             max_request_bytes: 20 << 20,
@@ -66,6 +72,7 @@ impl Default for ReceiverOptions {
             request_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(120),
             token: None,
+            saver: None,
         }
     }
 }
@@ -94,7 +101,7 @@ impl Receiver {
     /// A receiver that puts spans into `store`.
     pub fn new(store: Store, options: ReceiverOptions) -> Self {
         let metrics = Arc::new(Metrics::default());
-        let intake = Intake::new(store, Arc::clone(&metrics));
+        let intake = Intake::new(store, Arc::clone(&metrics), options.saver.clone());
         let budget = Budget::new(options.max_memory_bytes);
         Self(Arc::new(Shared { intake, budget, metrics, options, is_draining: AtomicBool::new(false) }))
     }

@@ -7,6 +7,8 @@ mod baseline;
 mod cache;
 #[path = "cli/convert.rs"]
 mod convert;
+#[path = "cli/import.rs"]
+mod import;
 #[path = "cli/view.rs"]
 mod view;
 

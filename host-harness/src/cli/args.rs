@@ -15,6 +15,8 @@ use meshspan::{
 };
 
 use super::cache::CacheArgs;
+use super::collect::CollectArgs;
+use super::import::ImportArgs;
 use super::mesh::MeshArgs;
 use super::proxy::ProxyArgs;
 
@@ -64,6 +66,10 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// Run the filter, or any other, on live traffic: a reverse proxy in the place of Envoy
     Proxy(Box<ProxyArgs>),
+    /// Take spans in through OTLP and keep them in a file: a collector for one machine
+    Collect(Box<CollectArgs>),
+    /// Put the spans of files into the store
+    Import(ImportArgs),
     /// Run local applications as a mesh: a sidecar in front of each, one for each call, ports assigned
     Mesh(Box<MeshArgs>),
     /// Write the WebAssembly filter that this program carries, and its SHA-256 to stdout

@@ -149,7 +149,7 @@ fn checked(request: ExportTraceServiceRequest) -> Result<ExportTraceServiceReque
 
 /// Takes out every span with an id that is not well formed: how many they were, and what is wrong with the
 /// first. A scope or a resource that had no others goes with them.
-pub(crate) fn keep_fit(request: &mut ExportTraceServiceRequest) -> (u64, Option<CollectError>) {
+pub fn keep_fit(request: &mut ExportTraceServiceRequest) -> (u64, Option<CollectError>) {
     let (mut unfit, mut first) = (0, None);
     let mut is_fit = |span: &Span| match check_ids(span) {
         Ok(()) => true,

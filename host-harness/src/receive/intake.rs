@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use prost::Message;
 
 use super::budget::Share;
-use super::{Metrics, Refusal};
+use super::{Metrics, Refusal, Saver};
 use crate::collect::{keep_fit, scan};
 use crate::store::Store;
 
@@ -51,11 +51,12 @@ impl Taken {
 pub(super) struct Intake {
     store: Store,
     metrics: Arc<Metrics>,
+    saver: Option<Saver>,
 }
 
 impl Intake {
-    pub(super) fn new(store: Store, metrics: Arc<Metrics>) -> Self {
-        Self { store, metrics }
+    pub(super) fn new(store: Store, metrics: Arc<Metrics>, saver: Option<Saver>) -> Self {
+        Self { store, metrics, saver }
     }
 
     /// Stores the spans of a message. They are in the store when this returns.
@@ -91,11 +92,14 @@ impl Intake {
 
     /// Stores and counts, also when the one who asked has gone meanwhile.
     async fn store(&self, message: Bytes, spans: u64) -> Result<(), Refusal> {
-        let (store, metrics) = (self.store.clone(), Arc::clone(&self.metrics));
+        let (store, metrics, saver) = (self.store.clone(), Arc::clone(&self.metrics), self.saver.clone());
         let stored = tokio::spawn(async move {
             let started = tokio::time::Instant::now();
-            let stored = store.append(message, spans).await;
+            let stored = store.append(message.clone(), spans).await;
             metrics.count_stored(spans, stored.is_ok(), started.elapsed());
+            if let Some(saver) = saver.filter(|_| stored.is_ok()) {
+                saver.save(message).await;
+            }
             stored
         });
         match stored.await {

@@ -1,0 +1,74 @@
+//! `meshspan collect`: spans in through OTLP, kept in a file, until it is told to stop.
+
+mod arguments;
+mod ports;
+mod summary;
+
+use std::fs::File;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+use meshspan::receive::{Receiver, ReceiverOptions, Saver};
+use tokio::runtime::Runtime;
+
+pub(crate) use arguments::CollectArgs;
+
+use super::error::CliError;
+use super::print;
+use super::proxy::signals::{Asked, Signals};
+use ports::Ports;
+
+/// How often signals are waited for anew.
+const WAIT: Duration = Duration::from_secs(3_600);
+
+/// Serves until SIGTERM or Ctrl-C; a second one ends it at once.
+pub(crate) fn run(args: &CollectArgs) -> Result<(), CliError> {
+    let token = args.token(arguments::token_variable())?;
+    args.check_access(token.is_some())?;
+    let tls = args.tls()?;
+    let saver = args.save.as_deref().map(saver).transpose()?;
+    let signals = Signals::listen().map_err(|error| CliError::runtime(error.to_string()))?;
+    let store = args.store.open(Vec::new())?;
+    let options = ReceiverOptions {
+        max_request_bytes: args.max_request_bytes,
+        max_memory_bytes: args.max_memory_bytes,
+        token,
+        saver: saver.clone(),
+        ..ReceiverOptions::default()
+    };
+    let receiver = Receiver::new(store.clone(), options);
+    let runtime =
+        Runtime::new().map_err(|error| CliError::runtime(format!("cannot start threads: {error}")))?;
+    let ports = runtime.block_on(Ports::bind(args))?;
+    print(&ports.describe(tls.is_some())?)?;
+    let serving = ports.serve(&runtime, &receiver, &store, tls, args.drain());
+    wait(&signals);
+    let is_whole = runtime.block_on(serving.drain());
+    let saved = saver.map_or(Ok(()), |saver| saver.finish());
+    let stats = store.stats().map_err(|error| CliError::runtime(error.to_string()))?;
+    print(&summary::of(receiver.metrics(), &stats, args.output)?)?;
+    if let (Err(error), Some(path)) = (saved, &args.save) {
+        return Err(CliError::write(path, &error));
+    }
+    if is_whole {
+        return Ok(());
+    }
+    let message = format!("requests were cut off after {} s", args.drain_timeout);
+    Err(CliError::runtime(message).help("their senders send them again; --drain-timeout gives more time"))
+}
+
+fn saver(path: &std::path::Path) -> Result<Saver, CliError> {
+    let file = File::create(path).map_err(|error| CliError::write(path, &error))?;
+    Saver::start(file).map_err(|error| CliError::write(path, &error))
+}
+
+/// Returns when the user asks for the end.
+fn wait(signals: &Signals) {
+    loop {
+        match signals.next(WAIT) {
+            // There is nothing to load anew: certificates are read again by themselves.
+            Ok(Asked::Reload) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Asked::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The ports of `meshspan collect`: bound before anything is said, served until the end, drained then.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meshspan::receive::{Receiver, Served, serve, watch};
+use meshspan::store::Store;
+use meshspan::tls::Acceptor;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::CollectArgs;
+use crate::cli::error::CliError;
+
+/// What listens.
+pub(super) struct Ports {
+    grpc: TcpListener,
+    http: TcpListener,
+    metrics: TcpListener,
+}
+
+/// What answers there.
+pub(super) struct Serving {
+    stop: watch::Sender<bool>,
+    receivers: Vec<JoinHandle<Served>>,
+}
+
+impl Ports {
+    pub(super) async fn bind(args: &CollectArgs) -> Result<Self, CliError> {
+        let at = |port| SocketAddr::new(args.listen, port);
+        Ok(Self {
+            grpc: bind(at(args.grpc_port), "--grpc-port").await?,
+            http: bind(at(args.http_port), "--http-port").await?,
+            metrics: bind(args.metrics, "--metrics 127.0.0.1:0").await?,
+        })
+    }
+
+    /// A line a port.
+    pub(super) fn describe(&self, is_tls: bool) -> Result<String, CliError> {
+        let address = |listener: &TcpListener| {
+            listener.local_addr().map_err(|error| CliError::runtime(error.to_string()))
+        };
+        let scheme = if is_tls { "https" } else { "http" };
+        Ok(format!(
+            "Listening on {scheme}://{} for OTLP over gRPC\n\
+             Listening on {scheme}://{} for OTLP over HTTP\n\
+             Listening on http://{} with /metrics, /healthz and /readyz\n",
+            address(&self.grpc)?,
+            address(&self.http)?,
+            address(&self.metrics)?,
+        ))
+    }
+
+    /// Answers from now on; both receiving ports speak both protocols.
+    pub(super) fn serve(
+        self,
+        runtime: &Runtime,
+        receiver: &Receiver,
+        store: &Store,
+        tls: Option<Arc<Acceptor>>,
+        drain: Duration,
+    ) -> Serving {
+        let (stop, stopped) = watch::channel(false);
+        let receivers = [self.grpc, self.http].map(|listener| {
+            let until = ended(stopped.clone());
+            runtime.spawn(serve(receiver.clone(), listener, tls.clone(), until, drain))
+        });
+        // Whoever watches sees the drain, too: this ends with the process.
+        let watched = watch(receiver.clone(), store.clone(), self.metrics, std::future::pending());
+        runtime.spawn(async move {
+            if let Err(error) = watched.await {
+                tracing::error!("the metrics' server failed: {error}");
+            }
+        });
+        Serving { stop, receivers: receivers.into() }
+    }
+}
+
+impl Serving {
+    /// Lets nobody in any more and answers what is under way; whether that was all.
+    pub(super) async fn drain(self) -> bool {
+        self.stop.send_replace(true);
+        let mut is_whole = true;
+        for receiver in self.receivers {
+            is_whole &= receiver.await.is_ok_and(|served| served.is_whole);
+        }
+        is_whole
+    }
+}
+
+async fn ended(mut stopped: watch::Receiver<bool>) {
+    // A sender that has gone asks for the end, too.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, CliError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        CliError::runtime(format!("cannot listen on {address}: {error}"))
+            .help(format!("{flag} takes another port, 0 any that is free"))
+    })
+}

@@ -1,0 +1,124 @@
+//! Where spans are stored.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use meshspan::store::{Store, StoreError, StoreOptions};
+use meshspan::view::query::parse_duration;
+
+use super::error::CliError;
+
+/// Which store, and how much it keeps.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// Keep spans in FILE [default: XDG_DATA_HOME/meshspan/spans.db, else HOME/.local/share/meshspan/spans.db]
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// Keep spans in memory only: they go with the process
+    #[arg(long, conflicts_with = "store")]
+    in_memory: bool,
+    /// The most that the store takes; beyond it, the oldest spans go
+    #[arg(long, value_name = "BYTES", default_value_t = StoreOptions::default().max_bytes)]
+    max_bytes: u64,
+    /// How long spans are kept, such as 36h or 7d
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = age)]
+    max_age: Duration,
+}
+
+impl StoreArgs {
+    /// Opens it, for these destinations.
+    pub(crate) fn open(&self, destinations: Vec<String>) -> Result<Store, CliError> {
+        let options = StoreOptions { max_bytes: self.max_bytes, max_age: self.max_age, destinations };
+        if self.in_memory {
+            return Store::in_memory(options).map_err(|error| refused(&error));
+        }
+        let path = self.path(|name| std::env::var_os(name)).ok_or_else(|| {
+            CliError::bad_configuration(
+                "there is no place for the store: neither HOME nor XDG_DATA_HOME is set",
+            )
+            .help("name a file, --store FILE, or keep spans in memory, --in-memory")
+        })?;
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).map_err(|error| CliError::write(directory, &error))?;
+        }
+        Store::open(&path, options).map_err(|error| refused(&error))
+    }
+
+    /// Relative paths in the environment are passed over, as the XDG specification says.
+    fn path(&self, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+        let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let of_user = || {
+            let base = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")))?;
+            Some(base.join("meshspan/spans.db"))
+        };
+        self.store.clone().or_else(of_user)
+    }
+}
+
+fn refused(error: &StoreError) -> CliError {
+    match error {
+        StoreError::Foreign { .. } | StoreError::Newer { .. } => {
+            CliError::bad_configuration(error.to_string())
+        }
+        _ => CliError::runtime(error.to_string()),
+    }
+}
+
+/// Not without a unit: a number alone would be milliseconds.
+fn age(text: &str) -> Result<Duration, String> {
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+    let age = match days {
+        Some(days) => Some(Duration::from_hours(24) * days),
+        None => parse_duration(text).filter(|_| text.ends_with(char::is_alphabetic)),
+    };
+    age.ok_or_else(|| "expected a length of time such as 7d, 36h or 90s".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_place_that_is_named_counts() {
+        for (flag, environment, expected, reason) in [
+            (Some("a.db"), &[("HOME", "/home/a")][..], Some("a.db"), "as typed"),
+            (
+                None,
+                &[("XDG_DATA_HOME", "/data"), ("HOME", "/home/a")],
+                Some("/data/meshspan/spans.db"),
+                "XDG",
+            ),
+            (
+                None,
+                &[("XDG_DATA_HOME", "data"), ("HOME", "/home/a")],
+                Some("/home/a/.local/share/meshspan/spans.db"),
+                "a relative XDG",
+            ),
+            (None, &[("HOME", "")], None, "no home"),
+            (None, &[], None, "nothing"),
+        ] {
+            let arguments = StoreArgs {
+                store: flag.map(PathBuf::from),
+                in_memory: false,
+                max_bytes: 1,
+                max_age: Duration::ZERO,
+            };
+            let variable = |name: &str| {
+                environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+            };
+            assert_eq!(arguments.path(variable), expected.map(PathBuf::from), "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_age_is_read_or_refused() {
+        assert_eq!(age("7d"), Ok(Duration::from_hours(7 * 24)));
+        assert_eq!(age("36h"), Ok(Duration::from_hours(36)));
+        assert_eq!(age("90s"), Ok(Duration::from_secs(90)));
+        for wrong in ["", "d", "soon", "-1d", "7"] {
+            assert!(age(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `meshspan import` and `meshspan collect`, as far as no network is needed.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+
+use meshspan::store::{Store, StoreOptions};
+
+use super::{meshspan, run};
+
+const LINE: &str = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"ID"}]}]}]}"#;
+
+fn lines(ids: std::ops::Range<u64>) -> String {
+    ids.map(|id| LINE.replace("ID", &format!("{id:016x}")) + "\n").collect()
+}
+
+fn received(store: &Path) -> u64 {
+    Store::open(store, StoreOptions::default()).unwrap().stats().unwrap().received
+}
+
+#[test]
+fn spans_of_files_of_any_kind_are_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let jaeger = r#"{"data":[{"traceID":"1","spans":[{"traceID":"1","spanID":"2","operationName":"x","startTime":1,"duration":2,"processID":"p1"}],"processes":{"p1":{"serviceName":"web"}}}]}"#;
+    std::fs::write(path("lines"), "\n".to_owned() + &lines(1..2_502)).unwrap();
+    std::fs::write(path("pretty"), LINE.replace("ID", "00000000000000ff").replace(',', ",\n")).unwrap();
+    std::fs::write(path("jaeger"), jaeger).unwrap();
+    let store = path("spans.db");
+    let mut import =
+        meshspan(&["import", "--store", &store, &path("lines"), &path("pretty"), &path("jaeger"), "-"]);
+    let mut import = import.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    import.stdin.take().unwrap().write_all(lines(3_000..3_003).as_bytes()).unwrap();
+    let output = import.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "2506 spans imported\n");
+    assert_eq!(received(Path::new(&store)), 2_506);
+}
+
+#[test]
+fn what_cannot_be_imported_is_named_and_the_rest_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("lines"), lines(0..3) + "{\"resourceSpans\":7}\n" + &lines(9..10)).unwrap();
+    let store = path("spans.db");
+    let output = run(&["import", "--store", &store, &path("lines")]);
+    assert_eq!(output.status.code(), Some(3));
+    let expected = "2 spans imported, 1 left out for their ids; the first: span \"\" has span id \"0000000000000000\", expected 8 bytes, not all zero\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("lines: line 4 is not OTLP JSON"), "{stderr}");
+    assert_eq!(received(Path::new(&store)), 2);
+
+    for (content, expected) in [("hello", "line 1 is not OTLP JSON"), ("{}", "neither resourceSpans")] {
+        std::fs::write(path("other"), content).unwrap();
+        let output = run(&["import", "--in-memory", &path("other")]);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{content}");
+        assert!(stderr.contains(expected), "{stderr}");
+    }
+    let output = run(&["import", "--in-memory", "/nowhere"]);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_collector_that_would_be_open_to_all_does_not_start() {
+    for (arguments, expected) in [
+        (&["collect", "--in-memory", "--listen", "0.0.0.0"][..], "--token-file"),
+        (&["collect", "--in-memory", "--page", "0.0.0.0:0"], "no log-in"),
+        (&["collect", "--in-memory", "--token-file", "/nowhere"], "/nowhere"),
+        (&["collect"], "neither HOME nor XDG_DATA_HOME"),
+    ] {
+        let output = run(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && stderr.contains(expected), "{arguments:?}: {stderr}");
+    }
+}
