@@ -19,6 +19,9 @@ const api = {
   async trace(id) {
     return uploaded.get(id) ?? request(`/view/traces/${encodeURIComponent(id)}`);
   },
+  uploaded: () => [...uploaded.values()],
+  /** Whether only this tab knows the trace. */
+  isUploaded: (id) => uploaded.has(id),
   /** Traces of a file: OTLP JSON, OTLP JSON Lines or Jaeger's JSON. */
   async upload(file) {
     const { traces } = await request("/view/upload", { method: "POST", body: file });

@@ -12,7 +12,7 @@ function spanDetails(view) {
     ["On its own", `${duration(span.selfNs)} that nothing below it covers`],
     span.overheadNs !== undefined && ["Proxy took", duration(span.overheadNs)],
     ["Status", span.status === "error" ? el("span", { class: "bad" }, `error ${span.message ?? ""}`) : span.status],
-    span.skewNs !== undefined && ["Clock", `${duration(Math.abs(span.skewNs))} ${span.skewNs < 0 ? "ahead" : "behind"}`],
+    span.skewNs !== undefined && ["Clock", clock(span)],
     ["Span id", el("code", {}, span.spanId)],
     span.parentSpanId && ["Parent", el("code", {}, span.parentSpanId)],
     span.scope && ["Scope", el("code", {}, span.scope)],
@@ -20,7 +20,7 @@ function spanDetails(view) {
   return [
     el("h2", {}, span.name),
     pairs(facts.filter(Boolean), "Span"),
-    breaksOf(trace, view.selected),
+    breaks(trace.breaks.filter((found) => found.span === view.selected)),
     section("Attributes", span.attributes),
     (span.events ?? []).map((event) => section(`Event ${event.name} at ${duration(event.atNs)}`, event.attributes)),
     (span.links ?? []).map((link) => section(["Link to ", el("a", { href: `/trace/${link.traceId}?span=${link.spanId}`, "data-route": true },
@@ -42,10 +42,26 @@ function pairs(rows, label) {
     el("tbody", {}, rows.map(([name, value]) => el("tr", {}, el("td", {}, name), el("td", {}, value)))));
 }
 
-function breaksOf(trace, index) {
-  const found = trace.breaks.filter(({ span }) => index === undefined || span === index);
-  return found.map(({ workload, explanation }) =>
-    el("div", { class: "breaks" }, el("p", {}, el("b", {}, `Context was lost: look at ${workload}`)), el("p", {}, explanation)));
+/** How the clock that timed a span stands against the trace's first. */
+function clock({ skewNs }) {
+  return `${duration(Math.abs(skewNs))} ${skewNs < 0 ? "ahead of" : "behind"} the root's`;
+}
+
+/** Where the context was lost and whom to ask; `show`, if there is one, shows the span. */
+function breaks(found, show) {
+  return found.map(({ span, workload, explanation }) =>
+    el("div", { class: "breaks" }, el("p", {}, el("b", {}, `Context was lost: look at ${workload} `),
+      show && el("button", { type: "button", onclick: () => show(span) }, "Show the span")), el("p", {}, explanation)));
+}
+
+/** All breaks of a trace, the first of them in full. */
+function breaksOf(view) {
+  const all = breaks(view.rows.trace.breaks, (span) => {
+    view.setTab("span");
+    view.select(span);
+  });
+  const rest = all.slice(2);
+  return [all.slice(0, 2), rest.length > 0 && el("details", { class: "breaks" }, el("summary", {}, `${plural(rest.length, "more break")}`), rest)];
 }
 
 async function copy(text) {

@@ -51,15 +51,23 @@ function plural(count, one, many = `${one}s`) {
   return `${count.toLocaleString()} ${count === 1 ? one : many}`;
 }
 
-/** A service's colour: the same everywhere, readable on light and dark. */
+/** A service's colour: the same everywhere, as bright as any other, so that text on it can be read. */
 function color(service) {
   let hash = 2166136261;
   for (const unit of service) hash = Math.imul(hash ^ unit.codePointAt(0), 16777619);
-  return `hsl(${(hash >>> 0) % 360} 55% 52%)`;
+  // Names that differ in the last sign only shall not look alike.
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+  hash = Math.imul(hash ^ (hash >>> 12), 0x297a2d39) ^ (hash >>> 15);
+  return `oklch(68% 0.13 ${(hash >>> 0) % 360})`;
 }
 
 function chip(service) {
   return el("span", { class: "chip", service }, service);
+}
+
+/** A sign that says what it means to those who point at it or listen. */
+function mark(kind, sign, text) {
+  return el("span", { class: kind, role: "img", title: text, "aria-label": text }, sign);
 }
 
 /** Says something to everybody, also to those who listen. */

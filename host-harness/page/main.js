@@ -1,7 +1,8 @@
 // Addresses to views, keys for every view, and the theme.
 
 const KEYS = [
-  ["↑ ↓", "select the span above or below"], ["← →", "close or open; go up or down"], ["/", "find in this trace"], ["n N", "next match, match before"],
+  ["↑ ↓", "select the span above or below"], ["← →", "close or open; go up or down"], ["PageUp PageDown", "a screen up, a screen down"], ["Home End", "first span, last span"],
+  ["/", "find in this trace"], ["Enter Escape", "there: next match; back to the spans"], ["n N", "next match, match before"],
   ["w s", "zoom in, zoom out"], ["a d", "move to earlier, to later"], ["r", "show the whole trace"], ["p o", "close, open one level"],
   ["[ ]", "close, open all"], ["f", "fold or hide proxies"], ["c", "critical path"], ["?", "this list"],
 ];
@@ -25,16 +26,24 @@ async function route() {
     else if (pathname === "/upload") showUpload(main);
     else await showSearch(main, searchParams);
   } catch (error) {
+    if (!main.querySelector("h1")) main.prepend(el("h1", {}, "There is nothing to show"));
     main.append(el("p", { class: "bad" }, error.message));
     say(error.message, true);
   }
   document.title = `${main.querySelector("h1")?.textContent ?? "Search"} · Meshspan`;
 }
 
-function go(address) {
+async function go(address) {
   history.pushState(null, "", address);
-  route();
+  await route();
+  // What had the focus is gone; who uses the keyboard goes on from the new content.
+  if (document.activeElement === document.body) document.getElementById("main").focus();
 }
+
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("main").focus();
+});
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[data-route]");

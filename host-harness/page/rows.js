@@ -70,6 +70,7 @@ class Rows {
 
   /** Opens what stands above a span, so that it has a row. */
   reveal(index) {
+    if (this.rowOf.has(index)) return;
     for (let at = this.trace.spans[index].parent; at !== undefined; at = this.trace.spans[at].parent) this.collapsed.delete(at);
     if (this.isHidden(index)) this.proxies = "all";
     this.update();

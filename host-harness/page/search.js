@@ -1,5 +1,8 @@
 // Search: a form whose state is the address, results with their latencies.
 
+/** The choice of a time that opens fields of its own. */
+const BETWEEN = "between";
+
 async function showSearch(main, query) {
   const { services } = await api.services();
   const results = el("section", { "aria-label": "Results" });
@@ -21,13 +24,19 @@ function searchForm(services, query) {
   const any = [["", "any service"], ...services.map(({ name }) => [name, name])];
   const field = (label, name, properties = {}) =>
     el("label", {}, label, el("input", { name, value: value(name), autocomplete: "off", ...properties }));
-  const lookbacks = [["1h", "last hour"], ["6h", "last 6 hours"], ["24h", "last day"], ["7d", "last week"], ["", "all"]];
+  const lookbacks = [["1h", "last hour"], ["6h", "last 6 hours"], ["24h", "last day"], ["7d", "last week"], ["", "all"], [BETWEEN, "between…"]];
+  const isBetween = query.has("from") || query.has("to");
+  const instant = (label, name) =>
+    el("label", {}, label, el("input", { name, type: "datetime-local", step: 1, value: localTime(query.get(name)) }));
+  const between = el("fieldset", { hidden: !isBetween, disabled: !isBetween }, instant("From", "from"), instant("To", "to"));
+  const showBetween = (event) => { between.hidden = between.disabled = event.target.value !== BETWEEN; };
   return el("form", { "aria-label": "Search", onsubmit: submitSearch },
     el("label", {}, "Service",
       el("select", { name: "service", onchange: (event) => offer(event.target.value) }, options(any, value("service")))),
     field("Operation", "operation", { list: "operations" }), operations,
     field("Attributes", "attributes", { placeholder: "http.response.status_code=500", spellcheck: "false" }),
-    el("label", {}, "Time", el("select", { name: "lookback" }, options(lookbacks, value("lookback")))),
+    el("label", {}, "Time", el("select", { name: "lookback", onchange: showBetween }, options(lookbacks, isBetween ? BETWEEN : value("lookback")))),
+    between,
     field("At least", "min", { placeholder: "100ms" }),
     field("At most", "max", { placeholder: "1.5s" }),
     el("label", { class: "inline" },
@@ -38,9 +47,17 @@ function searchForm(services, query) {
     el("button", { type: "submit" }, "Find traces"));
 }
 
+/** An instant as a form's field has it, in this computer's time zone. */
+function localTime(text) {
+  const date = new Date(text ?? "");
+  return Number.isNaN(date.getTime()) ? "" : new Date(date - date.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
+}
+
 function submitSearch(event) {
   event.preventDefault();
-  const fields = [...new FormData(event.target)].filter(([, value]) => value !== "");
+  const isInstant = (name) => name === "from" || name === "to";
+  const fields = [...new FormData(event.target)].filter(([, value]) => value !== "" && value !== BETWEEN)
+    .map(([name, value]) => [name, isInstant(name) ? new Date(value).toISOString() : value]);
   for (const [name, value] of fields) {
     if ((name === "min" || name === "max") && Number.isNaN(parseDuration(value))) {
       event.target.elements[name].focus();
@@ -107,10 +124,10 @@ function compareChosen(section) {
 
 /** Each trace at its start and with its duration. */
 function scatter(traces, longest) {
-  const [width, height, margin] = [1000, 130, 14];
+  const [height, margin] = [130, 14];
   const starts = traces.map((trace) => Number(BigInt(trace.startUnixNano) / 1000n));
   const [first, last] = [Math.min(...starts), Math.max(...starts)];
-  const x = (at) => margin + ((at - first) / Math.max(1, last - first)) * (width - 2 * margin);
+  const x = (at) => `${2 + (96 * (at - first)) / Math.max(1, last - first)}%`;
   const y = (ns) => height - margin - (ns / longest) * (height - 2 * margin);
   const dots = traces.map((trace, index) =>
     el("circle", {
@@ -118,6 +135,8 @@ function scatter(traces, longest) {
       class: trace.errors ? "failed" : "", onclick: () => go(`/trace/${trace.traceId}`),
     }, el("title", {}, `${trace.service}: ${trace.name}, ${duration(trace.durationNs)}`)));
   const label = `${plural(traces.length, "trace")} by start and duration, the longest ${duration(longest)}; the list below has them all`;
-  return el("svg", { class: "scatter", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, preserveAspectRatio: "none" },
-    dots, traces.length > 0 && el("text", { x: 4, y: 12 }, duration(longest)));
+  const time = (micros) => instant(`${micros}000`).slice(11, 19);
+  const axis = traces.length > 0 && [el("text", { x: 4, y: 12 }, duration(longest)), el("text", { x: 4, y: height - 4 }, time(first)),
+    el("text", { x: "99.5%", y: height - 4, "text-anchor": "end" }, time(last))];
+  return el("svg", { class: "scatter", role: "img", "aria-label": label }, axis, dots);
 }

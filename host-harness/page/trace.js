@@ -25,10 +25,10 @@ class TraceView {
   show(main, query) {
     const { trace } = this.rows;
     this.waterfall = new Waterfall(this);
-    this.side = el("aside", { class: "side", "aria-label": "Details" });
+    this.side = el("aside", { class: "side", "aria-label": "Details", tabindex: 0 });
+    this.body = el("div", { class: "body" }, this.waterfall.element, this.side);
     this.element = el("section", { class: "trace", onkeydown: (event) => this.key(event) },
-      this.heading(), breaksOf(trace), this.toolbar(),
-      el("div", { class: "body" }, this.waterfall.element, this.side));
+      this.heading(), breaksOf(this), this.toolbar(), this.body);
     main.append(this.element);
     const asked = trace.spans.findIndex((span) => span.spanId === query.get("span"));
     if (query.get("find")) this.find(query.get("find"));
@@ -56,11 +56,15 @@ class TraceView {
 
   toolbar() {
     const { trace } = this.rows;
+    const isStored = !embedded() && !api.isUploaded(trace.traceId);
     const isSkewed = trace.spans.some((span) => span.skewNs !== undefined);
     this.search = el("input", {
       type: "search", placeholder: "Find in this trace ( / )", "aria-label": "Find in this trace",
       oninput: (event) => this.find(event.target.value),
-      onkeydown: (event) => event.key === "Enter" && this.step(event.shiftKey ? -1 : 1),
+      onkeydown: (event) => {
+        if (event.key === "Enter") this.step(event.shiftKey ? -1 : 1);
+        else if (event.key === "Escape") this.waterfall.scroller.focus();
+      },
     });
     this.count = el("span", { class: "faint", "aria-live": "polite" });
     this.proxies = el("select", { "aria-label": "Proxies", onchange: (event) => this.setProxies(event.target.value) },
@@ -71,8 +75,8 @@ class TraceView {
       el("button", { type: "button", "aria-pressed": String(tab === this.tab), data: { tab }, onclick: () => this.setTab(tab) }, label));
     return el("div", { class: "toolbar" }, this.search, this.count, this.proxies, this.critical, this.skew,
       el("span", { class: "space" }), el("span", { role: "group", "aria-label": "Beside the waterfall" }, tabs),
-      !embedded() && el("a", { href: `/view/traces/${trace.traceId}/page`, download: `trace-${trace.traceId}.html` }, "Save as HTML"),
-      !embedded() && el("a", { href: `/api/v3/traces/${trace.traceId}`, download: `trace-${trace.traceId}.json` }, "OTLP JSON"));
+      isStored && el("a", { href: `/view/traces/${trace.traceId}/page`, download: `trace-${trace.traceId}.html` }, "Save as HTML"),
+      isStored && el("a", { href: `/api/v3/traces/${trace.traceId}`, download: `trace-${trace.traceId}.json` }, "OTLP JSON"));
   }
 
   switch(label, property) {
@@ -119,7 +123,10 @@ class TraceView {
     this.waterfall.scrollTo(index);
     this.waterfall.redraw();
     if (this.tab === "span") this.drawSide();
-    if (!embedded()) history.replaceState(null, "", this.link());
+    if (embedded()) return;
+    // Not for every span that is passed over: browsers refuse an address that changes too often.
+    clearTimeout(this.addressing);
+    this.addressing = setTimeout(() => this.element.isConnected && history.replaceState(null, "", this.link()), 200);
   }
 
   link() {
@@ -145,6 +152,8 @@ class TraceView {
   }
 
   drawSide() {
+    // Tables are wide: below the waterfall, not beside it.
+    this.body.classList.toggle("wide", this.tab !== "span");
     const draw = { span: spanDetails, hops: hopsTable, statistics };
     this.side.replaceChildren(...[draw[this.tab](this)].flat(Infinity).filter(Boolean));
   }
@@ -195,6 +204,8 @@ class TraceView {
 
   key(event) {
     if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+    // A button's own.
+    if (event.key === "Enter" && event.target !== this.waterfall.scroller) return;
     const action = this.keys()[event.key];
     if (!action) return;
     event.preventDefault();

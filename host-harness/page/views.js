@@ -62,10 +62,14 @@ function drawGraph(graph) {
     el("defs", {}, arrow), graph.calls.map(edge), graph.services.map(box));
 }
 
+function tracesOf(service) {
+  return el("a", { href: `/search?${new URLSearchParams({ service })}`, "data-route": true }, chip(service));
+}
+
 function graphTable({ calls }) {
   return el("table", { "aria-label": "Calls" },
     el("thead", {}, el("tr", {}, el("th", {}, "From"), el("th", {}, "To"), ["Calls", "Errors", "Mean"].map((title) => el("th", { class: "number" }, title)))),
-    el("tbody", {}, calls.map(({ from, to, count, errors, meanNs }) => el("tr", {}, el("td", {}, chip(from)), el("td", {}, chip(to)),
+    el("tbody", {}, calls.map(({ from, to, count, errors, meanNs }) => el("tr", {}, el("td", {}, tracesOf(from)), el("td", {}, tracesOf(to)),
       el("td", { class: "number" }, count.toLocaleString()), el("td", { class: `number${errors ? " bad" : ""}` }, errors), el("td", { class: "number" }, duration(meanNs))))));
 }
 
@@ -96,12 +100,15 @@ async function showCompare(main, query) {
 
 function showUpload(main) {
   const list = el("ol", { class: "results" });
+  const fill = () => {
+    const longest = Math.max(1, ...api.uploaded().map((trace) => trace.durationNs));
+    list.replaceChildren(...api.uploaded().map((trace) => result(summaryOf(trace), longest)));
+  };
   const take = async (files) => {
     for (const file of files) {
       try {
         const traces = await api.upload(file);
-        const longest = Math.max(1, ...traces.map((trace) => trace.durationNs));
-        list.append(...traces.map((trace) => result(summaryOf(trace), longest)));
+        fill();
         say(`${file.name}: ${plural(traces.length, "trace")}`);
       } catch (error) {
         say(`${file.name}: ${error.message}`, true);
@@ -117,11 +124,13 @@ function showUpload(main) {
     } }, el("label", { for: "file" }, "Drop files here, or choose them: OTLP JSON, OTLP JSON Lines, Jaeger's JSON "), input,
   el("p", { class: "faint" }, "They stay in this tab; nothing is stored."));
   main.append(el("h1", {}, "Look at traces from a file"), drop, list);
+  fill();
+  say("Choose files");
 }
 
 /** What a search would say of a trace. */
 function summaryOf(trace) {
   const services = new Map();
   trace.spans.forEach(({ service }) => services.set(service, (services.get(service) ?? 0) + 1));
-  return { ...trace, spans: trace.spans.length, services: [...services].map(([name, spans]) => ({ name, spans })) };
+  return { ...trace, spans: trace.spans.length, services: [...services].sort().map(([name, spans]) => ({ name, spans })) };
 }

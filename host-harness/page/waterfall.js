@@ -55,9 +55,9 @@ class Waterfall {
     el("div", { class: "name", role: "gridcell", style: { paddingLeft: `${Math.min(depth, 40) * 12 + 4}px` } },
       el("span", { class: "fold", "aria-hidden": "true" }, hasChildren ? (isOpen ? "▾" : "▸") : ""),
       el("span", { class: "stripe", service: span.service }),
-      span.status === "error" && el("span", { class: "bad", title: span.message || "error" }, "!"),
-      span.orphan && el("span", { class: "warning", title: "its parent is missing" }, "⚠"),
-      span.showsSkew && el("span", { class: "warning", title: `another clock, ${duration(-span.skewNs)} ahead` }, "◷"),
+      span.status === "error" && mark("bad", "!", `error ${span.message ?? ""}`.trim()),
+      span.orphan && mark("warning", "⚠", "its parent is missing"),
+      span.showsSkew && mark("warning", "◷", `its clock is ${clock(span)}`),
       el("span", { class: "text", title: `${span.service}: ${span.name}` }, el("b", {}, span.service), ` ${span.name} `,
         el("span", { class: "faint" }, what))),
     el("div", { class: "timeline", role: "gridcell", "aria-label": `${duration(span.durationNs)} from ${duration(span.startNs)}` },
@@ -84,8 +84,8 @@ class Waterfall {
       parts.push(el("div", { class: "event", title: `${event.name} at ${duration(event.atNs)}`, style: at }));
     }
     // Behind the bar, else before it, else on it.
-    const [behind, before] = [left + width < 88, left > 12];
-    const place = behind ? { left: `calc(${Math.max(0, left + width)}% + 6px)` } : before ? { right: `calc(${100 - left}% + 6px)` } : { right: "6px" };
+    const [end, behind, before] = [left + width, left + width < 88, left > 12];
+    const place = behind ? { left: `calc(${Math.max(0, end)}% + 6px)` } : { right: `calc(${before ? 100 - left : Math.max(0, 100 - end)}% + 6px)` };
     parts.push(el("span", { class: behind || before ? "length" : "length on", style: place }, duration(span.durationNs)));
     return parts;
   }
@@ -155,24 +155,40 @@ class Minimap {
 
   draw() {
     const { element, view } = this;
-    const [width, height] = [element.clientWidth, element.clientHeight];
+    const { durationNs } = view.rows.trace;
     const scale = window.devicePixelRatio || 1;
-    [element.width, element.height] = [width * scale, height * scale];
+    const [width, height] = [element.clientWidth * scale, element.clientHeight * scale];
+    if (!width || !height) return;
+    // Of the rows a picture is kept: there may be thousands, and what is selected changes none of them.
+    const drawn = [view.rows.visible, view.correctsSkew, width, height];
+    if (drawn.some((value, at) => value !== this.drawn?.[at])) {
+      this.drawn = drawn;
+      this.picture = Object.assign(document.createElement("canvas"), { width, height });
+      this.drawRows(this.picture.getContext("2d"), width, height);
+    }
+    if (element.width !== width || element.height !== height) Object.assign(element, { width, height });
     const context = element.getContext("2d");
-    context.scale(scale, scale);
-    const { spans, durationNs } = view.rows.trace;
-    const rows = view.rows.visible;
-    const step = height / Math.max(rows.length, 12);
-    rows.forEach(({ index }, at) => {
-      const span = spans[index];
-      context.fillStyle = color(span.service);
-      const x = (view.startOf(span) / Math.max(1, durationNs)) * width;
-      context.fillRect(x, at * step, Math.max(1, (span.durationNs / Math.max(1, durationNs)) * width), Math.max(1, step * 0.8));
-    });
+    context.clearRect(0, 0, width, height);
+    context.drawImage(this.picture, 0, 0);
     if (view.from > 0 || view.to < durationNs) {
       context.fillStyle = "rgb(128 128 128 / 45%)";
       context.fillRect(0, 0, (view.from / durationNs) * width, height);
       context.fillRect((view.to / durationNs) * width, 0, width, height);
     }
+  }
+
+  drawRows(context, width, height) {
+    const { view } = this;
+    const { spans, durationNs } = view.rows.trace;
+    const rows = view.rows.visible;
+    const colors = new Map(spans.map(({ service }) => [service, undefined]));
+    colors.forEach((_, service) => colors.set(service, color(service)));
+    const step = height / Math.max(rows.length, 12);
+    rows.forEach(({ index }, at) => {
+      const span = spans[index];
+      context.fillStyle = colors.get(span.service);
+      const x = (view.startOf(span) / Math.max(1, durationNs)) * width;
+      context.fillRect(x, at * step, Math.max(1, (span.durationNs / Math.max(1, durationNs)) * width), Math.max(1, step * 0.8));
+    });
   }
 }

@@ -49,6 +49,8 @@ pub(super) struct Search {
     operation: String,
     attributes: String,
     lookback: String,
+    from: String,
+    to: String,
     min: String,
     max: String,
     errors: String,
@@ -66,6 +68,7 @@ pub(super) async fn search(
 
 impl Search {
     fn query(&self, now: Timestamp) -> Result<Query, Problem> {
+        let at = |name, text: &str| (!text.is_empty()).then(|| instant(name, text)).transpose();
         let wanted = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let limit = match self.limit.as_str() {
             "" => Query::default().limit,
@@ -77,8 +80,11 @@ impl Search {
             service: wanted(&self.service),
             operation: wanted(&self.operation),
             attributes: parse_attributes(&self.attributes).map_err(bad)?,
-            from: length("lookback", &self.lookback)?.map(|lookback| now.minus(lookback)),
-            to: None,
+            from: match at("from", &self.from)? {
+                None => length("lookback", &self.lookback)?.map(|lookback| now.minus(lookback)),
+                from => from,
+            },
+            to: at("to", &self.to)?,
             min: length("min", &self.min)?,
             max: length("max", &self.max)?,
             errors: self.errors == "1",
@@ -86,6 +92,15 @@ impl Search {
             limit,
         })
     }
+}
+
+/// An instant of RFC 3339.
+pub(super) fn instant(name: &str, text: &str) -> Result<Timestamp, Problem> {
+    let read = text.parse::<jiff::Timestamp>().ok();
+    let nanos = read.and_then(|instant| u64::try_from(instant.as_nanosecond()).ok());
+    nanos.map(Timestamp::from_unix_nanos).ok_or_else(|| {
+        bad(format_args!("{name} is {text:?}, expected an instant since 1970 such as 2026-11-22T05:00:00Z"))
+    })
 }
 
 fn number(text: &str) -> Option<usize> {
@@ -187,8 +202,14 @@ mod tests {
         let query = search.query(now).unwrap();
         assert_eq!(query.from, Some(now.minus(Duration::from_hours(1))));
         assert_eq!((query.min, query.errors, query.limit), (Some(Duration::from_millis(1)), true, 20));
-        let week = Search { lookback: "7d".to_owned(), ..Search::default() }.query(now).unwrap();
-        assert_eq!(week.from, Some(now.minus(Duration::from_hours(7 * 24))));
+        let week = Search { lookback: "7d".to_owned(), ..Search::default() };
+        assert_eq!(week.query(now).unwrap().from, Some(now.minus(Duration::from_hours(7 * 24))));
+
+        let between =
+            Search { from: "2026-11-22T05:00:00Z".to_owned(), to: "2026-11-22T05:00:01Z".to_owned(), ..week };
+        let query = between.query(now).unwrap();
+        let at = |seconds: u64| Some(Timestamp::from_unix_nanos(seconds * 1_000_000_000));
+        assert_eq!((query.from, query.to), (at(1_795_323_600), at(1_795_323_601)));
 
         let with = |change: fn(&mut Search)| {
             let mut search = Search::default();
@@ -198,6 +219,7 @@ mod tests {
         assert!(
             with(|s| s.min = "soon".to_owned()).starts_with("min is \"soon\", expected a length of time")
         );
+        assert!(with(|s| s.to = "noon".to_owned()).starts_with("to is \"noon\", expected an instant"));
         assert!(
             with(|s| s.limit = "0".to_owned())
                 .starts_with("limit is \"0\", expected a number from 1 to 1500")

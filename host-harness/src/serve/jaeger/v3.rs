@@ -8,9 +8,8 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, TracesData};
 use serde_json::{Value, json};
 
 use super::super::Shared;
-use super::super::answers::{Problem, bad, find};
+use super::super::answers::{Problem, bad, find, instant};
 use super::v1::{OperationsOf, pairs, tags};
-use crate::time::Timestamp;
 use crate::view::library::Found;
 use crate::view::query::parse_duration;
 use crate::view::{Query, Trace};
@@ -100,12 +99,6 @@ fn query(text: &str) -> Result<Query, Problem> {
     Ok(query)
 }
 
-fn instant(key: &str, value: &str) -> Result<Timestamp, Problem> {
-    let wrong = || bad(format_args!("{key} is {value:?}, expected an instant such as 2026-11-22T05:00:00Z"));
-    let instant: jiff::Timestamp = value.parse().map_err(|_| wrong())?;
-    Ok(Timestamp::from_unix_nanos(u64::try_from(instant.as_nanosecond()).map_err(|_| wrong())?))
-}
-
 fn length(key: &str, value: &str) -> Result<Duration, Problem> {
     parse_duration(value)
         .ok_or_else(|| bad(format_args!("{key} is {value:?}, expected a length of time such as 1.2s")))
@@ -114,6 +107,7 @@ fn length(key: &str, value: &str) -> Result<Duration, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Timestamp;
 
     #[test]
     fn a_search_of_jaegers_page_is_understood() {
