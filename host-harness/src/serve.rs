@@ -21,6 +21,7 @@ use axum::middleware;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
+pub use jaeger::{JaegerUi, JaegerUiError};
 pub use page::trace_page;
 pub use traces::Traces;
 pub use upload::{UploadError, spans_of_file};
@@ -39,6 +40,7 @@ type Shared = Arc<Traces>;
 pub struct Server {
     listener: TcpListener,
     traces: Shared,
+    jaeger_ui: Option<JaegerUi>,
 }
 
 impl Server {
@@ -47,13 +49,19 @@ impl Server {
     /// # Errors
     /// Whatever the system says, such as that the port is taken.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(address).await?, traces: Shared::default() })
+        Ok(Self { listener: TcpListener::bind(address).await?, traces: Shared::default(), jaeger_ui: None })
     }
 
     /// Serves `traces`.
     #[must_use]
     pub fn with(self, traces: Traces) -> Self {
         Self { traces: Arc::new(traces), ..self }
+    }
+
+    /// Serves Jaeger's page instead of ours.
+    #[must_use]
+    pub fn with_jaeger_ui(self, jaeger_ui: JaegerUi) -> Self {
+        Self { jaeger_ui: Some(jaeger_ui), ..self }
     }
 
     /// Where it listens.
@@ -70,12 +78,13 @@ impl Server {
     /// If the listener fails.
     pub async fn run(self, until: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let is_local = self.address()?.ip().is_loopback();
-        axum::serve(self.listener, router(self.traces, is_local)).with_graceful_shutdown(until).await
+        let pages = self.jaeger_ui.map_or_else(own_pages, JaegerUi::router);
+        axum::serve(self.listener, router(self.traces, pages, is_local)).with_graceful_shutdown(until).await
     }
 }
 
-fn router(traces: Shared, is_local: bool) -> Router {
-    let router = Router::new()
+fn own_pages() -> Router<Shared> {
+    Router::new()
         .route("/", get(page::to_search))
         .route("/search", get(page::page))
         .route("/trace/{id}", get(page::page))
@@ -84,6 +93,10 @@ fn router(traces: Shared, is_local: bool) -> Router {
         .route("/upload", get(page::page))
         .route("/page.js", get(page::script))
         .route("/style.css", get(page::style))
+}
+
+fn router(traces: Shared, pages: Router<Shared>, is_local: bool) -> Router {
+    let router = pages
         .route("/view/services", get(answers::services))
         .route("/view/search", get(answers::search))
         .route("/view/traces/{id}", get(answers::trace))

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use meshspan::serve::{Server, Traces};
+use meshspan::serve::{JaegerUi, Server, Traces};
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +17,15 @@ pub(crate) fn serve(spans: Vec<ResourceSpans>, listen: Listen, quiet: bool) -> R
         Runtime::new().map_err(|error| CliError::runtime(format!("cannot start threads: {error}")))?;
     runtime.block_on(async {
         let ended = end().map_err(|error| CliError::runtime(format!("cannot listen to signals: {error}")))?;
-        let server = bind(Traces::new(spans), listen).await?;
+        let jaeger_ui = listen.jaeger_ui_assets.as_deref().map(JaegerUi::load).transpose();
+        let jaeger_ui = jaeger_ui.map_err(|error| {
+            CliError::bad_configuration(format!("--jaeger-ui-assets: {error}"))
+                .help("such a folder is packages/jaeger-ui/build of a build of https://github.com/jaegertracing/jaeger-ui")
+        })?;
+        let mut server = bind(Traces::new(spans), &listen).await?;
+        if let Some(jaeger_ui) = jaeger_ui {
+            server = server.with_jaeger_ui(jaeger_ui);
+        }
         let address = server.address().map_err(|error| CliError::runtime(error.to_string()))?;
         if !quiet {
             eprintln!("Browse the traces at http://{address}/ (Ctrl-C ends it)");
@@ -30,7 +38,7 @@ pub(crate) fn serve(spans: Vec<ResourceSpans>, listen: Listen, quiet: bool) -> R
 }
 
 /// At the address that was asked for; else, if that is taken, at any free port.
-async fn bind(traces: Traces, Listen { address, is_asked_for }: Listen) -> Result<Server, CliError> {
+async fn bind(traces: Traces, &Listen { address, is_asked_for, .. }: &Listen) -> Result<Server, CliError> {
     match Server::bind(address).await {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && !is_asked_for => {
             let free = SocketAddr::new(address.ip(), 0);

@@ -4,6 +4,7 @@
 //! Source: <https://www.jaegertracing.io/docs/latest/architecture/apis/>
 
 mod read;
+mod ui;
 mod v1;
 mod v3;
 mod write;
@@ -16,6 +17,7 @@ use super::Shared;
 use super::answers::{Problem, problem};
 
 pub(super) use read::from_v1;
+pub use ui::{JaegerUi, JaegerUiError};
 
 pub(super) fn router() -> Router<Shared> {
     Router::new()

@@ -19,18 +19,26 @@ pub(crate) struct ListenArgs {
     /// [default: 127.0.0.1:16686]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback)]
     listen: Option<SocketAddr>,
+    /// Serve Jaeger's own page instead: the folder of its build, with index.html and static/
+    #[arg(long, value_name = "DIR")]
+    jaeger_ui_assets: Option<PathBuf>,
 }
 
-/// Where to listen, and whether the user said so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where to listen, whether the user said so, and what to show there.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listen {
     pub(crate) address: SocketAddr,
     pub(crate) is_asked_for: bool,
+    pub(crate) jaeger_ui_assets: Option<PathBuf>,
 }
 
 impl ListenArgs {
     pub(crate) fn listen(&self) -> Listen {
-        Listen { address: self.listen.unwrap_or(DEFAULT_ADDRESS), is_asked_for: self.listen.is_some() }
+        Listen {
+            address: self.listen.unwrap_or(DEFAULT_ADDRESS),
+            is_asked_for: self.listen.is_some(),
+            jaeger_ui_assets: self.jaeger_ui_assets.clone(),
+        }
     }
 }
 
