@@ -1,4 +1,4 @@
-//! Two filters, or two configurations of one, on the same traffic: what changed in headers and spans.
+//! Two filters, or two configurations of one, on the same traffic: what changed in messages and spans.
 //!
 //! Both replays run side by side, each as [`crate::replay`] has it, with the same seed and in constant memory; what
 //! leaves one waits until the other has come as far. Ids are random, so only what they say is compared: whether an
@@ -6,8 +6,8 @@
 //! `traceparent: 00-<32 hex, kept>-<16 hex, new>-01` → `…-00`: changed, 906 times, such as in exchange 1
 
 mod changes;
-mod heads;
 mod mask;
+mod messages;
 mod report;
 mod spans;
 
@@ -18,7 +18,7 @@ use std::thread;
 
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
-use crate::replay::{Head, Mesh, ReplayError, ReplayStats, Sink, StreamOptions, stream};
+use crate::replay::{Mesh, Passed, ReplayError, ReplayStats, Sink, StreamOptions, stream};
 use crate::time::Timestamp;
 use crate::traffic::{Exchange, Redactor, TrafficError};
 use crate::vm::Filter;
@@ -26,7 +26,7 @@ use crate::vm::Filter;
 pub use changes::{Change, Example, What};
 pub use report::{Comparison, Counter, NamedSpans, SpanChanges, Unpaired};
 
-use heads::{HeadDiff, SeenHead};
+use messages::{MessageDiff, SeenMessage};
 use spans::{SeenSpan, SpanDiff};
 
 /// How many pieces of one replay may wait for the other.
@@ -81,7 +81,7 @@ where
     I: Iterator<Item = Result<Exchange, TrafficError>> + Send,
 {
     let stop = AtomicBool::new(false);
-    let (mut heads, mut spans) = (HeadDiff::default(), SpanDiff::default());
+    let (mut messages, mut spans) = (MessageDiff::default(), SpanDiff::default());
     let (to_baseline, from_baseline) = sync_channel(AHEAD);
     let (to_current, from_current) = sync_channel(AHEAD);
     let (baseline, current) = thread::scope(|scope| {
@@ -90,14 +90,14 @@ where
             .spawn(move || run(baseline, options, to_baseline, stop, &mut |_| ControlFlow::Continue(())));
         let current = scope.spawn(move || run(current, options, to_current, stop, progress));
         while let Some((before, after)) = next(&from_baseline, &from_current) {
-            heads.compare(before.heads, after.heads, redactor);
+            messages.compare(before.messages, after.messages, redactor);
             spans.compare(before.spans, after.spans, redactor);
         }
         (joined(baseline), joined(current))
     });
     let baseline = baseline.map_err(CompareError::Baseline)?;
     let current = current.map_err(CompareError::Current)?;
-    let comparison = Comparison::new(heads, spans, &baseline, &current);
+    let comparison = Comparison::new(messages, spans, &baseline, &current);
     Ok(Compared { comparison, baseline, current })
 }
 
@@ -139,7 +139,7 @@ fn next(baseline: &Receiver<Piece>, current: &Receiver<Piece>) -> Option<(Piece,
 /// What one replay gave in a round of a lane.
 #[derive(Default)]
 struct Piece {
-    heads: Vec<SeenHead>,
+    messages: Vec<SeenMessage>,
     spans: Vec<SeenSpan>,
 }
 
@@ -149,15 +149,15 @@ impl Sink for Pieces {
     type Chunk = Piece;
 
     fn prepare(&self, _: usize, spans: Vec<ResourceSpans>, _: Timestamp) -> Piece {
-        Piece { heads: Vec::new(), spans: spans::seen(&spans) }
+        Piece { messages: Vec::new(), spans: spans::seen(&spans) }
     }
 
-    fn wants_heads(&self) -> bool {
+    fn wants_messages(&self) -> bool {
         true
     }
 
-    fn add_heads(&self, piece: &mut Piece, heads: Vec<Head>) {
-        piece.heads = heads.iter().map(SeenHead::new).collect();
+    fn add_messages(&self, piece: &mut Piece, messages: Vec<Passed>) {
+        piece.messages = messages.iter().map(SeenMessage::new).collect();
     }
 
     fn take(&self, piece: Piece) -> ControlFlow<()> {

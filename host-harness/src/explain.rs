@@ -14,7 +14,7 @@ use crate::replay::{Mesh, ProxyId, ReplayOptions, request_headers, response_head
 use crate::testing::{self, Answer, TestHost};
 use crate::time::Timestamp;
 use crate::traffic::{Chunk, Exchange, HeaderValue};
-use crate::vm::{FailurePolicy, Filter, PluginOptions, VmError};
+use crate::vm::{Filter, PluginOptions, VmError};
 
 /// Most bytes that stand for a body whose bytes were not recorded.
 const MOST_ZEROS: u64 = 1 << 20;
@@ -99,7 +99,7 @@ impl<'a> Explainer<'a> {
         let clusters = plugin.clusters.clone();
         let host = TestHost::of(self.filter)
             .options(|options| *options = PluginOptions { start, seed: self.options.seed, ..plugin })
-            .failure_policy(FailurePolicy::RELOAD);
+            .failure_policy(self.options.failure_policy);
         let answer =
             |name| self.answers.get(name).map_or_else(Answer::collector, |status| Answer::http(*status));
         clusters.iter().fold(host, |host, name| host.cluster(name, answer(name))).start()
@@ -177,7 +177,6 @@ fn body(chunks: Option<&[Chunk]>, bytes: u64) -> Option<Vec<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
-    use crate::host::{HostProfile, Lifecycle};
     use crate::topology::Emojivoto;
     use crate::traffic::jsonl::JsonLines;
     use crate::vm::Limits;
@@ -186,7 +185,7 @@ mod tests {
 
     fn explained(filter: &Filter, count: usize) -> Vec<Explained> {
         let topology = Emojivoto::B3.topology().unwrap();
-        let options = ReplayOptions { seed: 1, profile: HostProfile::Envoy, lifecycle: Lifecycle::Envoy };
+        let options = ReplayOptions::new(1);
         let mut explainer = Explainer::new(filter, Mesh::Topology(&topology), options, BTreeMap::new());
         let exchanges = JsonLines::new(Emojivoto::B3.recording()).take(count);
         exchanges.flat_map(|exchange| explainer.explain(&exchange.unwrap()).unwrap()).collect()

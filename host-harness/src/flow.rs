@@ -25,7 +25,7 @@ mod tests;
 
 pub use options::{DEFAULT_BUFFER_LIMIT_BYTES, FlowOptions};
 pub use output::{Output, Part, Side};
-pub use reply::{local_reply, vm_failed};
+pub use reply::{local_reply, timed_out, upstream_failed, vm_failed};
 
 use crate::vm::{HeaderMap, StreamAction, StreamId, Vm, VmError};
 use lane::{Held, Lane};
@@ -77,6 +77,11 @@ impl Flow {
         }
     }
 
+    /// An exchange that no guest sees: it goes on as it is.
+    pub fn unfiltered(options: FlowOptions) -> Self {
+        Self { is_bypassed: true, ..Self::on(StreamId::NONE, options) }
+    }
+
     /// The VM's stream, to set its properties.
     pub fn stream(&self) -> StreamId {
         self.stream
@@ -95,6 +100,11 @@ impl Flow {
     /// Whether the exchange goes on without the guest: no method enters the VM any more.
     pub fn is_bypassed(&self) -> bool {
         self.is_bypassed
+    }
+
+    /// Whether the guest holds something of this side.
+    pub fn holds(&self, side: Side) -> bool {
+        !self.is_reset && self.lane(side).held != Held::Nothing
     }
 
     /// What the proxy has to do since the last time.
@@ -214,6 +224,12 @@ impl Flow {
         self.is_bypassed = true;
         // Without the guest nothing fails.
         let _ = self.answer(vm, reply::vm_failed());
+    }
+
+    /// There is no guest, and traffic is not to go on without it: a request with this head gets a 503.
+    pub fn turn_away(&mut self, vm: &mut Vm, head: &HeaderMap) {
+        (self.is_head, self.is_grpc) = reply::manner(head);
+        self.refuse(vm);
     }
 
     /// Ends the stream, whether or not the exchange came to its end.

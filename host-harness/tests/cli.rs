@@ -323,6 +323,7 @@ fn schema_prints_the_committed_schemas() {
         ("topology", "schemas/topology.schema.json"),
         ("mesh", "schemas/mesh.schema.json"),
         ("summary", "schemas/summary.schema.json"),
+        ("comparison", "schemas/comparison.schema.json"),
     ] {
         assert_eq!(stdout(&["schema", name]), std::fs::read_to_string(root.join(path)).unwrap(), "{name}");
     }

@@ -8,6 +8,7 @@ mod emojivoto;
 
 use std::path::Path;
 
+use meshspan::compare::Comparison;
 use meshspan::mesh::MeshFile;
 use meshspan::topology::Topology;
 use meshspan::traffic::Exchange;
@@ -52,6 +53,11 @@ fn the_schema_of_meshes_is_that_of_the_type() {
 #[test]
 fn the_schema_of_summaries_is_that_of_the_type() {
     check("schemas/summary.schema.json", &schema::<Summary>());
+}
+
+#[test]
+fn the_schema_of_comparisons_is_that_of_the_type() {
+    check("schemas/comparison.schema.json", &schema::<Comparison>());
 }
 
 #[test]

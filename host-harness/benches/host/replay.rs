@@ -13,7 +13,7 @@ use meshspan::replay::{ReplayOptions, replay};
 use meshspan::topology::{Emojivoto, Topology};
 use meshspan::traffic::jsonl::JsonLines;
 use meshspan::traffic::{Exchange, TrafficError};
-use meshspan::vm::{Filter, HostProfile, Lifecycle, Limits};
+use meshspan::vm::{Filter, Limits};
 
 use crate::rounds::{self, Request, Rounds};
 
@@ -88,7 +88,7 @@ fn run(
     topology: &Topology,
     exchanges: impl Iterator<Item = Result<Exchange, TrafficError>> + Send,
 ) -> u64 {
-    let options = ReplayOptions { seed: 1, profile: HostProfile::Envoy, lifecycle: Lifecycle::Envoy };
+    let options = ReplayOptions::new(1);
     let mut progress = |_| ControlFlow::Continue(());
     let capture = replay(filter, topology, exchanges, &options, &mut progress).unwrap();
     span_count(&capture.spans)

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use meshspan::{
     export::{ExportFlags, Protocol},
-    vm::{HostProfile, Lifecycle},
+    vm::{FailurePolicy, HostProfile, Lifecycle},
 };
 
 use super::cache::CacheArgs;
@@ -131,6 +131,9 @@ pub(crate) struct RunArgs {
     /// In which order a stream's end is told to the filter; nginx has only the specification's
     #[arg(long, value_enum, default_value_t = LifecycleOrder::Envoy, value_name = "ORDER")]
     pub(crate) lifecycle: LifecycleOrder,
+    /// What becomes of traffic when the filter fails
+    #[arg(long, value_enum, default_value_t = OnFailure::Reload, value_name = "POLICY")]
+    pub(crate) on_failure: OnFailure,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
 }
@@ -173,6 +176,27 @@ impl RunArgs {
     }
 }
 
+/// What becomes of traffic when the filter fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnFailure {
+    /// It goes on without the filter; `proxy` starts that anew after a second or more, a replay does not
+    Open,
+    /// It gets a 503
+    Closed,
+    /// It gets a 503 until the filter is started anew, which is tried after a second
+    Reload,
+}
+
+impl From<OnFailure> for FailurePolicy {
+    fn from(policy: OnFailure) -> Self {
+        match policy {
+            OnFailure::Open => Self::FailOpen,
+            OnFailure::Closed => Self::FailClosed,
+            OnFailure::Reload => Self::RELOAD,
+        }
+    }
+}
+
 /// How to print the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
@@ -207,6 +231,8 @@ pub(crate) enum Schema {
     Mesh,
     /// What `-o json` prints
     Summary,
+    /// What `replay --baseline -o json` prints
+    Comparison,
 }
 
 #[cfg(test)]

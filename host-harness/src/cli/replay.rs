@@ -83,7 +83,8 @@ pub(crate) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), CliError> {
 /// How every replay is done.
 pub(crate) fn replay_options(run: &RunArgs) -> ReplayOptions {
     let seed = run.seed.unwrap_or_else(clock::unix_nanos);
-    ReplayOptions { seed, profile: run.profile(), lifecycle: run.lifecycle() }
+    let (profile, lifecycle, failure_policy) = (run.profile(), run.lifecycle(), run.on_failure.into());
+    ReplayOptions { seed, profile, lifecycle, failure_policy }
 }
 
 pub(crate) fn options(args: &ReplayArgs) -> StreamOptions {

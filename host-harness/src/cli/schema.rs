@@ -1,6 +1,8 @@
 //! `meshspan schema`: the JSON Schemas of everything that people write or read.
 
-use meshspan::{mesh::MeshFile, topology::Topology, traffic::Exchange, view::summary::Summary};
+use meshspan::{
+    compare::Comparison, mesh::MeshFile, topology::Topology, traffic::Exchange, view::summary::Summary,
+};
 use schemars::schema_for;
 
 use super::{args::Schema, error::CliError};
@@ -16,6 +18,7 @@ pub(crate) fn print(of: Schema) -> Result<(), CliError> {
         Schema::Topology => schema_for!(Topology),
         Schema::Mesh => schema_for!(MeshFile),
         Schema::Summary => schema_for!(Summary),
+        Schema::Comparison => schema_for!(Comparison),
     };
     let text = serde_json::to_string_pretty(&schema)
         .map_err(|error| CliError::runtime(format!("cannot write the schema: {error}")))?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 pub(super) type Values = BTreeMap<String, String>;
 
 /// What happened to a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// The baseline has none.
@@ -31,7 +31,7 @@ impl What {
 }
 
 /// One way in which the values of one name differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Change {
     /// The header's, the field's or the attribute's.
     pub name: String,
@@ -44,7 +44,7 @@ pub struct Change {
 }
 
 /// Both sides of a difference, ids masked and secrets taken out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Example {
     /// Where it was: `exchange 1, web inbound`.
     pub at: String,

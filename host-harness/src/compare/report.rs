@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::changes::Change;
-use super::heads::HeadDiff;
+use super::messages::{Differences, MessageDiff};
 use super::spans::SpanDiff;
 use crate::replay::ReplayStats;
 
 /// What changed from the baseline.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Comparison {
     /// Of this document; 1.
     pub schema_version: u32,
@@ -20,8 +20,16 @@ pub struct Comparison {
     pub request_headers: Vec<Change>,
     /// Of responses as they left each proxy.
     pub response_headers: Vec<Change>,
-    /// Heads of requests and responses that only one replay had.
-    pub unpaired_heads: Unpaired,
+    /// Of requests' bodies: their size, their content, which is not shown, and whether they came to their end.
+    pub request_bodies: Vec<Change>,
+    /// Of responses' bodies, likewise.
+    pub response_bodies: Vec<Change>,
+    /// Of requests.
+    pub request_trailers: Vec<Change>,
+    /// Of responses.
+    pub response_trailers: Vec<Change>,
+    /// Requests and responses at a proxy that only one replay had.
+    pub unpaired_messages: Unpaired,
     /// Of spans.
     pub spans: SpanChanges,
     /// What the replays counted differently: `local replies`, `lost context of web`.
@@ -29,7 +37,7 @@ pub struct Comparison {
 }
 
 /// How the spans differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct SpanChanges {
     /// How many the baseline has.
     pub baseline: u64,
@@ -48,7 +56,7 @@ pub struct SpanChanges {
 }
 
 /// What only one of the replays had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Unpaired {
     /// Only the baseline.
     pub baseline: u64,
@@ -57,7 +65,7 @@ pub struct Unpaired {
 }
 
 /// Spans of one service, kind and name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct NamedSpans {
     /// `service.name`
     pub service: String,
@@ -72,7 +80,7 @@ pub struct NamedSpans {
 }
 
 /// A number that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Counter {
     /// What is counted.
     pub name: String,
@@ -84,18 +92,24 @@ pub struct Counter {
 
 impl Comparison {
     pub(super) fn new(
-        heads: HeadDiff,
+        messages: MessageDiff,
         spans: SpanDiff,
         baseline: &ReplayStats,
         current: &ReplayStats,
     ) -> Self {
+        let unpaired = messages.unpaired();
+        let [request, response] = [messages.requests, messages.responses].map(Differences::into_rows);
         let mut comparison = Self {
             schema_version: 1,
             changed: false,
             exchanges: baseline.exchanges,
-            request_headers: heads.requests.into_rows(),
-            response_headers: heads.responses.into_rows(),
-            unpaired_heads: Unpaired::from(heads.unpaired),
+            request_headers: request.headers,
+            response_headers: response.headers,
+            request_bodies: request.bodies,
+            response_bodies: response.bodies,
+            request_trailers: request.trailers,
+            response_trailers: response.trailers,
+            unpaired_messages: Unpaired::from(unpaired),
             spans: SpanChanges::new(spans),
             counters: counters(baseline, current),
         };
@@ -108,6 +122,10 @@ impl Comparison {
         let changes = [
             &self.request_headers,
             &self.response_headers,
+            &self.request_bodies,
+            &self.response_bodies,
+            &self.request_trailers,
+            &self.response_trailers,
             &spans.fields,
             &spans.attributes,
             &spans.resource_attributes,
@@ -115,7 +133,7 @@ impl Comparison {
         changes.iter().any(|changes| !changes.is_empty())
             || !spans.by_name.is_empty()
             || !self.counters.is_empty()
-            || [self.unpaired_heads, spans.unpaired].iter().any(|unpaired| unpaired.any())
+            || [self.unpaired_messages, spans.unpaired].iter().any(|unpaired| unpaired.any())
     }
 }
 
@@ -181,6 +199,7 @@ fn counted(stats: &ReplayStats) -> Vec<(String, u64)> {
         ("VMs lost", stats.vms_lost),
         ("local replies", stats.local_replies),
         ("pauses", stats.pauses),
+        ("held until the proxy gave up", stats.held),
     ];
     let own = own.into_iter().map(|(name, count)| (name.to_owned(), count));
     let lost =

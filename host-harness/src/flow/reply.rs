@@ -22,6 +22,19 @@ pub fn vm_failed() -> LocalReply {
     LocalReply { grpc_status: 14, ..plain(503, "", "wasm_fail_stream") }
 }
 
+/// What answers a request whose upstream broke off before its response: 503. The reason is Envoy's name for it,
+/// `connection_termination`.
+pub fn upstream_failed(reason: &str) -> LocalReply {
+    let said = reason.replace('_', " ");
+    let body = format!("upstream connect error or disconnect/reset before headers. reset reason: {said}");
+    plain(503, &body, &format!("upstream_reset_before_response_started{{{reason}}}"))
+}
+
+/// What answers a request with which nothing has happened for too long: 504 if it was whole, else 408.
+pub fn timed_out(is_whole: bool) -> LocalReply {
+    plain(if is_whole { 504 } else { 408 }, "stream timeout", "stream_idle_timeout")
+}
+
 fn plain(status: u32, body: &str, details: &str) -> LocalReply {
     LocalReply {
         status,

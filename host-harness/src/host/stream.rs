@@ -14,6 +14,11 @@ pub const MAX_ACTIONS: usize = 1024;
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub(crate) u32);
 
+impl StreamId {
+    /// Of no stream: contexts are counted from 1.
+    pub(crate) const NONE: Self = Self(0);
+}
+
 /// A response that the guest sends itself, in place of the upstream's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalReply {

@@ -43,6 +43,7 @@ pub(super) struct Applications<'a> {
 pub(super) struct Sent {
     /// Pseudo-headers first.
     pub(super) headers: HeaderMap,
+    at: Timestamp,
     /// The CLIENT span that is open meanwhile.
     client: Option<OpenSpan>,
 }
@@ -55,6 +56,14 @@ pub(super) struct Handling {
     copied: HeaderMap,
     /// The SERVER span's context, if the application has one.
     context: Option<SpanContext>,
+    /// How much later than planned the request came.
+    pub(super) late: Duration,
+}
+
+/// A request that an application has not answered yet.
+pub(super) struct Served {
+    server: OpenSpan,
+    pub(super) arrived: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -69,7 +78,7 @@ impl<'a> Applications<'a> {
     }
 
     /// The source application sends: as recorded, but for the trace headers.
-    pub(super) fn send(&self, exchange: &Exchange, handling: Option<&Handling>) -> Sent {
+    pub(super) fn send(&self, exchange: &Exchange, handling: Option<&Handling>, at: Timestamp) -> Sent {
         let mut headers = request_headers(exchange);
         let application = self.mesh.application(&exchange.source).map(|(_, application)| application);
         if handling.is_some() || matches!(application, Some(Application::Instrumented { .. })) {
@@ -82,48 +91,62 @@ impl<'a> Applications<'a> {
                 if let Some(format) = format_of(application, exchange) {
                     propagation::inject(format, &client.context, &mut headers);
                 }
-                Sent { headers, client: Some(client) }
+                Sent { headers, at, client: Some(client) }
             }
             (Some(Application::Forwards { headers: names }), Some(handling)) => {
                 copy(names, &handling.copied, &mut headers);
-                Sent { headers, client: None }
+                Sent { headers, at, client: None }
             }
-            _ => Sent { headers, client: None },
+            _ => Sent { headers, at, client: None },
         }
     }
 
-    /// The destination application gets the request; its SERVER span is emitted when it has answered.
-    pub(super) fn receive(&mut self, passage: &Passage, headers: &HeaderMap) -> Handling {
+    /// The destination application gets the request's head. If it is instrumented, it is to say when it has
+    /// answered, too.
+    pub(super) fn receive(
+        &self,
+        passage: &Passage,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> (Handling, Option<Served>) {
         let exchange = &passage.exchange;
-        let traces = propagation::trace_ids(headers);
-        let mut handling = Handling { traces, copied: HeaderMap::new(), context: None };
-        let Some((name, application)) = self.mesh.application(&exchange.destination) else { return handling };
+        let (traces, late) = (propagation::trace_ids(headers), now.since(passage.arrived));
+        let mut handling = Handling { traces, copied: HeaderMap::new(), context: None, late };
+        let Some((_, application)) = self.mesh.application(&exchange.destination) else {
+            return (handling, None);
+        };
         if let Application::Forwards { headers: names } = application {
             copy(names, headers, &mut handling.copied);
         }
-        let Some(format) = format_of(application, exchange) else { return handling };
+        let Some(format) = format_of(application, exchange) else { return (handling, None) };
         let incoming = propagation::extract(format, headers);
         let server = child_of(incoming.as_ref(), &mut self.ids(exchange, "server"));
-        if server.context.sampled {
-            let mut span = server.span(span::SpanKind::Server, HAS_IS_REMOTE | IS_REMOTE, exchange);
-            span.start_time_unix_nano = passage.arrived.as_unix_nanos();
-            span.end_time_unix_nano = passage.answered.as_unix_nanos();
+        handling.context = Some(server.context.clone());
+        (handling, Some(Served { server, arrived: now }))
+    }
+
+    /// The destination application has answered: its SERVER span is emitted.
+    pub(super) fn answer(&mut self, passage: &Passage, served: &Served, answered: Timestamp) {
+        let exchange = &passage.exchange;
+        let Some((name, _)) = self.mesh.application(&exchange.destination) else { return };
+        if served.server.context.sampled {
+            let mut span = served.server.span(span::SpanKind::Server, HAS_IS_REMOTE | IS_REMOTE, exchange);
+            span.start_time_unix_nano = served.arrived.as_unix_nanos();
+            span.end_time_unix_nano = answered.max(served.arrived).as_unix_nanos();
             describe(&mut span, exchange, &recorded_response(exchange), true);
             self.emit(name, span);
         }
-        handling.context = Some(server.context);
-        handling
     }
 
     /// The source application has the whole response: its CLIENT span is emitted.
-    pub(super) fn finish(&mut self, passage: &Passage, sent: &Sent, response: &HeaderMap) {
+    pub(super) fn finish(&mut self, passage: &Passage, sent: &Sent, response: &HeaderMap, now: Timestamp) {
         let exchange = &passage.exchange;
         let application = self.mesh.application(&exchange.source);
         let (Some(client), Some((name, _))) = (&sent.client, application) else { return };
         if client.context.sampled {
             let mut span = client.span(span::SpanKind::Client, HAS_IS_REMOTE, exchange);
-            span.start_time_unix_nano = passage.sent.as_unix_nanos();
-            span.end_time_unix_nano = passage.finished.as_unix_nanos();
+            span.start_time_unix_nano = sent.at.as_unix_nanos();
+            span.end_time_unix_nano = now.as_unix_nanos();
             describe(&mut span, exchange, response, false);
             self.emit(name, span);
         }

@@ -1,13 +1,17 @@
-//! The proxies of a mesh, each a VM that runs the filter. A VM that traps is lost and replaced, and
-//! the traffic goes on without it.
+//! The proxies of a mesh, each a plugin with its VM and its failure policy.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::mesh::{Mesh, ProxyId};
 use super::{ReplayError, ReplayOptions, ReplayStats, shard, stopwatch};
-use crate::host::{HostProfile, LogLevel, LogLine, MetricValue, PropertyValue};
+use crate::flow::Flow;
+use crate::host::{LogLevel, LogLine, MetricValue, PropertyValue};
 use crate::time::Timestamp;
-use crate::vm::{Filter, OutboundCall, PluginOptions, StreamId, Vm, VmError};
+use crate::vm::{
+    CallReply, FailurePolicy, Filter, Generation, OutboundCall, Outcome, Plugin, PluginOptions, StreamAction,
+    StreamId, Vm, VmError,
+};
 
 /// The gauge by which the filter says how many spans still wait for their export.
 const QUEUE_GAUGE: &str = "meshspan_queue_spans";
@@ -21,43 +25,65 @@ pub(super) struct Fleet<'a> {
     lane: usize,
     /// By number; none where no request has come yet.
     proxies: Vec<Option<Proxy>>,
-    /// Callouts made and not yet taken.
-    pub(super) calls: Vec<Call>,
-    /// Tick periods set and not yet taken: proxy and period.
-    pub(super) tick_changes: Vec<(usize, Option<Duration>)>,
+    /// What the filters want, and nobody has taken yet.
+    pub(super) wishes: Wishes,
 }
+
+/// What filters left outside.
+#[derive(Default)]
+pub(super) struct Wishes {
+    pub(super) calls: Vec<Call>,
+    /// Tick periods set: proxy and period.
+    pub(super) ticks: Vec<(usize, Option<Duration>)>,
+    /// What they decided about passes beside the results of their callbacks.
+    pub(super) actions: Vec<(Place, StreamAction)>,
+    /// Passes whose VM was lost.
+    pub(super) forsaken: Vec<Place>,
+}
+
+/// A pass: the exchange's number, and the hop's index.
+pub(super) type Place = (u64, usize);
 
 struct Proxy {
     /// Such as `web inbound`.
     name: String,
-    plugin: PluginOptions,
-    /// None if the filter could not be started again.
-    vm: Option<Vm>,
-    /// Counts the VMs that this proxy has had.
-    generation: u32,
+    plugin: Plugin,
+    /// Whose the open streams of the VM are.
+    places: HashMap<StreamId, Place>,
     tick_period: Option<Duration>,
 }
 
 /// A callout, and the VM that made it.
 pub(super) struct Call {
     pub(super) proxy: usize,
-    pub(super) generation: u32,
+    pub(super) generation: Generation,
     pub(super) call: OutboundCall,
 }
 
 /// A stream, and the VM that it is in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stream {
-    pub(super) proxy: usize,
-    generation: u32,
+    proxy: usize,
+    generation: Generation,
     id: StreamId,
+}
+
+impl Stream {
+    pub(super) fn id(self) -> StreamId {
+        self.id
+    }
+}
+
+impl Wishes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.ticks.is_empty() && self.actions.is_empty() && self.forsaken.is_empty()
+    }
 }
 
 impl<'a> Fleet<'a> {
     /// Proxies that start the filter when the first request comes to them.
     pub(super) fn new(filter: &'a Filter, mesh: Mesh<'a>, options: ReplayOptions, lane: usize) -> Self {
-        let (proxies, calls, tick_changes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { filter, mesh, options, lane, proxies, calls, tick_changes }
+        Self { filter, mesh, options, lane, proxies: Vec::new(), wishes: Wishes::default() }
     }
 
     /// Starts the filter in this proxy, if it has not been.
@@ -73,151 +99,165 @@ impl<'a> Fleet<'a> {
         }
         let Some(place @ None) = self.proxies.get_mut(index) else { return Ok(()) };
         let name = id.to_string();
-        let plugin = self.mesh.plugin(id, &self.options);
-        let seed = seed(self.options.seed, &name, self.lane, 0);
-        let started = self.filter.start(PluginOptions { seed, start: now, ..plugin.clone() });
-        let vm = started.map_err(|source| ReplayError::Start { proxy: name.clone(), source })?;
-        *place = Some(Proxy { name, plugin, vm: Some(vm), generation: 0, tick_period: None });
+        let options = self.mesh.plugin(id, &self.options);
+        let seed = seed(self.options.seed, &name, self.lane);
+        let options = PluginOptions { seed, start: now, ..options };
+        let started = Plugin::start(self.filter, options, self.options.failure_policy);
+        let plugin = started.map_err(|source| ReplayError::Start { proxy: name.clone(), source })?;
+        *place = Some(Proxy { name, plugin, places: HashMap::new(), tick_period: None });
         self.drain(index, stats);
         Ok(())
-    }
-
-    /// The proxy that the hosts behave as.
-    pub(super) fn profile(&self) -> HostProfile {
-        self.options.profile
     }
 
     pub(super) fn len(&self) -> usize {
         self.proxies.len()
     }
 
-    /// Opens a stream at the head of a request; none if the filter failed.
+    /// Opens a stream at the head of a request, and takes the time of that.
     pub(super) fn open(
         &mut self,
         proxy: usize,
+        place: Place,
         now: Timestamp,
         stats: &mut ReplayStats,
-    ) -> Timed<Option<Stream>> {
-        let opened = self.enter(proxy, now, stats, Vm::open_stream);
-        let generation = self.proxy(proxy).map_or(0, |proxy| proxy.generation);
-        Timed { value: opened.value.map(|id| Stream { proxy, generation, id }), took: opened.took }
+    ) -> (Outcome<Stream>, Duration) {
+        let Some(Proxy { plugin, places, .. }) = self.proxy_mut(proxy) else {
+            return (Outcome::Bypassed, Duration::ZERO);
+        };
+        let (opened, took) = stopwatch::time(|| plugin.open(now));
+        let opened = opened.map(|(generation, id)| Stream { proxy, generation, id });
+        if let Outcome::Filtered(stream) = opened {
+            places.insert(stream.id, place);
+        }
+        self.drain(proxy, stats);
+        (opened, took)
     }
 
-    /// Enters the filter for a stream; none if its VM is gone or goes now.
-    pub(super) fn on_stream<T>(
+    /// Lets a flow go a step, and takes the filter's time. A flow whose VM is lost goes it without the filter.
+    pub(super) fn step(
+        &mut self,
+        proxy: usize,
+        stream: Option<Stream>,
+        flow: &mut Flow,
+        (now, stats): (Timestamp, &mut ReplayStats),
+        step: impl FnOnce(&mut Flow, &mut Vm) -> Result<(), VmError>,
+    ) -> Duration {
+        let Some(Proxy { plugin, .. }) = self.proxy_mut(proxy) else { return Duration::ZERO };
+        forsake(plugin, stream, flow);
+        let Some(stream) = stream.filter(|_| !flow.is_bypassed()) else {
+            // It does not touch the VM.
+            let _ = step(flow, plugin.vm_mut());
+            return Duration::ZERO;
+        };
+        let (entered, took) = stopwatch::time(|| plugin.on(stream.generation, now, |vm| step(flow, vm)));
+        if let Err(error) = entered {
+            flow.bypass(plugin.vm_mut());
+            self.log(
+                proxy,
+                LogLevel::Error,
+                format!("an exchange goes on without the filter: {error}"),
+                stats,
+            );
+        } else {
+            forsake(plugin, Some(stream), flow);
+        }
+        self.drain(proxy, stats);
+        took
+    }
+
+    /// Ends a stream, and takes the filter's time.
+    pub(super) fn close(
         &mut self,
         stream: Stream,
-        now: Timestamp,
-        stats: &mut ReplayStats,
-        enter: impl FnOnce(&mut Vm, StreamId) -> Result<T, VmError>,
-    ) -> Timed<Option<T>> {
-        if !self.is_current(stream.proxy, stream.generation) {
-            return Timed { value: None, took: Duration::ZERO };
+        flow: Flow,
+        (now, stats): (Timestamp, &mut ReplayStats),
+    ) -> Duration {
+        let Some(Proxy { plugin, places, .. }) = self.proxy_mut(stream.proxy) else { return Duration::ZERO };
+        if plugin.generation() == stream.generation {
+            places.remove(&stream.id);
         }
-        self.enter(stream.proxy, now, stats, |vm| enter(vm, stream.id))
+        if flow.is_bypassed() {
+            return Duration::ZERO;
+        }
+        let (_, took) = stopwatch::time(|| plugin.on(stream.generation, now, |vm| flow.close(vm)));
+        self.drain(stream.proxy, stats);
+        took
     }
 
     /// What the host knows of a stream; nothing happens if its VM is gone.
     pub(super) fn describe(&mut self, stream: Stream, properties: Vec<(&[&str], PropertyValue)>) {
-        if !self.is_current(stream.proxy, stream.generation) {
-            return;
-        }
-        if let Some(vm) = self.proxy_mut(stream.proxy).and_then(|proxy| proxy.vm.as_mut()) {
+        let Some(Proxy { plugin, .. }) = self.proxy_mut(stream.proxy) else { return };
+        if is_current(plugin, stream.generation) {
             for (path, value) in properties {
-                vm.set_property(stream.id, path, value);
+                plugin.vm_mut().set_property(stream.id, path, value);
             }
         }
-    }
-
-    /// Reads from a stream's VM without entering it.
-    pub(super) fn look<T>(&self, stream: Stream, look: impl FnOnce(&Vm, StreamId) -> T) -> Option<T> {
-        let proxy = self.proxy(stream.proxy).filter(|proxy| proxy.generation == stream.generation)?;
-        proxy.vm.as_ref().map(|vm| look(vm, stream.id))
-    }
-
-    /// Whether that VM still runs.
-    pub(super) fn is_current(&self, proxy: usize, generation: u32) -> bool {
-        self.proxy(proxy).is_some_and(|proxy| proxy.generation == generation && proxy.vm.is_some())
     }
 
     /// Whether every filter says that nothing waits for its export. One that does not say may have some.
     pub(super) fn is_idle(&self) -> bool {
         let is_empty = |vm: &Vm| matches!(vm.metrics().get(QUEUE_GAUGE), Some(MetricValue::Gauge(0)));
-        self.proxies.iter().flatten().filter_map(|proxy| proxy.vm.as_ref()).all(is_empty)
+        let running = self.proxies.iter().flatten().filter(|proxy| proxy.plugin.is_running());
+        running.map(|proxy| proxy.plugin.vm()).all(is_empty)
     }
 
-    /// Enters the filter and takes what it left outside; a failure costs the VM.
+    /// Enters the filter for what belongs to no stream; none if there is no filter, or none any more.
     pub(super) fn enter<T>(
         &mut self,
         index: usize,
         now: Timestamp,
         stats: &mut ReplayStats,
         enter: impl FnOnce(&mut Vm) -> Result<T, VmError>,
-    ) -> Timed<Option<T>> {
-        let Some(vm) = self.proxy_mut(index).and_then(|proxy| proxy.vm.as_mut()) else {
-            return Timed { value: None, took: Duration::ZERO };
-        };
-        vm.set_time(now);
-        let (result, took) = stopwatch::time(|| enter(vm));
+    ) -> Option<T> {
+        let entered = self.proxy_mut(index).and_then(|proxy| proxy.plugin.enter(now, enter));
         self.drain(index, stats);
-        let value = result.map_err(|error| self.replace(index, now, &error, stats)).ok();
-        Timed { value, took }
+        entered
+    }
+
+    /// Answers a call, if the VM that made it still runs.
+    pub(super) fn answer(&mut self, call: &Call, reply: CallReply, now: Timestamp, stats: &mut ReplayStats) {
+        if let Some(proxy) = self.proxy_mut(call.proxy) {
+            proxy.plugin.answer(call.generation, now, call.call.token, reply);
+            self.drain(call.proxy, stats);
+        }
     }
 
     /// Ends every VM for good and adds up what it counted.
     pub(super) fn retire(&mut self, stats: &mut ReplayStats) {
-        for vm in self.proxies.iter_mut().flatten().filter_map(|proxy| proxy.vm.take()) {
-            stats.add_metrics(&vm);
+        for proxy in std::mem::take(&mut self.proxies).into_iter().flatten() {
+            stats.add_plugin(&proxy.plugin);
         }
     }
 
     pub(super) fn log(&self, index: usize, level: LogLevel, message: String, stats: &mut ReplayStats) {
-        let name = self.proxy(index).map(|proxy| proxy.name.clone()).unwrap_or_default();
+        let proxy = self.proxies.get(index).and_then(Option::as_ref);
+        let name = proxy.map(|proxy| proxy.name.clone()).unwrap_or_default();
         stats.add_log(name, LogLine { level, message });
     }
 
     fn drain(&mut self, index: usize, stats: &mut ReplayStats) {
         let Some(proxy) = self.proxies.get_mut(index).and_then(Option::as_mut) else { return };
-        let Some(vm) = proxy.vm.as_mut() else { return };
-        let generation = proxy.generation;
-        self.calls.extend(vm.take_calls().into_iter().map(|call| Call { proxy: index, generation, call }));
-        for line in vm.take_logs() {
+        let Proxy { plugin, places, .. } = proxy;
+        let (generation, wishes) = (plugin.generation(), &mut self.wishes);
+        wishes.calls.extend(plugin.take_calls().into_iter().map(|call| Call {
+            proxy: index,
+            generation,
+            call,
+        }));
+        let actions = plugin.vm_mut().take_stream_actions().into_iter();
+        wishes.actions.extend(actions.filter_map(|(stream, action)| Some((*places.get(&stream)?, action))));
+        for line in plugin.vm_mut().take_logs() {
             stats.add_log(proxy.name.clone(), line);
         }
-        if proxy.tick_period != vm.tick_period() {
-            proxy.tick_period = vm.tick_period();
-            self.tick_changes.push((index, proxy.tick_period));
+        if !plugin.is_running() {
+            let mut forsaken: Vec<Place> = places.drain().map(|(_, place)| place).collect();
+            forsaken.sort_unstable();
+            wishes.forsaken.extend(forsaken);
         }
-    }
-
-    /// Replaces a VM that failed. Its open streams go on without the filter.
-    fn replace(&mut self, index: usize, now: Timestamp, error: &VmError, stats: &mut ReplayStats) {
-        stats.vms_lost += 1;
-        let message =
-            format!("the filter failed and is started anew; requests under way go on without it: {error}");
-        self.log(index, LogLevel::Error, message, stats);
-        let Some(proxy) = self.proxies.get_mut(index).and_then(Option::as_mut) else { return };
-        if let Some(vm) = proxy.vm.take() {
-            stats.add_metrics(&vm);
+        if proxy.tick_period != plugin.tick_period() {
+            proxy.tick_period = plugin.tick_period();
+            wishes.ticks.push((index, proxy.tick_period));
         }
-        proxy.generation += 1;
-        proxy.tick_period = None;
-        let seed = seed(self.options.seed, &proxy.name, self.lane, proxy.generation);
-        match self.filter.start(PluginOptions { start: now, seed, ..proxy.plugin.clone() }) {
-            Ok(vm) => {
-                proxy.vm = Some(vm);
-                self.drain(index, stats);
-            }
-            Err(error) => {
-                let message =
-                    format!("the filter cannot be started again; this proxy goes on without it: {error}");
-                self.log(index, LogLevel::Error, message, stats);
-            }
-        }
-    }
-
-    fn proxy(&self, index: usize) -> Option<&Proxy> {
-        self.proxies.get(index)?.as_ref()
     }
 
     fn proxy_mut(&mut self, index: usize) -> Option<&mut Proxy> {
@@ -225,15 +265,26 @@ impl<'a> Fleet<'a> {
     }
 }
 
-/// A result, and the real time that it took.
-pub(super) struct Timed<T> {
-    pub(super) value: T,
-    pub(super) took: Duration,
+fn is_current(plugin: &Plugin, generation: Generation) -> bool {
+    plugin.is_running() && plugin.generation() == generation
 }
 
-/// A seed of its own for each VM, whichever other proxies there are.
-fn seed(seed: u64, name: &str, lane: usize, generation: u32) -> u64 {
-    let numbers = [seed.to_le_bytes(), lane.to_le_bytes(), u64::from(generation).to_le_bytes()];
+/// Has the flow go on, or end, without its VM, if that is lost.
+fn forsake(plugin: &mut Plugin, stream: Option<Stream>, flow: &mut Flow) {
+    let is_lost = stream.is_some_and(|stream| !is_current(plugin, stream.generation));
+    if flow.is_bypassed() || !is_lost {
+        return;
+    }
+    let policy = plugin.policy();
+    match policy {
+        FailurePolicy::FailOpen => flow.bypass(plugin.vm_mut()),
+        FailurePolicy::FailClosed | FailurePolicy::FailReload { .. } => flow.refuse(plugin.vm_mut()),
+    }
+}
+
+/// A seed of its own for each plugin, whichever other proxies there are.
+fn seed(seed: u64, name: &str, lane: usize) -> u64 {
+    let numbers = [seed.to_le_bytes(), lane.to_le_bytes()];
     shard::hash(&[name.as_bytes(), &numbers.concat()].concat())
 }
 
@@ -242,16 +293,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_vm_has_a_seed_of_its_own() {
+    fn every_plugin_has_a_seed_of_its_own() {
         let seeds = [
-            seed(1, "web inbound", 0, 0),
-            seed(1, "web outbound", 0, 0),
-            seed(1, "web inbound", 1, 0),
-            seed(1, "web inbound", 0, 1),
-            seed(2, "web inbound", 0, 0),
+            seed(1, "web inbound", 0),
+            seed(1, "web outbound", 0),
+            seed(1, "web inbound", 1),
+            seed(2, "web inbound", 0),
         ];
         let different: std::collections::BTreeSet<_> = seeds.into_iter().collect();
         assert_eq!(different.len(), seeds.len());
-        assert_eq!(seed(1, "web inbound", 0, 0), seeds[0]);
+        assert_eq!(seed(1, "web inbound", 0), seeds[0]);
     }
 }

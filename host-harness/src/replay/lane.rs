@@ -25,8 +25,8 @@ pub(super) struct Output<C> {
 
 impl<'a, S: Sink> Lane<'a, S> {
     pub(super) fn new(index: usize, mut engine: Engine<'a>, sink: &'a S, stop: &'a AtomicBool) -> Self {
-        if sink.wants_heads() {
-            engine.keep_heads();
+        if sink.wants_messages() {
+            engine.keep_messages();
         }
         Self { index, engine, sink, stop, done: 0 }
     }
@@ -50,7 +50,7 @@ impl<S: Sink> crew::Lane for Lane<'_, S> {
             None => self.engine.finish()?,
         }
         let mut chunk = self.sink.prepare(self.index, self.engine.take_spans(), self.engine.now());
-        self.sink.add_heads(&mut chunk, self.engine.take_heads());
+        self.sink.add_messages(&mut chunk, self.engine.take_messages());
         let before = self.done;
         self.done = self.engine.stats.exchanges + self.engine.stats.not_sent;
         Ok(Output { chunk, done: self.done - before })

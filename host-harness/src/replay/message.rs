@@ -19,6 +19,11 @@ pub(crate) fn request_headers(exchange: &Exchange) -> HeaderMap {
     HeaderMap::from_pairs(pseudo.chain(request.headers.iter().map(lower_case)))
 }
 
+/// The request's trailers; empty if there are none.
+pub(crate) fn request_trailers(exchange: &Exchange) -> HeaderMap {
+    HeaderMap::from_pairs(exchange.request.trailers.iter().map(lower_case))
+}
+
 /// The response's head as the destination put it on the wire.
 pub(crate) fn response_headers(exchange: &Exchange) -> HeaderMap {
     let status = (":status".to_owned(), exchange.response.status.to_string().into());

@@ -1,26 +1,44 @@
-//! One request's pass through one proxy: what the host tells the filter, step by step, and what comes
-//! out on the other side.
+//! One exchange's pass through one proxy: what the host tells the filter of it, part by part, as Envoy does.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::ReplayStats;
-use super::fleet::{Fleet, Stream};
-use super::schedule::Hop;
+use super::fleet::{Fleet, Place, Stream};
+use super::passed::{Passed, Watch};
+use super::schedule::{Hop, shifted};
+use crate::flow::{Flow, FlowOptions, Output, Part, Side, upstream_failed};
 use crate::host::{HeaderMap, PropertyValue};
 use crate::time::Timestamp;
-use crate::vm::{LocalReply, Verdict, Vm};
+use crate::vm::{LocalReply, Outcome, StreamAction, Vm, VmError};
 
-/// The most bytes of a body that the filter is given at once, as Envoy reads them.
-const MAX_CHUNK_BYTES: u64 = 16 << 10;
+/// How long a filter may hold a whole message before the proxy gives up: Envoy's route time-out.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A pass under way.
 pub(super) struct Pass {
     hop: Hop,
-    /// None if the filter failed: the request passes without it.
+    /// None if no filter sees it.
     stream: Option<Stream>,
+    /// None once it has ended.
+    flow: Option<Flow>,
+    /// The filter has failed, and traffic with it.
+    is_refused: bool,
+    /// Nothing more comes to it.
+    is_ending: bool,
+    /// The last part of the request, and of the response, was shown.
+    shown: [bool; 2],
+    /// The response's head was shown.
+    has_response: bool,
+    /// When the request's first byte came, and when its head went onward.
+    arrived: Timestamp,
+    forwarded: Timestamp,
+    /// When the proxy gives up, if nothing but the filter can have it go on.
+    gives_up: Option<Timestamp>,
     /// Real time that the filter has taken.
-    pub(super) took: Duration,
+    took: Duration,
+    /// What is kept for those who compare.
+    pub(super) watch: Option<Box<Watch>>,
 }
 
 /// The connection that a pass is on.
@@ -31,97 +49,191 @@ pub(super) struct Connection {
     pub(super) is_http2: bool,
 }
 
-/// What goes back: recorded, or made by a filter.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Reply {
-    pub(super) head: HeaderMap,
-    pub(super) body_bytes: u64,
-    pub(super) trailers: HeaderMap,
-    /// Envoy's `response.code_details`.
-    pub(super) details: Vec<u8>,
-}
-
 /// The replay's side of a pass: its proxies and its books.
 pub(super) struct World<'e, 'a> {
     pub(super) fleet: &'e mut Fleet<'a>,
     pub(super) stats: &'e mut ReplayStats,
     pub(super) now: Timestamp,
+    /// Where to keep the messages that leave proxies, if anybody wants them.
+    pub(super) passed: Option<&'e mut Vec<Passed>>,
 }
 
 impl Pass {
-    /// The request's head comes. It goes onward as the filter leaves it, unless the filter answers.
-    pub(super) fn begin(
-        world: &mut World<'_, '_>,
-        hop: Hop,
-        connection: Connection,
-        headers: &mut HeaderMap,
-        has_body: bool,
-    ) -> (Self, Option<Reply>) {
+    /// A request comes.
+    pub(super) fn open(world: &mut World<'_, '_>, place: Place, hop: Hop, connection: Connection) -> Self {
         world.stats.passes += 1;
-        let opened = world.fleet.open(hop.proxy, world.now, world.stats);
-        let mut pass = Self { hop, stream: opened.value, took: opened.took };
+        let (opened, took) = world.fleet.open(hop.proxy, place, world.now, world.stats);
+        let options = FlowOptions {
+            is_downstream_http2: connection.is_http2,
+            is_upstream_http2: connection.is_http2,
+            ..FlowOptions::default()
+        };
+        let stream = opened.filtered();
+        let flow = stream.map_or_else(|| Flow::unfiltered(options), |stream| Flow::on(stream.id(), options));
+        let arrived = shifted(hop.arrives, hop.forwards, world.now);
+        let pass = Self {
+            hop,
+            stream,
+            flow: Some(flow),
+            is_refused: matches!(opened, Outcome::Refused),
+            is_ending: false,
+            shown: [false; 2],
+            has_response: false,
+            arrived,
+            forwarded: world.now,
+            gives_up: None,
+            took,
+            watch: world.passed.is_some().then(Box::default),
+        };
         pass.describe_request(world, connection);
-        let given = headers.clone();
-        let reply = pass.enter(world, |vm, id| vm.request_headers(id, given, !has_body));
-        let left = pass.stream.and_then(|stream| world.fleet.look(stream, |vm, id| vm.onward_request(id)));
-        if let Some(left) = left {
-            *headers = left;
-        }
-        (pass, reply)
+        pass
     }
 
-    /// The request's body has come. Its bytes were not recorded; zeros stand for them.
-    pub(super) fn request_body(&mut self, world: &mut World<'_, '_>, body_bytes: u64) -> Option<Reply> {
-        let mut reply = None;
-        let ends_empty = world.fleet.profile().ends_with_empty_chunk();
-        for (chunk, is_last) in chunks(body_bytes, ends_empty) {
-            reply = reply.or(self.enter(world, |vm, id| vm.request_body(id, chunk, is_last)));
+    /// Shows the filter a part from the wire.
+    pub(super) fn show(
+        &mut self,
+        world: &mut World<'_, '_>,
+        side: Side,
+        part: Part,
+        end: bool,
+    ) -> Vec<Output> {
+        let held = self.holds(side);
+        if let (Part::Head(head), Some(watch)) = (&part, &mut self.watch) {
+            watch.came(side, head);
         }
-        reply
+        let [request, response] = &mut self.shown;
+        *(if side == Side::Request { request } else { response }) |= end;
+        let is_refused = self.is_refused;
+        let outputs = self.enter(world, |flow, vm| match part {
+            Part::Head(head) if is_refused => {
+                flow.turn_away(vm, &head);
+                Ok(())
+            }
+            Part::Head(head) => flow.head(vm, side, head, end),
+            Part::Data(bytes) => flow.data(vm, side, bytes, end),
+            Part::Trailers(trailers) => flow.trailers(vm, side, trailers),
+        });
+        world.stats.pauses += u64::from(!held && self.holds(side));
+        outputs
     }
 
-    /// The response's head comes; `response` goes back as the filter leaves it.
-    pub(super) fn response_head(&mut self, world: &mut World<'_, '_>, response: &mut Reply) {
-        if let Some(code) = status(&response.head) {
-            self.describe(world, vec![(&["response", "code"], PropertyValue::Int(code))]);
-        }
-        let details = PropertyValue::Bytes(response.details.clone());
+    /// Shows the filter the upstream's head.
+    pub(super) fn show_response(
+        &mut self,
+        world: &mut World<'_, '_>,
+        head: HeaderMap,
+        end: bool,
+    ) -> Vec<Output> {
+        self.has_response = true;
+        let details = PropertyValue::Bytes(b"via_upstream".to_vec());
         self.describe(world, vec![(&["response", "code_details"], details)]);
-        let given = response.head.clone();
-        let is_all = response.body_bytes == 0 && response.trailers.is_empty();
-        if is_all {
-            self.describe_upstream(world);
+        if end {
+            let ends = shifted(self.hop.response_end, self.hop.response_start, world.now);
+            self.describe_latency(world, ends);
         }
-        let reply = self.enter(world, |vm, id| vm.response_headers(id, given, is_all));
-        let left =
-            self.stream.and_then(|stream| world.fleet.look(stream, |vm, id| vm.response_map(id).clone()));
-        if let Some(left) = left {
-            response.head = left;
+        self.show(world, Side::Response, Part::Head(head), end)
+    }
+
+    /// Does what the filter decided beside the results of its callbacks.
+    pub(super) fn act(&mut self, world: &mut World<'_, '_>, action: StreamAction) -> Vec<Output> {
+        self.enter(world, |flow, vm| flow.apply(vm, action))
+    }
+
+    /// Answers in the upstream's place.
+    pub(super) fn answer(&mut self, world: &mut World<'_, '_>, reply: LocalReply) -> Vec<Output> {
+        self.enter(world, |flow, vm| flow.answer(vm, reply))
+    }
+
+    /// Does what follows from the loss of its VM, if that is lost.
+    pub(super) fn look(&mut self, world: &mut World<'_, '_>) -> Vec<Output> {
+        self.enter(world, |_, _| Ok(()))
+    }
+
+    /// The upstream breaks off.
+    pub(super) fn break_off(&mut self, world: &mut World<'_, '_>) -> Vec<Output> {
+        if self.has_response {
+            return self.act(world, StreamAction::Close);
         }
-        if let Some(reply) = reply {
-            *response = reply;
+        self.answer(world, upstream_failed("connection_termination"))
+    }
+
+    /// The request's head goes onward.
+    pub(super) fn forwards(&mut self, now: Timestamp) {
+        self.forwarded = now;
+    }
+
+    /// Nothing more comes to it: it ends as soon as it has sent on what it has.
+    pub(super) fn is_ending(&mut self) {
+        self.is_ending = true;
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.flow.is_none()
+    }
+
+    /// Whether nothing but the filter can have it go on, and that for the whole of [`PATIENCE`].
+    pub(super) fn is_stuck(&self, now: Timestamp) -> bool {
+        self.gives_up.is_some_and(|at| at <= now)
+    }
+
+    /// When the proxy gives up, if that has to be decided now.
+    pub(super) fn gets_stuck(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let [request, response] = self.shown;
+        let waits = (request && self.holds(Side::Request)) || (response && self.holds(Side::Response));
+        if !waits {
+            self.gives_up = None;
+            return None;
+        }
+        let is_new = self.gives_up.is_none();
+        let at = *self.gives_up.get_or_insert(now.plus(PATIENCE));
+        is_new.then_some(at)
+    }
+
+    /// Whether the request has come as a whole.
+    pub(super) fn has_request(&self) -> bool {
+        self.shown.first().is_some_and(|shown| *shown)
+    }
+
+    /// Ends it if nothing is left to be done.
+    pub(super) fn settle(&mut self, world: &mut World<'_, '_>) {
+        if self.is_ending && self.flow.as_ref().is_some_and(Flow::is_done) {
+            self.close(world);
         }
     }
 
-    /// The rest of the response comes, and the stream ends.
-    pub(super) fn end(&mut self, world: &mut World<'_, '_>, response: &Reply) {
-        self.describe_upstream(world);
-        let profile = world.fleet.profile();
-        let has_trailers = !response.trailers.is_empty() && profile.tells_trailers();
-        let ends_empty = profile.ends_with_empty_chunk() && !has_trailers;
-        for (chunk, is_last) in chunks(response.body_bytes, ends_empty) {
-            self.enter(world, |vm, id| vm.response_body(id, chunk, is_last && !has_trailers));
-        }
-        if has_trailers {
-            let trailers = response.trailers.clone();
-            self.enter(world, |vm, id| vm.response_trailers(id, trailers));
-        }
-        let duration = PropertyValue::Duration(world.now.since(self.hop.arrives));
+    /// Ends it, however far it has come.
+    pub(super) fn abort(&mut self, world: &mut World<'_, '_>) {
+        self.act(world, StreamAction::Close);
+        self.close(world);
+    }
+
+    /// What is known when the response's last byte has come from the upstream.
+    pub(super) fn describe_end(&self, world: &mut World<'_, '_>) {
+        self.describe_latency(world, world.now);
+    }
+
+    fn close(&mut self, world: &mut World<'_, '_>) {
+        let Some(flow) = self.flow.take() else { return };
+        let duration = PropertyValue::Duration(world.now.since(self.arrived));
         self.describe(world, vec![(&["request", "duration"], duration)]);
-        if let Some(stream) = self.stream.take() {
-            self.took += world.fleet.on_stream(stream, world.now, world.stats, Vm::close_stream).took;
+        if let Some(stream) = self.stream {
+            self.took += world.fleet.close(stream, flow, (world.now, world.stats));
         }
         world.stats.filter_time.add(self.took);
+    }
+
+    fn holds(&self, side: Side) -> bool {
+        self.flow.as_ref().is_some_and(|flow| flow.holds(side))
+    }
+
+    fn enter(
+        &mut self,
+        world: &mut World<'_, '_>,
+        step: impl FnOnce(&mut Flow, &mut Vm) -> Result<(), VmError>,
+    ) -> Vec<Output> {
+        let Some(flow) = &mut self.flow else { return Vec::new() };
+        self.took += world.fleet.step(self.hop.proxy, self.stream, flow, (world.now, world.stats), step);
+        flow.take_outputs()
     }
 
     fn describe_request(&self, world: &mut World<'_, '_>, connection: Connection) {
@@ -130,7 +242,7 @@ impl Pass {
         let port = |address: SocketAddr| PropertyValue::Int(address.port().into());
         let protocol = if is_http2 { "HTTP/2" } else { "HTTP/1.1" };
         let known: Vec<(&[&str], PropertyValue)> = vec![
-            (&["request", "time"], PropertyValue::Timestamp(self.hop.arrives)),
+            (&["request", "time"], PropertyValue::Timestamp(self.arrived)),
             (&["request", "protocol"], PropertyValue::Bytes(protocol.into())),
             (&["source", "address"], address(source)),
             (&["source", "port"], port(source)),
@@ -142,8 +254,8 @@ impl Pass {
         self.describe(world, known);
     }
 
-    fn describe_upstream(&self, world: &mut World<'_, '_>) {
-        let latency = PropertyValue::Duration(self.hop.response_end.since(self.hop.forwards));
+    fn describe_latency(&self, world: &mut World<'_, '_>, ends: Timestamp) {
+        let latency = PropertyValue::Duration(ends.since(self.forwarded));
         self.describe(world, vec![(&["response", "backend_latency"], latency)]);
     }
 
@@ -151,71 +263,5 @@ impl Pass {
         if let Some(stream) = self.stream {
             world.fleet.describe(stream, properties);
         }
-    }
-
-    /// Enters the filter. A pause is counted and the traffic goes on: a replay has nobody to resume it.
-    fn enter(
-        &mut self,
-        world: &mut World<'_, '_>,
-        enter: impl FnOnce(&mut Vm, crate::vm::StreamId) -> Result<Verdict, crate::vm::VmError>,
-    ) -> Option<Reply> {
-        let entered = world.fleet.on_stream(self.stream?, world.now, world.stats, enter);
-        self.took += entered.took;
-        match entered.value? {
-            Verdict::Continue => None,
-            Verdict::Pause => {
-                world.stats.pauses += 1;
-                None
-            }
-            Verdict::LocalReply(reply) => {
-                world.stats.local_replies += 1;
-                Some(Reply::from(reply))
-            }
-        }
-    }
-}
-
-impl From<LocalReply> for Reply {
-    fn from(reply: LocalReply) -> Self {
-        let mut head = HeaderMap::from_pairs([(":status", reply.status.to_string())]);
-        reply.headers.iter().for_each(|(name, value)| head.add(name, value));
-        if reply.grpc_status >= 0 {
-            head.replace("grpc-status", reply.grpc_status.to_string());
-        }
-        let body_bytes = u64::try_from(reply.body.len()).unwrap_or(u64::MAX);
-        Self { head, body_bytes, trailers: HeaderMap::new(), details: reply.details }
-    }
-}
-
-fn status(head: &HeaderMap) -> Option<i64> {
-    std::str::from_utf8(head.first(":status")?).ok()?.parse().ok()
-}
-
-/// A body of zeros in chunks; the flag marks the last, which has no bytes if the body `ends_empty`.
-fn chunks(body_bytes: u64, ends_empty: bool) -> impl Iterator<Item = (Vec<u8>, bool)> {
-    let mut left = body_bytes;
-    let full = std::iter::from_fn(move || {
-        let size = left.min(MAX_CHUNK_BYTES);
-        left -= size;
-        let chunk = vec![0; usize::try_from(size).unwrap_or_default()];
-        (size > 0).then_some((chunk, left == 0 && !ends_empty))
-    });
-    full.chain((ends_empty && body_bytes > 0).then(|| (Vec::new(), true)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_comes_in_chunks_of_which_one_is_the_last() {
-        let sizes = |bytes, ends_empty| {
-            chunks(bytes, ends_empty).map(|(chunk, is_last)| (chunk.len(), is_last)).collect::<Vec<_>>()
-        };
-        assert_eq!(sizes(0, false), []);
-        assert_eq!(sizes(0, true), []);
-        assert_eq!(sizes(MAX_CHUNK_BYTES, false), [(16_384, true)]);
-        assert_eq!(sizes(MAX_CHUNK_BYTES + 1, false), [(16_384, false), (1, true)]);
-        assert_eq!(sizes(MAX_CHUNK_BYTES + 1, true), [(16_384, false), (1, false), (0, true)]);
     }
 }

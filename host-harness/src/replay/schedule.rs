@@ -68,7 +68,7 @@ pub(super) struct Hop {
 }
 
 /// What happens to one exchange, in causal order. The number is the hop's index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Send,
     Request(usize),
@@ -76,6 +76,8 @@ pub(super) enum Step {
     RequestEnd(usize),
     ResponseStart(usize),
     ResponseEnd(usize),
+    /// The filter has held a message for too long.
+    TimeOut(usize),
     Finish,
 }
 
@@ -134,23 +136,47 @@ impl<'a> Planner<'a> {
 }
 
 impl Passage {
-    /// Every step with its instant; steps at the same instant happen in this order.
-    pub(super) fn steps(&self) -> Vec<(Timestamp, Step)> {
-        let mut steps = vec![(self.sent, Step::Send)];
-        steps.extend(self.hops.iter().enumerate().map(|(index, hop)| (hop.forwards, Step::Request(index))));
-        steps.push((self.arrived, Step::Arrive));
-        steps.extend(
-            self.hops.iter().enumerate().map(|(index, hop)| (hop.request_end, Step::RequestEnd(index))),
-        );
-        for (index, hop) in self.hops.iter().enumerate().rev() {
-            steps.push((hop.response_start, Step::ResponseStart(index)));
+    /// When a step is to happen if no filter holds anything.
+    pub(super) fn planned(&self, step: Step) -> Timestamp {
+        let hop =
+            |hop: usize, instant: fn(&Hop) -> Timestamp| self.hops.get(hop).map_or(self.finished, instant);
+        match step {
+            Step::Send => self.sent,
+            Step::Request(index) => hop(index, |hop| hop.forwards),
+            Step::Arrive => self.arrived,
+            Step::RequestEnd(index) => hop(index, |hop| hop.request_end),
+            Step::ResponseStart(index) => hop(index, |hop| hop.response_start),
+            Step::ResponseEnd(index) => hop(index, |hop| hop.response_end),
+            Step::TimeOut(_) | Step::Finish => self.finished,
         }
-        for (index, hop) in self.hops.iter().enumerate().rev() {
-            steps.push((hop.response_end, Step::ResponseEnd(index)));
-        }
-        steps.push((self.finished, Step::Finish));
-        steps
     }
+
+    /// Steps at the same instant happen in the order of their ranks.
+    pub(super) fn rank(&self, step: Step) -> u8 {
+        let hops = self.hops.len();
+        let inward = |index: usize| hops.saturating_sub(index + 1);
+        let rank = match step {
+            Step::Send => 0,
+            Step::Request(index) => 1 + index,
+            Step::Arrive => 1 + hops,
+            Step::RequestEnd(index) => 2 + hops + index,
+            Step::ResponseStart(index) => 2 + 2 * hops + inward(index),
+            Step::ResponseEnd(index) => 2 + 3 * hops + inward(index),
+            Step::TimeOut(index) => 2 + 4 * hops + index,
+            Step::Finish => 2 + 5 * hops,
+        };
+        u8::try_from(rank).unwrap_or(u8::MAX)
+    }
+
+    /// The step with which the destination answers.
+    pub(super) fn answer(&self) -> Step {
+        self.hops.len().checked_sub(1).map_or(Step::Finish, Step::ResponseStart)
+    }
+}
+
+/// What was planned at `instant`, if what was planned at `by` happens now.
+pub(super) fn shifted(instant: Timestamp, by: Timestamp, now: Timestamp) -> Timestamp {
+    instant.plus(now.since(by)).minus(by.since(now))
 }
 
 /// Nanoseconds after the source sent: for each proxy when the request arrives and goes onward, then

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 
 use super::skip::Skipped;
 use crate::host::{LogLine, MetricValue};
-use crate::vm::Vm;
+use crate::vm::Plugin;
 
 /// Log lines kept in a replay's statistics.
 const MAX_LOG_LINES: usize = 10_000;
@@ -38,12 +38,14 @@ pub struct ReplayStats {
     pub logs: Vec<(String, LogLine)>,
     /// Log lines beyond the 10,000 that are kept.
     pub logs_dropped: u64,
-    /// VMs that failed and were replaced.
+    /// VMs that failed; what then becomes of the traffic is the failure policy's affair.
     pub vms_lost: u64,
-    /// Requests or responses that a filter answered itself.
+    /// Exchanges that a proxy answered itself: its filter did, or held more than there is room for, or failed.
     pub local_replies: u64,
-    /// Times that a filter asked to hold traffic, which a replay does not do.
+    /// Times that a filter began to hold a request or a response beyond the piece that it was shown.
     pub pauses: u64,
+    /// Of those, the ones that it held until the proxy gave up, after 15 s: answered by a 504, or broken off.
+    pub held: u64,
 }
 
 /// Durations, of which shares can be asked for; each is kept to three figures.
@@ -93,6 +95,7 @@ impl ReplayStats {
             (&mut self.vms_lost, other.vms_lost),
             (&mut self.local_replies, other.local_replies),
             (&mut self.pauses, other.pauses),
+            (&mut self.held, other.held),
         ];
         sums.into_iter().for_each(|(sum, more)| *sum += more);
         let maps = [
@@ -119,8 +122,10 @@ impl ReplayStats {
         }
     }
 
-    pub(super) fn add_metrics(&mut self, vm: &Vm) {
-        for (name, value) in vm.metrics() {
+    /// Takes in what a plugin counted, and what was counted of it.
+    pub(super) fn add_plugin(&mut self, plugin: &Plugin) {
+        self.vms_lost += plugin.stats().lost;
+        for (name, value) in plugin.metrics() {
             if let MetricValue::Counter(value) = value {
                 *self.metrics.entry(name).or_default() += value;
             }

@@ -14,7 +14,7 @@ use crate::host::{LogLevel, LogLine};
 use crate::topology::{Application, Emojivoto, Topology};
 use crate::traffic::Exchange;
 use crate::traffic::jsonl::JsonLines;
-use crate::vm::{Filter, HostProfile, Lifecycle, Limits};
+use crate::vm::{Filter, Limits};
 
 use super::{
     Capture, Mesh, ReplayError, ReplayOptions, ReplayStats, SingleProxy, StreamOptions, replay, stream,
@@ -43,7 +43,7 @@ fn streamed(exchanges: &[Exchange], options: &StreamOptions) -> (Vec<ResourceSpa
 }
 
 fn options() -> StreamOptions {
-    let replay = ReplayOptions { seed: 1, profile: HostProfile::Envoy, lifecycle: Lifecycle::Envoy };
+    let replay = ReplayOptions::new(1);
     StreamOptions { lanes: 16, ..StreamOptions::new(replay) }
 }
 
@@ -113,7 +113,10 @@ fn one_proxy_sees_all_traffic_as_it_was_recorded() {
 }
 
 fn run_with(filter: &Filter, topology: &Topology, exchanges: &[Exchange], seed: u64) -> Capture {
-    let options = ReplayOptions { seed, profile: HostProfile::Envoy, lifecycle: Lifecycle::Envoy };
+    run_by(filter, topology, exchanges, ReplayOptions::new(seed))
+}
+
+fn run_by(filter: &Filter, topology: &Topology, exchanges: &[Exchange], options: ReplayOptions) -> Capture {
     let exchanges = exchanges.iter().cloned().map(Ok);
     replay(filter, topology, exchanges, &options, &mut |_| ControlFlow::Continue(())).unwrap()
 }
@@ -303,7 +306,7 @@ fn an_unmeshed_side_has_no_proxy_spans() {
 }
 
 #[test]
-fn a_filter_that_fails_costs_its_vm_and_no_traffic() {
+fn a_filter_that_fails_is_started_anew_after_a_while() {
     let topology = Emojivoto::B3.topology().unwrap();
     let mut exchanges = beginning(Emojivoto::B3);
     // The filter can read this head, and has no room left for the span that names its sender.
@@ -312,25 +315,33 @@ fn a_filter_that_fails_costs_its_vm_and_no_traffic() {
     exchanges[0].request.headers.push(sender);
     let limits = Limits { memory_bytes: 6 << 20, ..Limits::default() };
     let filter = Filter::compile(crate::filter_wasm(), limits).unwrap();
-    let capture = run_with(&filter, &topology, &exchanges, 1);
-    assert!(capture.stats.vms_lost > 0);
-    assert_eq!(capture.stats.exchanges, exchanges.len() as u64);
-    assert!(capture.stats.logs.iter().any(|(proxy, line)| proxy == "vote-bot outbound"
-        && line.message.starts_with("the filter failed and is started anew")));
-    let records = collect::records(&capture.spans);
-    let applications = records.iter().filter(|span| !span.is_proxy).count();
-    assert_eq!(applications, 2 * exchanges.len(), "the context went on from application to application");
+    let Capture { spans, stats } = run_with(&filter, &topology, &exchanges, 1);
+    assert_eq!(stats.vms_lost, 1);
+    assert_eq!(stats.exchanges + stats.not_sent, exchanges.len() as u64);
+    let calls = exchanges.iter().filter(|exchange| exchange.parent.as_deref() == Some(&exchanges[0].id));
+    assert!(stats.not_sent >= calls.count() as u64, "what the lost request would have caused");
+    let said = |text: &str| {
+        stats.logs.iter().any(|(proxy, line)| proxy == "vote-bot outbound" && line.message.contains(text))
+    };
+    assert!(said("the filter failed; traffic gets a 503 until") && said("the filter was started anew"));
+    let records = collect::records(&spans);
     assert!(
         records.iter().any(|span| span.is_proxy && span.service == "vote-bot"),
         "the new VM traces again"
     );
+    let policy = crate::vm::FailurePolicy::FailOpen;
+    let open = ReplayOptions { failure_policy: policy, ..ReplayOptions::new(1) };
+    let Capture { spans, stats } = run_by(&filter, &topology, &exchanges, open);
+    assert_eq!((stats.vms_lost, stats.exchanges), (2, exchanges.len() as u64), "both proxies read it");
+    let applications = collect::records(&spans).into_iter().filter(|span| !span.is_proxy).count();
+    assert_eq!(applications, 2 * exchanges.len(), "the context went on from application to application");
 }
 
 #[test]
 fn a_filter_that_refuses_its_configuration_stops_the_replay_before_it_begins() {
     let mut topology = Emojivoto::B3.topology().unwrap();
     topology.plugin["version"] = 99.into();
-    let options = ReplayOptions { seed: 1, profile: HostProfile::Envoy, lifecycle: Lifecycle::Envoy };
+    let options = ReplayOptions::new(1);
     let exchanges = beginning(Emojivoto::B3).into_iter().map(Ok);
     let error =
         replay(filter(), &topology, exchanges, &options, &mut |_| ControlFlow::Continue(())).unwrap_err();
@@ -342,7 +353,7 @@ fn a_break_ends_what_is_under_way_and_sends_no_more() {
     let topology = Emojivoto::B3.topology().unwrap();
     let exchanges: Vec<_> = JsonLines::new(Emojivoto::B3.recording()).collect();
     let total = exchanges.len() as u64;
-    let options = ReplayOptions { seed: 1, profile: HostProfile::Envoy, lifecycle: Lifecycle::Envoy };
+    let options = ReplayOptions::new(1);
     let stop = &mut |done| if done >= 100 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let capture = replay(filter(), &topology, exchanges, &options, stop).unwrap();
     assert!((100..total).contains(&capture.stats.exchanges), "{} of {total}", capture.stats.exchanges);

@@ -16,7 +16,15 @@ pub fn comparison(comparison: &Comparison) -> String {
     let mut lines = vec![row("exchanges", comparison.exchanges)];
     section(&mut lines, "request headers", changes(&comparison.request_headers));
     section(&mut lines, "response headers", changes(&comparison.response_headers));
-    lines.extend(unpaired("heads", comparison.unpaired_heads));
+    for (title, rows) in [
+        ("request bodies", &comparison.request_bodies),
+        ("response bodies", &comparison.response_bodies),
+        ("request trailers", &comparison.request_trailers),
+        ("response trailers", &comparison.response_trailers),
+    ] {
+        section(&mut lines, title, changes(rows));
+    }
+    lines.extend(unpaired("messages", comparison.unpaired_messages));
     lines.push(row("spans", counts(spans.baseline, spans.current)));
     let by_name = spans.by_name.iter().map(|named| {
         let counts = counts(named.baseline, named.current);
@@ -34,7 +42,7 @@ pub fn comparison(comparison: &Comparison) -> String {
 }
 
 fn row(title: &str, value: impl std::fmt::Display) -> String {
-    format!("{BOLD}{title:<16}{BOLD:#} {value}")
+    format!("{BOLD}{title:<17}{BOLD:#} {value}")
 }
 
 fn section(lines: &mut Vec<String>, title: &str, rows: Vec<String>) {
@@ -108,7 +116,11 @@ mod tests {
                 change("traceparent", What::Changed, Some("00"), Some("01")),
             ],
             response_headers: Vec::new(),
-            unpaired_heads: Unpaired { baseline: 0, current: 0 },
+            request_bodies: vec![change("size", What::Changed, Some("1 bytes"), Some("2 bytes"))],
+            response_bodies: Vec::new(),
+            request_trailers: Vec::new(),
+            response_trailers: Vec::new(),
+            unpaired_messages: Unpaired { baseline: 0, current: 1 },
             spans: SpanChanges {
                 baseline: 4,
                 current: 3,
@@ -121,22 +133,29 @@ mod tests {
             counters: vec![Counter { name: "pauses".to_owned(), baseline: 0, current: 2 }],
         };
         let expected = "\
-exchanges        2
-request headers  changed
+exchanges         2
+request headers   changed
   removed  b3                7
            exchange 1, web inbound: 1 → absent
   changed  traceparent       7
            exchange 1, web inbound: 00 → 01
-response headers unchanged
-spans            4 → 3
+response headers  unchanged
+request bodies    changed
+  changed  size       7
+           exchange 1, web inbound: 1 bytes → 2 bytes
+response bodies   unchanged
+request trailers  unchanged
+response trailers unchanged
+  0 messages only in the baseline, 1 only now
+spans             4 → 3
   1 → 0  web, server span \"GET\"
   1 spans only in the baseline, 0 only now
-span fields      unchanged
-attributes       changed
+span fields       unchanged
+attributes        changed
   added    k       7
            exchange 1, web inbound: absent → v
-resources        unchanged
-counters         changed
+resources         unchanged
+counters          changed
   0 → 2  pauses
 ";
         assert_eq!(strip_str(&comparison(&example)).to_string(), expected);

@@ -81,7 +81,7 @@ fn another_configuration_is_told_in_spans() {
             json!({"path_templates": ["/api/{call}"], "request_headers": ["host", "user-agent"]});
     });
     let text = stdout(&arguments(&files, &["--baseline", &baseline]));
-    for found in ["request headers  unchanged", ": before → emojivoto\n", "  removed  http.route "] {
+    for found in ["request headers   unchanged", ": before → emojivoto\n", "  removed  http.route "] {
         assert!(text.contains(found), "{found}: {text}");
     }
     let json = stdout(&arguments(&files, &["--baseline", &baseline, "-o", "json"]));
@@ -94,6 +94,49 @@ fn another_configuration_is_told_in_spans() {
     assert!(
         names.iter().any(|named| named["baseline"] == 0) && names.iter().any(|named| named["current"] == 0)
     );
+}
+
+/// Puts four bytes before each request's body when it is whole, and adds a trailer to each response that has some.
+const CHANGES: &str = r#"(module
+    (import "env" "proxy_set_buffer_bytes" (func $set (param i32 i32 i32 i32 i32) (result i32)))
+    (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1) (data (i32.const 0) "more")
+    (func (export "proxy_abi_version_0_2_1"))
+    (func (export "proxy_on_request_body") (param i32 i32) (param $end i32) (result i32)
+      (if (result i32) (local.get $end)
+        (then (drop (call $set (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 4))) (i32.const 0))
+        (else (i32.const 1))))
+    (func (export "proxy_on_response_trailers") (param i32 i32) (result i32)
+      (drop (call $add (i32.const 3) (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 4))) (i32.const 0)))"#;
+
+#[test]
+fn another_filter_is_told_in_bodies_and_trailers() {
+    let (folder, files) = (tempfile::tempdir().unwrap(), files());
+    let filter = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, wat::parse_str(text).unwrap()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let nothing = r#"(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1")))"#;
+    let (baseline, changes) = (filter("nothing.wasm", nothing), filter("changes.wasm", CHANGES));
+    let json = stdout(&arguments(&files, &["--filter", &changes, "--baseline", &baseline, "-o", "json"]));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(names(&json["request_bodies"]), [("content", "changed"), ("size", "changed")]);
+    let size = &json["request_bodies"][1]["example"];
+    let bytes = |side: &str| size[side].as_str().unwrap().trim_end_matches(" bytes").parse::<u64>().unwrap();
+    assert_eq!(bytes("current"), bytes("baseline") + 4, "the first proxy's example comes first");
+    assert_eq!(names(&json["response_trailers"]), [("more", "added")]);
+    for unchanged in ["request_headers", "response_headers", "response_bodies", "request_trailers"] {
+        assert_eq!(json[unchanged], json!([]), "{unchanged}");
+    }
+    assert_eq!(json["unpaired_messages"], json!({"baseline": 0, "current": 0}));
+    let schema: Value = serde_json::from_str(&stdout(&["schema", "comparison"])).unwrap();
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&json), keys(&schema["properties"]));
+    assert_eq!(keys(&json["spans"]), keys(&schema["$defs"]["SpanChanges"]["properties"]));
+    let change = &json["request_bodies"][0];
+    assert_eq!(keys(change), keys(&schema["$defs"]["Change"]["properties"]));
+    assert_eq!(keys(&change["example"]), keys(&schema["$defs"]["Example"]["properties"]));
 }
 
 #[test]

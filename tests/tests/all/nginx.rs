@@ -9,7 +9,7 @@ use meshspan::host::{HeaderMap, HostProfile, NGINX_AUTHORITY, PropertyValue};
 use meshspan::replay::{CONTEXT_HEADERS, Capture, ReplayOptions, replay};
 use meshspan::topology::{Emojivoto, NGINX_COLLECTOR};
 use meshspan::traffic::jsonl::JsonLines;
-use meshspan::vm::{CallReply, Filter, Lifecycle, Limits, LogLevel, LogLine, OutboundKind, PluginOptions};
+use meshspan::vm::{CallReply, Filter, Limits, LogLevel, LogLine, OutboundKind, PluginOptions};
 use meshspan_filter::config::Config;
 use meshspan_tests::harness::HarnessPair;
 use meshspan_tests::sidecar::{SAMPLED, Sidecar, options, spans};
@@ -217,7 +217,7 @@ fn the_configuration_to_copy_fits_the_filter() {
 
 fn captured(variant: Emojivoto, profile: HostProfile) -> Capture {
     let filter = Filter::compile(meshspan::filter_wasm(), Limits::default()).unwrap();
-    let options = ReplayOptions { seed: 7, profile, lifecycle: Lifecycle::Envoy };
+    let options = ReplayOptions { profile, ..ReplayOptions::new(7) };
     let exchanges = JsonLines::new(variant.recording());
     let mut go_on = |_| std::ops::ControlFlow::Continue(());
     replay(&filter, &variant.topology().unwrap(), exchanges, &options, &mut go_on).unwrap()

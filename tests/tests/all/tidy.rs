@@ -32,8 +32,12 @@ const ARROWS: &[Arrow] = &[
     ("receive", &["collect", "store", "tls"], &["wasmtime", "clap"]),
     ("proxy", &["flow", "tls", "traffic", "vm"], &["wasmtime", "tonic", "clap"]),
     ("mesh", &["proxy", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
-    ("replay", &["collect", "topology", "traffic", "vm"], &["tokio", "hyper", "tonic", "clap"]),
-    ("compare", &["collect", "replay", "traffic", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
+    ("replay", &["collect", "flow", "topology", "traffic", "vm"], &["tokio", "hyper", "tonic", "clap"]),
+    (
+        "compare",
+        &["collect", "flow", "replay", "traffic", "vm"],
+        &["wasmtime", "tokio", "hyper", "tonic", "clap"],
+    ),
     ("explain", &["replay", "testing", "traffic", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("testing", &["collect", "flow", "view", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
 ];

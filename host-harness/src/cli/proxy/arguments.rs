@@ -13,11 +13,10 @@ use clap::{Args, ValueEnum};
 use meshspan::{
     proxy::{Endpoint, Protocol, ProxyOptions, RecordOptions},
     tls::{ANY_HTTP, Acceptor, ServerFiles},
-    vm::FailurePolicy,
 };
 
 use crate::cli::{
-    args::{Output, RedactArgs},
+    args::{OnFailure, Output, RedactArgs},
     cache::CacheArgs,
     clock,
     error::CliError,
@@ -121,17 +120,6 @@ pub(crate) enum Direction {
     Outbound,
 }
 
-/// What becomes of traffic when the filter fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OnFailure {
-    /// It goes on without the filter, which is started anew after a second or more
-    Open,
-    /// It gets a 503
-    Closed,
-    /// It gets a 503 until the filter is started anew, which is tried after a second
-    Reload,
-}
-
 /// Which HTTP the upstream is spoken to in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum UpstreamProtocol {
@@ -143,14 +131,6 @@ pub(crate) enum UpstreamProtocol {
 }
 
 impl ProxyArgs {
-    pub(crate) fn policy(&self) -> FailurePolicy {
-        match self.on_failure {
-            OnFailure::Open => FailurePolicy::FailOpen,
-            OnFailure::Closed => FailurePolicy::FailClosed,
-            OnFailure::Reload => FailurePolicy::RELOAD,
-        }
-    }
-
     /// Everything but the filter.
     pub(crate) fn options(&self, exports_to: &str) -> Result<ProxyOptions, CliError> {
         let mut clusters: BTreeMap<String, Endpoint> = self.clusters.iter().cloned().collect();

@@ -60,7 +60,7 @@ impl<'a> Loader<'a> {
             properties: vec![(listener_direction, PropertyValue::Int(direction))],
             ..PluginOptions::default()
         };
-        Ok(Program { filter, options, policy: self.args.policy() })
+        Ok(Program { filter, options, policy: self.args.on_failure.into() })
     }
 
     /// Whether a file is another than when it was loaded.

@@ -7,10 +7,9 @@ use super::super::tape::Tape;
 use super::super::upstream::{Answer, SendError};
 use super::super::{clock, wire};
 use super::Exchange;
-use crate::flow::{Part, Side};
-use crate::host::HeaderMap;
+use crate::flow::{Part, Side, upstream_failed};
 use crate::time::Timestamp;
-use crate::vm::{LocalReply, PropertyValue};
+use crate::vm::PropertyValue;
 
 impl Exchange {
     /// A piece of a body, or trailers, from the wire.
@@ -72,26 +71,14 @@ impl Exchange {
         self.call = None;
         count(&self.worker.counts.upstream_failures);
         tracing::debug!("no response: {error}");
-        let (flags, reason, said) = match error {
-            SendError::Connect(..) => {
-                (properties::UPSTREAM_CONNECTION_FAILURE, "connection_failure", "connection failure")
+        let (flags, reason) = match error {
+            SendError::Connect(..) => (properties::UPSTREAM_CONNECTION_FAILURE, "connection_failure"),
+            SendError::Broken(_) | SendError::Head(_) => {
+                (properties::UPSTREAM_CONNECTION_TERMINATION, "connection_termination")
             }
-            SendError::Broken(_) | SendError::Head(_) => (
-                properties::UPSTREAM_CONNECTION_TERMINATION,
-                "connection_termination",
-                "connection termination",
-            ),
         };
-        let details = format!("upstream_reset_before_response_started{{{reason}}}");
-        self.passage.describe(properties::failed(flags, &details));
-        let body = format!("upstream connect error or disconnect/reset before headers. reset reason: {said}");
-        let reply = LocalReply {
-            status: 503,
-            details: details.into_bytes(),
-            headers: HeaderMap::new(),
-            body: body.into_bytes(),
-            grpc_status: -1,
-        };
+        let reply = upstream_failed(reason);
+        self.passage.describe(properties::failed(flags, &String::from_utf8_lossy(&reply.details)));
         let outputs = self.passage.answer(reply);
         self.act(outputs);
     }
