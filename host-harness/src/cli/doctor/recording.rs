@@ -8,7 +8,6 @@ use meshspan::{
     filter_wasm,
     replay::{Mesh, ReplayOptions, SingleProxy, StreamOptions, stream},
     traffic::{Entry, Exchange, Tally, TrafficError, open_all},
-    vm::{HostProfile, Lifecycle},
 };
 
 use crate::cli::{
@@ -38,11 +37,7 @@ pub(super) fn examine(args: &DoctorArgs, evidence: &mut Evidence, quiet: bool) -
     let read = Mutex::new((Formats::default(), Tally::default()));
     let entries = open_all(args.files.clone(), args.traffic.options());
     let exchanges = entries.filter_map(|entry| counted(entry, &read));
-    let options = StreamOptions::new(ReplayOptions {
-        seed: SEED,
-        profile: HostProfile::Envoy,
-        lifecycle: Lifecycle::Envoy,
-    });
+    let options = StreamOptions::new(ReplayOptions::new(SEED));
     let spans = Spans::new(options.lanes, |_| (0, 0), &[]);
     let bar = progress::bar("replaying", None, quiet);
     let replayed = stream(&filter, Mesh::Proxy(&proxy), exchanges, &options, &spans, &mut |done| {
