@@ -18,6 +18,7 @@
 )]
 
 pub mod client;
+pub mod collect;
 pub mod corpus;
 pub mod counters;
 pub mod cpu;

@@ -23,11 +23,28 @@ impl Rotel {
 
     /// Starts on given ports, as when a collector comes back.
     pub fn start_on(grpc_port: u16, http_port: u16) -> Rotel {
+        let exporter =
+            ["--exporter", "blackhole", "--debug-log", "traces", "--debug-log-verbosity", "detailed"];
+        Rotel::run(grpc_port, http_port, &exporter)
+    }
+
+    /// Starts on free ports and sends all on to a port of 127.0.0.1, by `grpc` or `http`.
+    pub fn forwarding(protocol: &str, port: u16) -> Rotel {
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let exporter = [
+            ["--exporter", "otlp"],
+            ["--otlp-exporter-protocol", protocol],
+            ["--otlp-exporter-endpoint", &endpoint],
+        ];
+        Rotel::run(free_port(), free_port(), exporter.as_flattened())
+    }
+
+    fn run(grpc_port: u16, http_port: u16, exporter: &[&str]) -> Rotel {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut command = Command::new(tools::rotel());
         command
             .arg("start")
-            .args(["--exporter", "blackhole", "--debug-log", "traces", "--debug-log-verbosity", "detailed"])
+            .args(exporter)
             .arg("--otlp-grpc-endpoint")
             .arg(format!("127.0.0.1:{grpc_port}"))
             .arg("--otlp-http-endpoint")

@@ -16,6 +16,8 @@ pub mod native;
 pub mod otlp_response;
 pub mod propagation;
 #[cfg(feature = "host")]
+pub mod receive;
+#[cfg(feature = "host")]
 pub mod script;
 #[cfg(feature = "host")]
 pub mod stream;

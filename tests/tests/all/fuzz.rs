@@ -10,7 +10,7 @@ mod targets;
 /// A target's name and its check.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 12] = [
+const TARGETS: [Target; 13] = [
     ("b3", targets::b3::check),
     ("config", targets::config::check),
     ("grpc_bin", targets::grpc_bin::check),
@@ -18,6 +18,7 @@ const TARGETS: [Target; 12] = [
     ("hostcalls", targets::hostcalls::check),
     ("otlp_response", targets::otlp_response::check),
     ("propagation", targets::propagation::check),
+    ("receive", targets::receive::check),
     ("stream", targets::stream::check),
     ("traceparent", targets::traceparent::check),
     ("tracestate", targets::tracestate::check),
@@ -50,6 +51,11 @@ fn rule_48_made_up_lives_of_streams_do_no_harm() {
 #[test]
 fn made_up_traffic_does_no_harm() {
     make_up("traffic", targets::traffic::check);
+}
+
+#[test]
+fn made_up_requests_to_the_receiver_do_no_harm() {
+    make_up("receive", targets::receive::check);
 }
 
 /// Makes inputs of the target's corpus and checks them.

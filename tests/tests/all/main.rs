@@ -12,6 +12,7 @@ mod attempts;
 mod attributes;
 mod bounds;
 mod budget;
+mod collect;
 mod collector_faults;
 mod collectors;
 mod corpus;
