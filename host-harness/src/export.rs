@@ -1,29 +1,33 @@
 //! Spans to a collector through OTLP: batches, time-outs, bounded retry, every span counted once.
-//! Knows nothing of where the spans came from; TLS and a durable queue are not here.
+//! Knows nothing of where the spans came from; a durable queue is not here.
 //! Spec: <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>
 //! 1,300 spans → 3 requests → `exported: 1300` or the reason for each span that was not
 
 mod batch;
 mod config;
+mod courier;
+mod dial;
+mod flight;
 mod grpc;
 mod http;
 mod retry;
+mod transport;
 
 pub use config::{Compression, ConfigError, DEFAULT_TIMEOUT, ExportFlags, ExporterConfig, Protocol};
 pub use retry::RetryPolicy;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use opentelemetry_proto::tonic::{collector::trace::v1::ExportTraceServiceRequest, trace::v1::ResourceSpans};
-use rand_core::{Rng, SeedableRng};
-use rand_xoshiro::Xoshiro256PlusPlus;
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep_until},
 };
 
 use crate::collect::span_count;
-use retry::{Attempt, Failure};
+use courier::Courier;
+use flight::Flight;
+use retry::Failure;
 
 /// Product and exporter, as the OTLP exporter specification orders them.
 pub(crate) const USER_AGENT: &str =
@@ -41,7 +45,7 @@ const MAX_WARNINGS: usize = 10;
 /// Why no exporter could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The gRPC library refuses the endpoint or a header.
+    /// The gRPC library refuses the endpoint or a header, or a certificate cannot be used.
     #[error("cannot set up the export to {endpoint}: {problem}")]
     Setup {
         /// Where the spans were to go.
@@ -106,6 +110,14 @@ impl ExportReport {
         }
     }
 
+    /// What became of the spans of one request.
+    fn settle(&mut self, (spans, outcome): (u64, Self), progress: &mut (dyn FnMut(u64) + Send)) {
+        self.merge(outcome);
+        if spans > 0 {
+            progress(spans);
+        }
+    }
+
     fn warn(&mut self, warning: String) {
         if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
             self.warnings.push(warning);
@@ -143,36 +155,23 @@ impl FlushHandle {
     }
 }
 
-/// Sends spans to one collector, one request at a time.
+/// Sends spans to one collector, several requests at once as soon as it has taken one.
 #[derive(Debug)]
 pub struct Exporter {
     config: ExporterConfig,
-    transport: Transport,
-    random: Xoshiro256PlusPlus,
+    courier: Arc<Courier>,
     stop: FlushHandle,
-    /// Nothing answered the last time.
-    is_gone: bool,
-}
-
-#[derive(Debug)]
-enum Transport {
-    Grpc(grpc::Client),
-    Http(http::Client),
 }
 
 impl Exporter {
     /// An exporter that dials when the first request goes out. To be called within a tokio runtime.
     ///
     /// # Errors
-    /// [`ExportError::Setup`] if the endpoint or a header cannot be used for the protocol.
+    /// [`ExportError::Setup`] if the endpoint, a header or a certificate cannot be used for the protocol.
     pub fn connect(config: ExporterConfig) -> Result<Exporter, ExportError> {
-        let transport = match config.protocol {
-            Protocol::Grpc => Transport::Grpc(grpc::Client::new(&config)?),
-            Protocol::HttpProtobuf => Transport::Http(http::Client::new(&config)),
-        };
-        let random = Xoshiro256PlusPlus::seed_from_u64(config.seed);
         let stop = FlushHandle(watch::Sender::new(None));
-        Ok(Exporter { config, transport, random, stop, is_gone: false })
+        let courier = Arc::new(Courier::new(&config, stop.0.subscribe())?);
+        Ok(Exporter { config, courier, stop })
     }
 
     /// A handle by which another task ends an export early.
@@ -187,18 +186,25 @@ impl Exporter {
         mut spans: mpsc::Receiver<Vec<ResourceSpans>>,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> ExportReport {
-        let mut report = ExportReport::default();
-        while let Some(mut batch) = spans.recv().await {
-            let full = u64::try_from(self.config.max_batch_spans).unwrap_or(u64::MAX);
-            let deadline = Instant::now() + LINGER;
-            while span_count(&batch) < full
-                && let Ok(Some(more)) = timeout_at(deadline, spans.recv()).await
-            {
-                batch.extend(more);
+        let full = u64::try_from(self.config.max_batch_spans).unwrap_or(u64::MAX);
+        let mut flight = Flight::new(&self.courier, &self.config);
+        let (mut gathered, mut report, mut is_open) = (Gathered::default(), ExportReport::default(), true);
+        loop {
+            if gathered.count >= full || !is_open {
+                report.settle(flight.add(gathered.take()), progress);
             }
-            report.merge(self.export(batch, progress).await);
+            if !is_open && flight.is_over() {
+                return report;
+            }
+            tokio::select! {
+                piece = spans.recv(), if is_open && flight.has_room() => match piece {
+                    Some(piece) => gathered.add(piece),
+                    None => is_open = false,
+                },
+                () = gathered.due() => report.settle(flight.add(gathered.take()), progress),
+                Some(landed) = flight.landed(), if !flight.is_over() => report.settle(landed, progress),
+            }
         }
-        report
     }
 
     /// Sends all `spans`, in requests of bounded size, and says what became of each. `progress` is told the
@@ -212,83 +218,40 @@ impl Exporter {
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> ExportReport {
         let mut report = ExportReport::default();
-        let batches = batch::split(spans, self.config.max_batch_spans, self.config.max_batch_bytes);
-        if batches.oversize > 0 {
-            report.drop(batches.oversize, Failure::oversize(self.config.max_batch_bytes));
-            progress(batches.oversize);
-        }
-        for request in batches.requests {
-            let spans = span_count(&request.resource_spans);
-            let policy = if self.is_gone { RetryPolicy::once() } else { self.config.retry };
-            match self.send(&request, policy, &mut report.retries).await {
-                Ok((rejected, message)) => {
-                    self.is_gone = false;
-                    report.accept(spans, rejected, &message);
-                }
-                Err(failure) => {
-                    self.is_gone = failure.unreachable;
-                    report.drop(spans, failure);
-                }
-            }
-            progress(spans);
+        let mut flight = Flight::new(&self.courier, &self.config);
+        report.settle(flight.add(spans), progress);
+        while let Some(landed) = flight.landed().await {
+            report.settle(landed, progress);
         }
         report
     }
-
-    /// Sends one request until it is settled: the number of spans rejected and the collector's message.
-    async fn send(
-        &mut self,
-        request: &ExportTraceServiceRequest,
-        policy: RetryPolicy,
-        retries: &mut u64,
-    ) -> Result<(u64, String), Failure> {
-        let (mut attempts, started) = (1, Instant::now());
-        let stop = self.stop.0.subscribe();
-        loop {
-            let outcome = tokio::select! {
-                outcome = self.attempt(request) => outcome,
-                () = stopped(stop.clone()) => return Err(Failure::interrupted()),
-            };
-            let (failure, asked) = match outcome {
-                Attempt::Accepted { rejected, message } => return Ok((rejected, message)),
-                Attempt::Final(failure) => return Err(failure),
-                Attempt::Retryable(failure, asked) => (failure, asked),
-            };
-            let wait = policy.wait(attempts, started.elapsed(), asked, self.random.next_u64());
-            let Some(wait) = wait else { return Err(failure.after(attempts)) };
-            tokio::select! {
-                () = sleep(wait) => {}
-                () = stopped(stop.clone()) => return Err(Failure::interrupted()),
-            }
-            attempts += 1;
-            *retries += 1;
-        }
-    }
-
-    async fn attempt(&mut self, request: &ExportTraceServiceRequest) -> Attempt {
-        let limit = self.config.timeout;
-        let sent = async {
-            match &mut self.transport {
-                Transport::Grpc(client) => client.send(request).await,
-                Transport::Http(client) => client.send(request).await,
-            }
-        };
-        match timeout(limit, sent).await {
-            Ok(outcome) => outcome,
-            Err(_) => Attempt::Retryable(Failure::timed_out(&self.config.endpoint, limit), None),
-        }
-    }
 }
 
-/// Ends when a flush was asked for and its time is over.
-async fn stopped(mut stop: watch::Receiver<Option<Instant>>) {
-    let deadline = match stop.wait_for(Option::is_some).await {
-        Ok(deadline) => *deadline,
-        Err(_) => None,
-    };
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
+/// Spans that wait for others to fill a request with.
+#[derive(Default)]
+struct Gathered {
+    spans: Vec<ResourceSpans>,
+    count: u64,
+    due: Option<Instant>,
+}
+
+impl Gathered {
+    fn add(&mut self, piece: Vec<ResourceSpans>) {
+        self.count += span_count(&piece);
+        self.spans.extend(piece);
+        self.due.get_or_insert_with(|| Instant::now() + LINGER);
+    }
+
+    fn take(&mut self) -> Vec<ResourceSpans> {
+        std::mem::take(self).spans
+    }
+
+    /// Ends when the first has waited long enough.
+    async fn due(&self) {
+        match self.due {
+            Some(due) => sleep_until(due).await,
+            None => std::future::pending().await,
+        }
     }
 }
 

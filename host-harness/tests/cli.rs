@@ -336,11 +336,11 @@ fn the_exit_code_says_what_went_wrong() {
     let (files, topology) = (recording("emojivoto-b3.jsonl"), recording("emojivoto-b3.topology.json"));
     for (arguments, code, error, help) in [
         (vec![], 2, "Usage: meshspan", ""),
-        (vec!["demo", "--otlp-protocol", "http/json"], 2, "expected grpc or http/protobuf", ""),
+        (vec!["demo", "--otlp-protocol", "http/xml"], 2, "expected grpc, http/protobuf or http/json", ""),
         (
-            vec!["demo", "--otlp-endpoint", "https://c:4318"],
+            vec!["demo", "--otlp-endpoint", "http://c:4318", "--otlp-identity", "a.b"],
             3,
-            "error: --otlp-endpoint is \"https://c:4318\": TLS",
+            "error: --otlp-endpoint is \"http://c:4318\": an identity can be checked with TLS only",
             "",
         ),
         (
@@ -390,12 +390,12 @@ fn the_exit_code_says_what_went_wrong() {
 fn the_environment_names_the_collector_too() {
     let variables = [
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:4318"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/xml"),
     ];
     let output = meshspan(&["demo"]).envs(variables).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.starts_with("error: OTEL_EXPORTER_OTLP_PROTOCOL is \"http/json\", expected"), "{stderr}");
+    assert!(stderr.starts_with("error: OTEL_EXPORTER_OTLP_PROTOCOL is \"http/xml\", expected"), "{stderr}");
 }
 
 /// A collector that takes connections and never answers; the program, once it has connected.

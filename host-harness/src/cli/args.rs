@@ -2,6 +2,7 @@
 
 mod check;
 mod doctor;
+mod otlp;
 mod replay;
 mod traffic;
 mod view;
@@ -9,10 +10,7 @@ mod view;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use meshspan::{
-    export::{ExportFlags, Protocol},
-    vm::{FailurePolicy, HostProfile, Lifecycle},
-};
+use meshspan::vm::{FailurePolicy, HostProfile, Lifecycle};
 
 use super::cache::CacheArgs;
 use super::collect::CollectArgs;
@@ -22,6 +20,7 @@ use super::proxy::ProxyArgs;
 
 pub(crate) use check::{CheckArgs, CompletionsArgs};
 pub(crate) use doctor::DoctorArgs;
+pub(crate) use otlp::OtlpArgs;
 pub(crate) use replay::{ReplayArgs, Show};
 pub(crate) use traffic::{ConvertArgs, RedactArgs};
 pub(crate) use view::{DemoServe, Listen, ViewArgs};
@@ -111,13 +110,8 @@ pub(crate) struct RunArgs {
     /// Write every span to FILE as OTLP JSON Lines
     #[arg(long, value_name = "FILE")]
     pub(crate) save: Option<PathBuf>,
-    /// Export to this collector, as OTEL_EXPORTER_OTLP_ENDPOINT does: for HTTP, v1/traces is appended
-    #[arg(long, value_name = "URL")]
-    pub(crate) otlp_endpoint: Option<String>,
-    /// grpc or http/protobuf [default: OTEL_EXPORTER_OTLP_PROTOCOL, else grpc on port 4317, else
-    /// http/protobuf]
-    #[arg(long, value_name = "PROTOCOL")]
-    pub(crate) otlp_protocol: Option<Protocol>,
+    #[command(flatten)]
+    pub(crate) otlp: OtlpArgs,
     /// Leave the recorded times; without it, spans are exported and saved as if the replay ended just now
     #[arg(long)]
     pub(crate) keep_times: bool,
@@ -169,10 +163,6 @@ impl RunArgs {
             LifecycleOrder::Envoy => Lifecycle::Envoy,
             LifecycleOrder::Specification => Lifecycle::Specification,
         }
-    }
-
-    pub(crate) fn export_flags(&self) -> ExportFlags {
-        ExportFlags { endpoint: self.otlp_endpoint.clone(), protocol: self.otlp_protocol }
     }
 }
 
@@ -250,7 +240,7 @@ mod tests {
     fn usage_errors_are_found() {
         for (arguments, expected) in [
             (&["meshspan"][..], ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
-            (&["meshspan", "demo", "--otlp-protocol", "http/json"], ErrorKind::ValueValidation),
+            (&["meshspan", "demo", "--otlp-protocol", "http/xml"], ErrorKind::ValueValidation),
             (&["meshspan", "demo", "--recording", "b4"], ErrorKind::InvalidValue),
             (&["meshspan", "demo", "--host-profile", "caddy"], ErrorKind::InvalidValue),
             (&["meshspan", "demo", "-q", "-v"], ErrorKind::ArgumentConflict),

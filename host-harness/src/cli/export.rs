@@ -31,7 +31,7 @@ pub(crate) fn configuration(args: &RunArgs, seed: u64) -> Result<Option<Exporter
     if std::env::var_os("OTEL_CONFIG_FILE").is_some() {
         tracing::warn!("OTEL_CONFIG_FILE is not read; the other OTEL_EXPORTER_OTLP_* variables are");
     }
-    let config = ExporterConfig::from_env(&args.export_flags(), clock::now)
+    let config = ExporterConfig::from_env(&args.otlp.flags(), clock::now)
         .map_err(|error| CliError::bad_configuration(error.to_string()))?;
     Ok(config.map(|config| ExporterConfig { seed, ..config }))
 }

@@ -4,7 +4,9 @@ use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     trace::v1::{ResourceSpans, ScopeSpans, Span},
 };
-use prost::Message;
+use prost::{Message, bytes::Bytes};
+
+use crate::collect::span_count;
 
 /// Tag and length of one embedded message: 1 byte and at most 5.
 const FRAME_BYTES: usize = 6;
@@ -34,6 +36,13 @@ pub(crate) fn split(spans: Vec<ResourceSpans>, max_spans: usize, max_bytes: usiz
     }
     open.close(&mut batches);
     batches
+}
+
+/// An encoded request as two of half as many spans each; `None` if it has one span, or cannot be read.
+pub(crate) fn halves(request: &Bytes) -> Option<Vec<ExportTraceServiceRequest>> {
+    let request = ExportTraceServiceRequest::decode(request.clone()).ok()?;
+    let spans = usize::try_from(span_count(&request.resource_spans)).unwrap_or(usize::MAX);
+    (spans > 1).then(|| split(request.resource_spans, spans.div_ceil(2), usize::MAX).requests)
 }
 
 #[derive(Default)]
@@ -89,7 +98,6 @@ fn framed(message: &impl Message) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::span_count;
 
     fn span(id: u8, name_bytes: usize) -> Span {
         Span { span_id: vec![id; 8], name: "n".repeat(name_bytes), ..Span::default() }

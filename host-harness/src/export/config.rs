@@ -1,24 +1,29 @@
 //! Where and how to export: flags and the standard `OTEL_EXPORTER_OTLP_*` variables → [`ExporterConfig`].
 //! Precedence: flag, then the `TRACES_` form of a variable, then its general form, then the default.
+//! Variables of the SDK, such as `OTEL_SDK_DISABLED` and `OTEL_TRACES_EXPORTER`, are for programs that trace
+//! themselves; this one sends spans because it was asked to.
 //! Spec: <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>
 //! `OTEL_EXPORTER_OTLP_ENDPOINT=http://otel:4318` → `POST http://otel:4318/v1/traces`
 
 mod endpoint;
+mod settings;
+mod tls;
 
 use std::{
+    path::PathBuf,
     str::FromStr,
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use percent_encoding::percent_decode_str;
+use http::{HeaderMap, Uri};
 
 use super::RetryPolicy;
+use crate::tls::{ClientFiles, Identity};
 use endpoint::Form;
+use settings::{Environment, Setting, TRACES_PREFIX, boolean, compression, headers, millis};
 
-const GENERAL_PREFIX: &str = "OTEL_EXPORTER_OTLP_";
-const TRACES_PREFIX: &str = "OTEL_EXPORTER_OTLP_TRACES_";
 const ENDPOINT_FLAG: &str = "--otlp-endpoint";
+const PROTOCOLS: &str = "grpc, http/protobuf or http/json";
 
 /// The port on which collectors take OTLP/gRPC.
 const GRPC_PORT: u16 = 4317;
@@ -32,6 +37,9 @@ const MAX_BATCH_SPANS: usize = 512;
 /// Collectors take 4 MiB by default; the rest is room for framing.
 const MAX_BATCH_BYTES: usize = (4 << 20) - (64 << 10);
 
+/// Requests under way at once.
+const MAX_IN_FLIGHT: usize = 4;
+
 /// How OTLP is carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -39,16 +47,19 @@ pub enum Protocol {
     Grpc,
     /// `http/protobuf`
     HttpProtobuf,
+    /// `http/json`
+    HttpJson,
 }
 
 impl FromStr for Protocol {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "grpc" => Ok(Self::Grpc),
             "http/protobuf" => Ok(Self::HttpProtobuf),
-            _ => Err(format!("the protocol is {text:?}, expected grpc or http/protobuf")),
+            "http/json" => Ok(Self::HttpJson),
+            _ => Err(format!("the protocol is {text:?}, expected {PROTOCOLS}")),
         }
     }
 }
@@ -69,6 +80,14 @@ pub struct ExportFlags {
     pub endpoint: Option<String>,
     /// `None`: from the environment, or by the endpoint's port.
     pub protocol: Option<Protocol>,
+    /// A PEM file with the authorities to believe.
+    pub certificate: Option<PathBuf>,
+    /// A PEM file with the own chain, for mutual TLS.
+    pub client_certificate: Option<PathBuf>,
+    /// A PEM file with its key.
+    pub client_key: Option<PathBuf>,
+    /// Who the collector must be; no variable says so.
+    pub identity: Option<Identity>,
 }
 
 /// Why the settings cannot be used. Values of headers are never shown.
@@ -84,13 +103,21 @@ pub enum ConfigError {
         /// What it may be.
         expected: &'static str,
     },
-    /// An endpoint that needs TLS.
-    #[error("{setting} is {found:?}: TLS comes later; use http://")]
-    Tls {
+    /// A collector that must prove who it is, over plain text.
+    #[error("{setting} is {found:?}: an identity can be checked with TLS only; use https://")]
+    Plain {
         /// The flag or variable.
         setting: String,
         /// Its value.
         found: String,
+    },
+    /// A certificate without a key, or the reverse.
+    #[error("{setting} is set and {missing} is not: mutual TLS needs both")]
+    Half {
+        /// The flag or variable.
+        setting: String,
+        /// What goes with it.
+        missing: String,
     },
     /// An endpoint with a user name or password in it.
     #[error("{setting} holds credentials: give them in OTEL_EXPORTER_OTLP_HEADERS, as authorization=…")]
@@ -117,6 +144,8 @@ pub struct ExporterConfig {
     pub endpoint: Uri,
     /// How OTLP is carried.
     pub protocol: Protocol,
+    /// `None`: plain text.
+    pub tls: Option<ClientFiles>,
     /// Sent with every request.
     pub headers: HeaderMap,
     /// For one attempt.
@@ -127,6 +156,8 @@ pub struct ExporterConfig {
     pub max_batch_spans: usize,
     /// Bytes in one request before compression, at most.
     pub max_batch_bytes: usize,
+    /// Requests under way at once, at most, as soon as the collector has taken one.
+    pub max_in_flight: usize,
     /// What happens when an attempt fails.
     pub retry: RetryPolicy,
     /// Of the jitter between retries.
@@ -156,22 +187,35 @@ impl ExporterConfig {
         env: &dyn Fn(&str) -> Option<String>,
         wall_clock: fn() -> SystemTime,
     ) -> Result<Option<ExporterConfig>, ConfigError> {
-        let env = Environment(env);
+        let environment = Environment(env);
         let (setting, form) = match &flags.endpoint {
             Some(url) => (Setting::new(ENDPOINT_FLAG, url), Form::General),
-            None => match env.lookup("ENDPOINT") {
+            None => match environment.lookup("ENDPOINT") {
                 Some(setting) if setting.name.starts_with(TRACES_PREFIX) => (setting, Form::Traces),
                 Some(setting) => (setting, Form::General),
                 None => return Ok(None),
             },
         };
+        Self::at(&setting, form, flags, env, wall_clock).map(Some)
+    }
+
+    /// The configuration for the endpoint in `setting`; its entry in `flags` does not count.
+    pub(crate) fn at(
+        setting: &Setting,
+        form: Form,
+        flags: &ExportFlags,
+        env: &dyn Fn(&str) -> Option<String>,
+        wall_clock: fn() -> SystemTime,
+    ) -> Result<ExporterConfig, ConfigError> {
+        let env = Environment(env);
         let named = match flags.protocol {
             Some(protocol) => Some(protocol),
-            None => env.parsed("PROTOCOL", "grpc or http/protobuf", |text| text.parse().ok())?,
+            None => env.parsed("PROTOCOL", PROTOCOLS, |text| text.parse().ok())?,
         };
-        let insecure = env.parsed("INSECURE", "true or false", boolean)?.unwrap_or(false);
-        let (endpoint, protocol) = endpoint::resolve(&setting, form, named, insecure)?;
-        Ok(Some(ExporterConfig {
+        let insecure = env.parsed("INSECURE", "true or false", boolean)?;
+        let (endpoint, protocol) = endpoint::resolve(setting, form, named, insecure)?;
+        Ok(ExporterConfig {
+            tls: tls::resolve(setting, &endpoint, flags, &env)?,
             endpoint,
             protocol,
             headers: env
@@ -181,82 +225,12 @@ impl ExporterConfig {
             compression: env.parsed("COMPRESSION", "gzip or none", compression)?.unwrap_or(Compression::None),
             max_batch_spans: MAX_BATCH_SPANS,
             max_batch_bytes: MAX_BATCH_BYTES,
+            max_in_flight: MAX_IN_FLIGHT,
             retry: RetryPolicy::default(),
             seed: 0,
             wall_clock,
-        }))
-    }
-}
-
-/// A setting and where it was found.
-struct Setting {
-    name: String,
-    value: String,
-}
-
-impl Setting {
-    fn new(name: &str, value: &str) -> Self {
-        Self { name: name.to_owned(), value: value.trim().to_owned() }
-    }
-
-    fn invalid(&self, expected: &'static str) -> ConfigError {
-        ConfigError::Invalid { setting: self.name.clone(), found: self.value.clone(), expected }
-    }
-}
-
-struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
-
-impl Environment<'_> {
-    /// The traces form, else the general one. Empty is unset.
-    fn lookup(&self, name: &str) -> Option<Setting> {
-        [TRACES_PREFIX, GENERAL_PREFIX].into_iter().find_map(|prefix| {
-            let name = format!("{prefix}{name}");
-            let value = (self.0)(&name)?;
-            (!value.trim().is_empty()).then(|| Setting::new(&name, &value))
         })
     }
-
-    fn parsed<T>(
-        &self,
-        name: &str,
-        expected: &'static str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, ConfigError> {
-        let Some(setting) = self.lookup(name) else { return Ok(None) };
-        parse(&setting.value).map(Some).ok_or_else(|| setting.invalid(expected))
-    }
-}
-
-fn boolean(text: &str) -> Option<bool> {
-    text.to_ascii_lowercase().parse().ok()
-}
-
-fn millis(text: &str) -> Option<Duration> {
-    text.parse().ok().filter(|&millis| millis > 0).map(Duration::from_millis)
-}
-
-fn compression(text: &str) -> Option<Compression> {
-    match text {
-        "none" => Some(Compression::None),
-        "gzip" => Some(Compression::Gzip),
-        _ => None,
-    }
-}
-
-/// `name=value,name=value`, percent-encoded as in W3C Baggage but without properties.
-fn headers(setting: &Setting) -> Result<HeaderMap, ConfigError> {
-    let mut headers = HeaderMap::new();
-    let entries = setting.value.split(',').map(str::trim).enumerate().filter(|(_, entry)| !entry.is_empty());
-    for (index, entry) in entries {
-        let bad = |problem| ConfigError::Header { setting: setting.name.clone(), entry: index + 1, problem };
-        let (name, value) = entry.split_once('=').ok_or_else(|| bad("has no '='"))?;
-        let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| bad("has no header's name"))?;
-        let value: Vec<u8> = percent_decode_str(value.trim()).collect();
-        let mut value = HeaderValue::from_bytes(&value).map_err(|_| bad("has no header's value"))?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
-    Ok(headers)
 }
 
 #[cfg(test)]

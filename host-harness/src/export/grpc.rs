@@ -1,14 +1,16 @@
 //! OTLP/gRPC: one unary `TraceService/Export` a request.
 //! Spec: <https://opentelemetry.io/docs/specs/otlp/#otlpgrpc>
 
+mod codec;
+
 use std::error::Error;
 
-use http::Uri;
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, trace_service_client::TraceServiceClient,
-};
+use http::{Uri, uri::PathAndQuery};
+use hyper::body::Bytes;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use tonic::{
     Code, Request, Status,
+    client::Grpc,
     codec::CompressionEncoding,
     metadata::MetadataMap,
     transport::{Channel, Endpoint},
@@ -17,17 +19,24 @@ use tonic_types::StatusExt;
 
 use super::{
     Compression, ExportError, ExporterConfig, MAX_RESPONSE_BYTES, USER_AGENT,
+    dial::Dialer,
     retry::{Attempt, Failure, root_cause},
 };
+use codec::Encoded;
 
 /// OTLP's largest request.
 const MAX_REQUEST_BYTES: usize = 64 << 20;
 
-#[derive(Debug)]
+const METHOD: PathAndQuery =
+    PathAndQuery::from_static("/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+
+const PORTS: &str = "OTLP/gRPC: usually port 4317";
+
+#[derive(Clone, Debug)]
 pub(crate) struct Client {
     endpoint: Uri,
     metadata: MetadataMap,
-    service: TraceServiceClient<Channel>,
+    service: Grpc<Channel>,
 }
 
 impl Client {
@@ -40,8 +49,8 @@ impl Client {
             .user_agent(USER_AGENT)
             .map_err(setup)?
             .connect_timeout(config.timeout)
-            .connect_lazy();
-        let mut service = TraceServiceClient::new(channel)
+            .connect_with_connector_lazy(Dialer::new(config, &[b"h2"])?);
+        let mut service = Grpc::new(channel)
             .max_encoding_message_size(MAX_REQUEST_BYTES)
             .max_decoding_message_size(MAX_RESPONSE_BYTES)
             .accept_compressed(CompressionEncoding::Gzip);
@@ -52,24 +61,29 @@ impl Client {
         Ok(Self { endpoint: config.endpoint.clone(), metadata, service })
     }
 
-    pub(crate) async fn send(&mut self, request: &ExportTraceServiceRequest) -> Attempt {
-        let mut call = Request::new(request.clone());
-        *call.metadata_mut() = self.metadata.clone();
-        match self.service.export(call).await {
+    pub(crate) async fn send(&self, request: Bytes) -> Attempt {
+        match self.call(request).await {
             Ok(response) => {
-                let partial = response.into_inner().partial_success.unwrap_or_default();
+                let partial = response.partial_success.unwrap_or_default();
                 let rejected = u64::try_from(partial.rejected_spans).unwrap_or(0);
                 Attempt::Accepted { rejected, message: partial.error_message }
             }
             Err(status) => failed(&self.endpoint, &status),
         }
     }
+
+    async fn call(&self, request: Bytes) -> Result<ExportTraceServiceResponse, Status> {
+        let mut call = Request::new(request);
+        *call.metadata_mut() = self.metadata.clone();
+        let mut service = self.service.clone();
+        service.ready().await.map_err(|error| Status::from_error(error.into()))?;
+        Ok(service.unary(call, METHOD, Encoded).await?.into_inner())
+    }
 }
 
 fn failed(endpoint: &Uri, status: &Status) -> Attempt {
     if let Some(error) = transport_error(status) {
-        let failure = Failure::no_connection(endpoint, &root_cause(error), "OTLP/gRPC: usually port 4317");
-        return Attempt::Retryable(failure, None);
+        return Attempt::Retryable(Failure::no_connection(endpoint, error, PORTS), None);
     }
     let retry_info = status.get_details_retry_info();
     let asked = retry_info.as_ref().and_then(|info| info.retry_delay);
@@ -79,6 +93,9 @@ fn failed(endpoint: &Uri, status: &Status) -> Attempt {
         format!("{endpoint} answered gRPC {code}: {:?}", status.message()),
         advice(status.code()),
     );
+    if is_too_large(status) {
+        return Attempt::TooLarge(failure);
+    }
     match status.code() {
         Code::Cancelled
         | Code::DeadlineExceeded
@@ -95,6 +112,13 @@ fn failed(endpoint: &Uri, status: &Status) -> Attempt {
 fn transport_error(status: &Status) -> Option<&(dyn Error + 'static)> {
     let source = status.source()?;
     (status.code() == Code::Unavailable || source.is::<tonic::transport::Error>()).then_some(source)
+}
+
+/// Whether the request is larger than the collector takes, in the words of gRPC for Go, C++, Java and Rust.
+fn is_too_large(status: &Status) -> bool {
+    let words = ["larger than max", "exceeds maximum size", "message length too large"];
+    matches!(status.code(), Code::ResourceExhausted | Code::OutOfRange)
+        && words.iter().any(|words| status.message().contains(words))
 }
 
 fn advice(code: Code) -> &'static str {
@@ -158,6 +182,22 @@ mod tests {
             let expected = expected || code == Code::ResourceExhausted;
             let kept = matches!(outcome, Attempt::Retryable(_, Some(wait)) if wait.as_millis() == 1_500);
             assert_eq!(kept, expected, "{code:?} with RetryInfo: {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_too_large_is_known_by_its_words() {
+        for (code, message, expected) in [
+            (Code::ResourceExhausted, "grpc: received message larger than max (5 vs. 4)", true),
+            (Code::ResourceExhausted, "grpc: received message after decompression larger than max 4", true),
+            (Code::ResourceExhausted, "Received message larger than max (5 vs. 4)", true),
+            (Code::ResourceExhausted, "gRPC message exceeds maximum size 4: 5", true),
+            (Code::OutOfRange, "Error, decoded message length too large: found 5 bytes", true),
+            (Code::ResourceExhausted, "too many requests", false),
+            (Code::Internal, "message larger than max", false),
+        ] {
+            let outcome = failed(&Uri::from_static("http://c:4317"), &Status::new(code, message));
+            assert_eq!(matches!(outcome, Attempt::TooLarge(_)), expected, "{message}: {outcome:?}");
         }
     }
 

@@ -3,6 +3,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::tls;
+
+/// The longest wait that a collector may ask for.
+const MAX_ASKED: Duration = Duration::from_secs(60 * 60);
+
 /// How long and how often a request is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
@@ -28,6 +33,11 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// Whether it gives up one day, so that what only a person can mend is better said at once.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.max_attempts < u32::MAX
+    }
+
     /// One attempt, no retry.
     pub fn once() -> Self {
         Self { max_attempts: 1, ..Self::default() }
@@ -53,7 +63,7 @@ impl RetryPolicy {
             let nanos = end.as_nanos().saturating_mul(u128::from(random)) >> 64;
             Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
         };
-        let wait = asked.unwrap_or_else(jittered);
+        let wait = asked.map_or_else(jittered, |asked| asked.min(MAX_ASKED));
         (elapsed.saturating_add(wait) <= self.max_elapsed).then_some(wait)
     }
 }
@@ -75,6 +85,8 @@ pub(crate) enum Attempt {
     Accepted { rejected: u64, message: String },
     /// To be tried again, after the time that the collector asked for.
     Retryable(Failure, Option<Duration>),
+    /// To be tried again in parts.
+    TooLarge(Failure),
     /// Not to be tried again.
     Final(Failure),
 }
@@ -90,19 +102,38 @@ pub(crate) struct Failure {
     pub(crate) advice: String,
     /// Nothing answered.
     pub(crate) unreachable: bool,
+    /// Another attempt ends the same until somebody mends it.
+    pub(crate) is_lasting: bool,
 }
+
+/// The reason of spans that a stop left unsent.
+pub(crate) const INTERRUPTED: &str = "interrupted";
 
 impl Failure {
     pub(crate) fn answered(reason: String, what: String, advice: &str) -> Self {
-        Self { reason, what, advice: advice.to_owned(), unreachable: false }
+        Self { reason, what, advice: advice.to_owned(), unreachable: false, is_lasting: false }
     }
 
-    pub(crate) fn no_connection(endpoint: &http::Uri, problem: &str, ports: &str) -> Self {
+    pub(crate) fn no_connection(
+        endpoint: &http::Uri,
+        error: &(dyn std::error::Error + 'static),
+        ports: &str,
+    ) -> Self {
+        if let Some(fault) = tls::fault(error) {
+            return Self {
+                reason: "TLS failed".to_owned(),
+                what: format!("{endpoint}: nothing was sent: {}", fault.what),
+                advice: fault.advice.to_owned(),
+                unreachable: true,
+                is_lasting: true,
+            };
+        }
         Self {
             reason: "connection failed".to_owned(),
-            what: format!("{endpoint} cannot be reached: {problem}"),
-            advice: format!("check that a collector listens there ({ports})"),
+            what: format!("{endpoint} cannot be reached: {}", root_cause(error)),
+            advice: format!("check that a collector listens there ({ports}) and whether it speaks TLS"),
             unreachable: true,
+            is_lasting: false,
         }
     }
 
@@ -112,12 +143,13 @@ impl Failure {
             what: format!("{endpoint} did not answer within {} ms", limit.as_millis()),
             advice: "check that it is a collector, or raise OTEL_EXPORTER_OTLP_TIMEOUT".to_owned(),
             unreachable: true,
+            is_lasting: false,
         }
     }
 
     pub(crate) fn interrupted() -> Self {
         let what = "the export was interrupted before every span was sent".to_owned();
-        Self::answered("interrupted".to_owned(), what, "run it again to send them")
+        Self::answered(INTERRUPTED.to_owned(), what, "run it again to send them")
     }
 
     pub(crate) fn oversize(max_bytes: usize) -> Self {

@@ -2,6 +2,8 @@
 
 mod grpc;
 mod http;
+mod sizes;
+mod tls;
 
 use std::time::SystemTime;
 
@@ -11,7 +13,11 @@ use super::*;
 
 /// Waits short enough for tests; the attempts are those of the default.
 fn config(endpoint: &str, protocol: Protocol) -> ExporterConfig {
-    let flags = ExportFlags { endpoint: Some(endpoint.to_owned()), protocol: Some(protocol) };
+    let flags = ExportFlags {
+        endpoint: Some(endpoint.to_owned()),
+        protocol: Some(protocol),
+        ..ExportFlags::default()
+    };
     let config = ExporterConfig::resolve(&flags, &|_| None, || SystemTime::UNIX_EPOCH);
     let mut config = config.unwrap().unwrap();
     config.timeout = Duration::from_millis(300);

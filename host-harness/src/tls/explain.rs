@@ -30,12 +30,33 @@ pub fn fault(error: &(dyn StdError + 'static)) -> Option<TlsFault> {
         }
         // Its own source is the source of the error in it.
         let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        cause = match inner {
+        let next: Option<&(dyn StdError + 'static)> = match inner {
             Some(inner) => Some(inner),
             None => error.source(),
         };
+        if next.is_none() {
+            return alert_in(&error.to_string());
+        }
+        cause = next;
     }
     None
+}
+
+/// An alert of which only the text is left: HTTP/2 keeps no more of an error.
+fn alert_in(text: &str) -> Option<TlsFault> {
+    let name = text.strip_prefix("received fatal alert: ")?;
+    let known = [
+        AlertDescription::AccessDenied,
+        AlertDescription::BadCertificate,
+        AlertDescription::CertificateExpired,
+        AlertDescription::CertificateRequired,
+        AlertDescription::CertificateUnknown,
+        AlertDescription::HandshakeFailure,
+        AlertDescription::UnknownCA,
+        AlertDescription::UnrecognisedName,
+    ];
+    let alert = known.into_iter().find(|alert| format!("{alert:?}") == name);
+    Some(explain(&alert.map_or_else(|| Error::General(text.to_owned()), Error::AlertReceived)))
 }
 
 fn explain(error: &Error) -> TlsFault {

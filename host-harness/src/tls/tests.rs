@@ -1,6 +1,7 @@
 //! Handshakes between our two ends, with certificates made for the occasion.
 
 pub(crate) mod authority;
+pub(crate) mod front;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 

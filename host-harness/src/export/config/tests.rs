@@ -9,7 +9,7 @@ fn resolve(flags: &ExportFlags, variables: &[(&str, &str)]) -> Result<Option<Exp
 }
 
 fn flag(endpoint: &str) -> ExportFlags {
-    ExportFlags { endpoint: Some(endpoint.to_owned()), protocol: None }
+    ExportFlags { endpoint: Some(endpoint.to_owned()), ..ExportFlags::default() }
 }
 
 fn found(flags: &ExportFlags, variables: &[(&str, &str)], reason: &str) -> ExporterConfig {
@@ -90,6 +90,8 @@ fn the_protocol_is_http_unless_named_or_on_the_port_of_grpc() {
         ("http://c:4317", vec![], Protocol::Grpc),
         ("http://c:4317", vec![("PROTOCOL", "http/protobuf")], Protocol::HttpProtobuf),
         ("http://c:4318", vec![("PROTOCOL", "grpc")], Protocol::Grpc),
+        ("http://c:4318", vec![("PROTOCOL", "HTTP/JSON")], Protocol::HttpJson),
+        ("https://c:4317", vec![], Protocol::Grpc),
     ] {
         assert_eq!(
             found(&flag(endpoint), &variables, endpoint).protocol,
@@ -105,20 +107,73 @@ fn the_protocol_is_http_unless_named_or_on_the_port_of_grpc() {
 }
 
 #[test]
-fn only_plain_text_can_be_sent() {
-    let insecure = [("INSECURE", "TRUE")];
-    assert_eq!(found(&flag("c:4317"), &insecure, "no scheme").endpoint.to_string(), "http://c:4317/");
-    for (endpoint, variables, expected) in [
-        (
-            "https://c:4317",
-            &insecure[..],
-            "--otlp-endpoint is \"https://c:4317\": TLS comes later; use http://",
-        ),
-        ("https://c:4318", &[], "TLS comes later; use http://"),
-        ("c:4317", &[], "without a scheme gRPC means TLS"),
-        ("c:4318", &insecure, "expected a URL as http://localhost:4318"),
+fn plain_text_is_sent_where_it_was_asked_for_or_stays_here() {
+    let grpc = ("PROTOCOL", "grpc");
+    for (endpoint, variables, expected, reason) in [
+        ("http://c:4317", vec![], "http://c:4317/", "asked for by the scheme"),
+        ("http://c:4317", vec![("INSECURE", "false")], "http://c:4317/", "a scheme beats the variable"),
+        ("https://c:4317", vec![("INSECURE", "true")], "https://c:4317/", "and the other way round"),
+        ("c:4317", vec![("INSECURE", "TRUE")], "http://c:4317/", "asked for by the variable"),
+        ("c:4317", vec![], "https://c:4317/", "without a scheme gRPC means TLS"),
+        ("localhost:4317", vec![], "http://localhost:4317/", "it stays here"),
+        ("127.0.0.2:99", vec![grpc], "http://127.0.0.2:99/", "it stays here"),
+        ("[::1]:4317", vec![], "http://[::1]:4317/", "it stays here"),
+        ("localhost:4317", vec![("INSECURE", "false")], "https://localhost:4317/", "unless told otherwise"),
+        ("https://c:4318", vec![], "https://c:4318/v1/traces", "HTTP"),
     ] {
-        let error = resolve(&flag(endpoint), variables).unwrap_err().to_string();
+        let config = found(&flag(endpoint), &variables, reason);
+        assert_eq!(config.endpoint.to_string(), expected, "{reason}");
+        assert_eq!(config.tls.is_some(), expected.starts_with("https"), "{reason}");
+    }
+    let error = resolve(&flag("c:4318"), &[("INSECURE", "true")]).unwrap_err().to_string();
+    assert!(error.contains("expected a URL as http://localhost:4318"), "HTTP has a scheme: {error}");
+}
+
+#[test]
+fn certificates_come_from_flags_and_variables() {
+    let variables = [
+        ("CERTIFICATE", "ca.pem"),
+        ("TRACES_CERTIFICATE", "traces-ca.pem"),
+        ("CLIENT_CERTIFICATE", "own.pem"),
+        ("CLIENT_KEY", "own.key"),
+    ];
+    let files = found(&flag("https://c:4318"), &variables, "variables").tls.unwrap();
+    assert_eq!(files.roots, Some("traces-ca.pem".into()));
+    assert_eq!(files.certificate, Some(("own.pem".into(), "own.key".into())));
+    assert_eq!(files.identity, None);
+
+    let flags = ExportFlags {
+        certificate: Some("flag-ca.pem".into()),
+        client_key: Some("flag.key".into()),
+        identity: Some("spiffe://a/b".parse().unwrap()),
+        ..flag("https://c:4318")
+    };
+    let files = found(&flags, &variables, "flags").tls.unwrap();
+    assert_eq!(files.roots, Some("flag-ca.pem".into()));
+    assert_eq!(files.certificate, Some(("own.pem".into(), "flag.key".into())), "each for itself");
+    assert_eq!(files.identity.unwrap().to_string(), "spiffe://a/b");
+
+    let plain = ExportFlags { identity: None, ..flags.clone() };
+    let plain = ExportFlags { endpoint: flag("http://c:4318").endpoint, ..plain };
+    assert_eq!(found(&plain, &variables, "plain text").tls, None, "certificates are for TLS");
+    for (flags, variables, expected) in [
+        (
+            ExportFlags { endpoint: plain.endpoint, ..flags.clone() },
+            &[][..],
+            "--otlp-endpoint is \"http://c:4318\": an identity can be checked with TLS only; use https://",
+        ),
+        (
+            flag("https://c"),
+            &[("TRACES_CLIENT_KEY", "x")],
+            "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY is set and OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE is not",
+        ),
+        (
+            ExportFlags { client_certificate: Some("x".into()), ..flag("https://c") },
+            &[],
+            "--otlp-cert is set and --otlp-key is not: mutual TLS needs both",
+        ),
+    ] {
+        let error = resolve(&flags, variables).unwrap_err().to_string();
         assert!(error.contains(expected), "{error} lacks {expected}");
     }
 }
@@ -133,7 +188,10 @@ fn what_cannot_be_used_is_named_with_what_is_allowed() {
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is \"http://\", expected a URL",
         ),
         (vec![("ENDPOINT", "unix:///x")], "expected a URL"),
-        (vec![endpoint, ("PROTOCOL", "http/json")], "is \"http/json\", expected grpc or http/protobuf"),
+        (
+            vec![endpoint, ("PROTOCOL", "http/xml")],
+            "is \"http/xml\", expected grpc, http/protobuf or http/json",
+        ),
         (vec![endpoint, ("TIMEOUT", "10s")], "OTEL_EXPORTER_OTLP_TIMEOUT is \"10s\", expected milliseconds"),
         (vec![endpoint, ("TIMEOUT", "0")], "expected milliseconds, 1 or more"),
         (vec![endpoint, ("COMPRESSION", "zstd")], "expected gzip or none"),

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
     trace_service_server::{TraceService, TraceServiceServer},
 };
 use tonic::{
@@ -13,13 +13,13 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::*;
 
-type Reply = Result<ExportTraceServiceResponse, Status>;
+pub(super) type Reply = Result<ExportTraceServiceResponse, Status>;
 
 #[derive(Clone, Default)]
-struct Collector {
+pub(super) struct Collector {
     /// The last one is given for ever.
     replies: Arc<Mutex<Vec<Option<Reply>>>>,
-    requests: Arc<Mutex<Vec<Request<ExportTraceServiceRequest>>>>,
+    pub(super) requests: Arc<Mutex<Vec<Request<ExportTraceServiceRequest>>>>,
 }
 
 #[tonic::async_trait]
@@ -40,7 +40,7 @@ impl TraceService for Collector {
     }
 }
 
-fn ok() -> Option<Reply> {
+pub(super) fn ok() -> Option<Reply> {
     Some(Ok(ExportTraceServiceResponse::default()))
 }
 
@@ -48,7 +48,7 @@ fn error(status: Status) -> Option<Reply> {
     Some(Err(status))
 }
 
-async fn serve(replies: Vec<Option<Reply>>) -> (String, Collector) {
+pub(super) async fn serve(replies: Vec<Option<Reply>>) -> (String, Collector) {
     let collector = Collector { replies: Arc::new(Mutex::new(replies)), ..Collector::default() };
     let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let endpoint = format!("http://{}", incoming.local_addr().unwrap());

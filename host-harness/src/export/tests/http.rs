@@ -4,19 +4,20 @@ use std::{
 };
 
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::Message;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    time::sleep,
 };
 
 use super::*;
 
 /// What the server does with the next request.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     /// Answers: status line's rest, further headers, body.
     Answer(&'static str, &'static str, Vec<u8>),
     /// Closes the connection without a word.
@@ -25,7 +26,7 @@ enum Step {
     Hang,
 }
 
-const OK: Step = Step::Answer("200 OK", "content-type: application/x-protobuf\r\n", Vec::new());
+pub(super) const OK: Step = Step::Answer("200 OK", "content-type: application/x-protobuf\r\n", Vec::new());
 
 fn partial(rejected_spans: i64, message: &str) -> Step {
     let partial = ExportTracePartialSuccess { rejected_spans, error_message: message.to_owned() };
@@ -34,16 +35,16 @@ fn partial(rejected_spans: i64, message: &str) -> Step {
 }
 
 #[derive(Default)]
-struct Server {
+pub(super) struct Server {
     steps: Vec<Step>,
     /// Head in lower case, and body.
-    requests: Vec<(String, Vec<u8>)>,
+    pub(super) requests: Vec<(String, Vec<u8>)>,
 }
 
-type Shared = Arc<Mutex<Server>>;
+pub(super) type Shared = Arc<Mutex<Server>>;
 
 /// A server that goes through `steps`, the last one for ever.
-async fn serve(steps: &[Step]) -> (String, Shared) {
+pub(super) async fn serve(steps: &[Step]) -> (String, Shared) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = Shared::new(Mutex::new(Server { steps: steps.to_vec(), requests: Vec::new() }));
@@ -230,4 +231,40 @@ async fn a_flush_ends_the_export_and_counts_what_is_left() {
     let report = exporter.export(spans(4), &mut |_| ()).await;
     assert_eq!(report.exported, 1);
     assert_eq!(report.dropped, [("interrupted".to_owned(), 3)].into(), "and the first flush counts");
+}
+
+#[tokio::test]
+async fn json_is_posted_and_its_answers_are_understood() {
+    let json = |status, body: &str| {
+        Step::Answer(status, "content-type: application/json; charset=utf-8\r\n", body.as_bytes().to_vec())
+    };
+    for compression in [Compression::None, Compression::Gzip] {
+        let (endpoint, server) = serve(&[
+            json("200 OK", r#"{"partialSuccess":{"rejectedSpans":"2","errorMessage":"bad ids"}}"#),
+            json("200 OK", r#"{"partialSuccess":{"rejectedSpans":1}}"#),
+            json("400 Bad Request", r#"{"code":3,"message":"span without id"}"#),
+            json("200 OK", "[]"),
+        ])
+        .await;
+        let config = ExporterConfig { compression, ..config(&endpoint, Protocol::HttpJson) };
+        let report = export(config.clone(), 3).await;
+        assert_eq!((report.exported, report.rejected), (1, 2), "64-bit integers are strings");
+        assert_eq!(report.warnings, ["the collector says: bad ids"]);
+        assert_eq!(export(config.clone(), 3).await.rejected, 1, "or numbers, with some");
+        let failure = export(config.clone(), 3).await.failure.unwrap().what;
+        assert!(failure.contains("400 Bad Request: \"span without id\""), "{failure}");
+        assert_eq!(export(config, 3).await.dropped, [("not an OTLP answer".to_owned(), 3)].into());
+
+        let (head, body) = server.lock().unwrap().requests[0].clone();
+        assert!(head.contains("content-type: application/json\r\n"), "{head}");
+        let mut plain = Vec::new();
+        match compression {
+            Compression::Gzip => {
+                flate2::read::GzDecoder::new(body.as_slice()).read_to_end(&mut plain).unwrap();
+            }
+            Compression::None => plain = body,
+        }
+        let request: ExportTraceServiceRequest = serde_json::from_slice(&plain).unwrap();
+        assert_eq!(request.resource_spans, spans(3));
+    }
 }
