@@ -14,7 +14,11 @@ mod retry;
 mod transport;
 
 pub use config::{Compression, ConfigError, DEFAULT_TIMEOUT, ExportFlags, ExporterConfig, Protocol};
+pub(crate) use config::{Form, Setting, compression, headers, millis};
 pub use retry::RetryPolicy;
+
+pub(crate) use courier::Courier;
+pub(crate) use retry::INTERRUPTED;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -25,7 +29,6 @@ use tokio::{
 };
 
 use crate::collect::span_count;
-use courier::Courier;
 use flight::Flight;
 use retry::Failure;
 

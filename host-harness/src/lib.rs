@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod explain;
 pub mod export;
 pub mod flow;
+pub mod forward;
 pub mod host;
 pub mod mesh;
 pub mod proxy;

@@ -19,8 +19,9 @@ use http::{HeaderMap, Uri};
 
 use super::RetryPolicy;
 use crate::tls::{ClientFiles, Identity};
-use endpoint::Form;
-use settings::{Environment, Setting, TRACES_PREFIX, boolean, compression, headers, millis};
+pub(crate) use endpoint::Form;
+use settings::{Environment, TRACES_PREFIX, boolean};
+pub(crate) use settings::{Setting, compression, headers, millis};
 
 const ENDPOINT_FLAG: &str = "--otlp-endpoint";
 const PROTOCOLS: &str = "grpc, http/protobuf or http/json";

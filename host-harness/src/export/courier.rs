@@ -85,6 +85,11 @@ impl Courier {
         self.is_proven.load(Ordering::Relaxed)
     }
 
+    /// Why the last attempt failed; `None` if it did not.
+    pub(crate) fn trouble(&self) -> watch::Receiver<Option<ExportFailure>> {
+        self.trouble.subscribe()
+    }
+
     /// Takes an encoded request of `spans` spans there, in parts if it is too large, and says what became of
     /// each span.
     pub(crate) async fn deliver(&self, request: Bytes, spans: u64) -> ExportReport {

@@ -33,6 +33,11 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// The same waits, until the request is settled: for spans that are kept meanwhile.
+    pub(crate) fn endless(self) -> Self {
+        Self { max_attempts: u32::MAX, max_elapsed: Duration::MAX, ..self }
+    }
+
     /// Whether it gives up one day, so that what only a person can mend is better said at once.
     pub(crate) fn is_bounded(&self) -> bool {
         self.max_attempts < u32::MAX
@@ -216,6 +221,10 @@ mod tests {
         assert_eq!(asked(0, 0), Some(Duration::ZERO), "at once");
         assert_eq!(asked(0, 30), Some(30 * SECOND), "just in time");
         assert_eq!(asked(0, 31), None, "beyond max_elapsed");
+        let endless = policy().endless();
+        let patient = |wait| endless.wait(1_000_000, Duration::MAX / 2, wait, u64::MAX).map(|d| d.as_secs());
+        assert_eq!(patient(None), Some(4), "no end, but an upper end of each wait");
+        assert_eq!(patient(Some(Duration::MAX)), Some(3_600), "nor one that the collector makes up");
         assert_eq!(asked(29, 2), None, "beyond max_elapsed, with what has passed");
     }
 

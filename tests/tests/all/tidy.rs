@@ -13,7 +13,7 @@ const SHARED: [&str; 2] = ["host", "time"];
 
 /// `cli → {replay, mesh, view, export}`; `mesh → proxy → flow → vm → abi → host`, `replay → vm`;
 /// `serve → view → collect`, `store → {view, collect}`, `export → collect`; `receive → store`;
-/// `{export, proxy, receive} → tls`.
+/// `forward → {store, export}`; `{export, proxy, receive} → tls`.
 const ARROWS: &[Arrow] = &[
     ("host", &[], &["tokio", "wasmtime", "hyper", "tonic", "clap"]),
     ("abi", &[], &["tokio", "hyper", "tonic", "clap"]),
@@ -26,6 +26,7 @@ const ARROWS: &[Arrow] = &[
     ("view", &["collect", "compare", "export", "replay"], &["wasmtime", "tokio", "hyper", "tonic"]),
     ("tls", &[], &["wasmtime", "hyper", "tonic", "clap"]),
     ("export", &["collect", "tls"], &["wasmtime", "clap"]),
+    ("forward", &["export", "store", "tls"], &["wasmtime", "hyper", "tonic", "clap"]),
     ("serve", &["collect", "view"], &["wasmtime", "clap"]),
     ("store", &["collect", "view"], &["wasmtime", "hyper", "tonic", "clap"]),
     ("doctor", &["traffic", "view"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
