@@ -85,7 +85,11 @@ async function showCompare(main, query) {
   const { rows, first, second } = await api.compare(a, b);
   const more = rows.filter((row) => row.second > row.first).length;
   const less = rows.filter((row) => row.second < row.first).length;
-  const difference = (row) => (row.first && row.second ? duration(row.secondNs / row.second - row.firstNs / row.first) : "");
+  const difference = (row) => {
+    if (!row.first || !row.second) return "";
+    const more = row.secondNs / row.second - row.firstNs / row.first;
+    return `${more > 0 ? "+" : ""}${duration(more)}`;
+  };
   main.append(
     el("p", {}, `${first.service}: ${first.name}, ${duration(first.durationNs)}, against ${second.service}: ${second.name}, ${duration(second.durationNs)}. `,
       `${plural(more, "operation")} more often in the second, ${less} less often.`),

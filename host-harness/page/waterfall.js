@@ -28,10 +28,15 @@ class Waterfall {
 
   draw() {
     const { visible } = this.view.rows;
+    const whole = `${visible.length * ROW_HEIGHT}px`;
+    if (this.spacer.style.height !== whole) {
+      // Fewer rows may end the scrolling earlier, but for old ones that still stand farther down.
+      this.spacer.style.height = whole;
+      this.scroller.replaceChildren(this.spacer);
+    }
     const { scrollTop, clientHeight } = this.scroller;
     const first = Math.max(0, Math.floor(scrollTop / ROW_HEIGHT) - SPARE_ROWS);
     const last = Math.min(visible.length, Math.ceil((scrollTop + clientHeight) / ROW_HEIGHT) + SPARE_ROWS);
-    this.spacer.style.height = `${visible.length * ROW_HEIGHT}px`;
     this.scroller.setAttribute("aria-rowcount", visible.length);
     const rows = [];
     for (let at = first; at < last; at++) rows.push(this.row(visible[at], at));
@@ -147,7 +152,10 @@ class Minimap {
     const end = (ended) => {
       this.element.removeEventListener("pointermove", move);
       const size = Math.abs(this.at(ended) - from);
-      if (size < this.view.rows.trace.durationNs / 200) this.view.zoomTo(0, Infinity);
+      if (size < this.view.rows.trace.durationNs / 200) return this.view.zoomTo(0, Infinity);
+      const { rows, waterfall } = this.view;
+      const first = rows.visible.find(({ index }) => this.view.startOf(rows.trace.spans[index]) >= this.view.from);
+      if (first) waterfall.scrollTo(first.index);
     };
     this.element.addEventListener("pointermove", move);
     this.element.addEventListener("pointerup", end, { once: true });
