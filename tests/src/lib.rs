@@ -17,6 +17,7 @@
     reason = "fixtures are test code: a broken fixture must fail its test"
 )]
 
+pub mod browser;
 pub mod client;
 pub mod collect;
 pub mod corpus;
@@ -43,5 +44,6 @@ pub mod sink;
 pub mod situation;
 pub mod spans;
 pub mod tools;
+pub mod traces;
 pub mod upstream;
 pub mod wait;

@@ -34,6 +34,24 @@ pub fn guest(name: &str) -> PathBuf {
     existing(repository().join("target/guests").join(format!("{name}.wasm")))
 }
 
+/// Puppeteer and axe, for the scripts of `tests/browser`.
+pub fn browser() -> PathBuf {
+    existing(repository().join("target/tools/browser/installed")).with_file_name("")
+}
+
+/// A build of Jaeger's UI.
+pub fn jaeger_ui() -> PathBuf {
+    existing(repository().join("target/tools/jaeger-ui"))
+}
+
+/// The system's Chromium.
+pub fn chromium() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let mut places = std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
+    places.find(|place| place.exists()).expect("no chromium is on PATH; install it with: ./tests/run --tools")
+}
+
 /// The harness's binary, built when need be.
 pub fn meshspan() -> PathBuf {
     // Both packages, as tests/run has them: with one alone, shared dependencies get other features and are

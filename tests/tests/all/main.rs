@@ -11,6 +11,7 @@
 mod attempts;
 mod attributes;
 mod bounds;
+mod browser;
 mod budget;
 mod collect;
 mod collector_faults;

@@ -1,0 +1,15 @@
+// The service graph, drawn and as a table, and from it to a service's traces.
+
+import { assert, inspect, journey, settled, text, texts, visit } from "./browser.mjs";
+
+await journey(async (page) => {
+  await visit(page, "/dependencies");
+  assert.deepEqual(await texts(page, ".graph g text"), ["browser", "emoji", "vote-bot", "voting", "web"]);
+  const calls = (await texts(page, "[aria-label=Calls] tbody tr")).map((row) => row.split(" ").slice(0, 4).join(" "));
+  assert.deepEqual(calls, ["browser web 22 0", "vote-bot web 128 10", "web emoji 228 0", "web voting 75 10"]);
+  assert.equal((await page.$$(".graph path.failed")).length, 2, "calls that failed");
+  await inspect(page, "services");
+  await page.click("[aria-label=Calls] tbody tr:last-child td:nth-child(2) a");
+  await settled(page);
+  assert.equal(await text(page, "h1"), "20 of 75 traces");
+});
