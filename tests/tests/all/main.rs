@@ -23,6 +23,7 @@ mod envoy;
 mod filter;
 mod foreign_filters;
 mod fuzz;
+mod grafana;
 mod lifecycle;
 mod mesh;
 mod needs;
