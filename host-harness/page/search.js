@@ -67,7 +67,7 @@ function submitSearch(event) {
   go(`/search?${new URLSearchParams(fields)}`);
 }
 
-function drawResults(section, { traces, total }, query) {
+function drawResults(section, { traces, total, more }, query) {
   const longest = Math.max(1, ...traces.map((trace) => trace.durationNs));
   const orphans = traces.reduce((sum, trace) => sum + trace.orphans, 0);
   const by = el("select", { "aria-label": "Order" },
@@ -77,7 +77,7 @@ function drawResults(section, { traces, total }, query) {
   const fill = () => list.replaceChildren(...sorted(traces, by.value).map((trace) => result(trace, longest)));
   by.addEventListener("change", fill);
   section.append(
-    el("h1", {}, total > traces.length ? `${traces.length} of ${plural(total, "trace")}` : plural(traces.length, "trace")),
+    el("h1", {}, more || total > traces.length ? `${traces.length} of ${more ? "at least " : ""}${plural(total, "trace")}` : plural(traces.length, "trace")),
     scatter(traces, longest),
     el("div", { class: "toolbar" }, by,
       orphans > 0 && el("span", { class: "bad" }, `${plural(orphans, "orphan")}: context was lost on the way`),

@@ -7,12 +7,14 @@ mod decode;
 mod json;
 mod record;
 mod scan;
+mod split;
 
 pub use decode::{CollectError, accept, decode_call, decode_http, keep_fit};
 pub use json::{JsonLineError, from_json_lines, to_json_line};
 pub use record::{Direction, Event, Link, PROXY_SCOPE, SpanKind, SpanRecord, Status, records};
 pub(crate) use record::{display, kind, record, service_name};
 pub use scan::{Scan, ScanError, scan};
+pub use split::by_trace;
 
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 

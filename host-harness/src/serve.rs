@@ -1,19 +1,17 @@
 //! The viewer on the network: the web page, what it asks, and Jaeger's query API over the same traces.
 //! What traces say is [`crate::view`]'s affair.
 //!
-//! `Server::bind(([127, 0, 0, 1], 16686).into()).await?.with(traces).run(until).await`
+//! `Server::bind(([127, 0, 0, 1], 16686).into(), store).await?.run(until).await`
 
 mod answers;
 mod jaeger;
 mod limits;
 mod page;
-mod traces;
 mod upload;
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -23,8 +21,9 @@ use tokio::net::TcpListener;
 
 pub use jaeger::{JaegerUi, JaegerUiError};
 pub use page::trace_page;
-pub use traces::Traces;
 pub use upload::{UploadError, spans_of_file};
+
+use crate::store::Store;
 
 /// The port of Jaeger's page, and of ours.
 pub const DEFAULT_PORT: u16 = 16686;
@@ -32,30 +31,21 @@ pub const DEFAULT_PORT: u16 = 16686;
 /// The most bytes of a file that the page may upload.
 pub const MAX_UPLOAD_BYTES: usize = 256 << 20;
 
-/// What every answer is made from.
-type Shared = Arc<Traces>;
-
 /// A viewer that listens.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
-    traces: Shared,
+    store: Store,
     jaeger_ui: Option<JaegerUi>,
 }
 
 impl Server {
-    /// Listens on `address`, without traces yet; port 0 is any free one.
+    /// Listens on `address`, to show what is in `store`; port 0 is any free one.
     ///
     /// # Errors
     /// Whatever the system says, such as that the port is taken.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(address).await?, traces: Shared::default(), jaeger_ui: None })
-    }
-
-    /// Serves `traces`.
-    #[must_use]
-    pub fn with(self, traces: Traces) -> Self {
-        Self { traces: Arc::new(traces), ..self }
+    pub async fn bind(address: SocketAddr, store: Store) -> io::Result<Self> {
+        Ok(Self { listener: TcpListener::bind(address).await?, store, jaeger_ui: None })
     }
 
     /// Serves Jaeger's page instead of ours.
@@ -79,11 +69,11 @@ impl Server {
     pub async fn run(self, until: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let is_local = self.address()?.ip().is_loopback();
         let pages = self.jaeger_ui.map_or_else(own_pages, JaegerUi::router);
-        axum::serve(self.listener, router(self.traces, pages, is_local)).with_graceful_shutdown(until).await
+        axum::serve(self.listener, router(self.store, pages, is_local)).with_graceful_shutdown(until).await
     }
 }
 
-fn own_pages() -> Router<Shared> {
+fn own_pages() -> Router<Store> {
     Router::new()
         .route("/", get(page::to_search))
         .route("/search", get(page::page))
@@ -95,7 +85,7 @@ fn own_pages() -> Router<Shared> {
         .route("/style.css", get(page::style))
 }
 
-fn router(traces: Shared, pages: Router<Shared>, is_local: bool) -> Router {
+fn router(store: Store, pages: Router<Store>, is_local: bool) -> Router {
     let router = pages
         .route("/view/services", get(answers::services))
         .route("/view/search", get(answers::search))
@@ -106,7 +96,7 @@ fn router(traces: Shared, pages: Router<Shared>, is_local: bool) -> Router {
         .route("/view/upload", post(answers::upload))
         .merge(jaeger::router())
         .layer(DefaultBodyLimit::max(MAX_UPLOAD_BYTES))
-        .with_state(traces);
+        .with_state(store);
     if is_local { router.layer(middleware::from_fn(limits::local_hosts_only)) } else { router }
 }
 

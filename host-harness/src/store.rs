@@ -30,12 +30,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
+use prost::Message;
 use prost::bytes::Bytes;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, watch};
 
-use crate::collect::SpanKind;
+use crate::collect::{SpanKind, by_trace, span_count};
 use crate::time::Timestamp;
 use crate::view::Query;
 use crate::view::graph::Graph;
@@ -46,6 +48,15 @@ use writer::Command;
 
 /// Requests that may wait for the writer; then callers wait.
 const MAX_WAITING: usize = 256;
+
+/// How often another process's progress is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The spans in a request of our own making, unless one trace has more.
+const KEPT_SPANS: u64 = 512;
+
+/// The largest store in memory: SQLite's bound for one is 1 GiB.
+const MAX_MEMORY_BYTES: u64 = 896 << 20;
 
 /// How long a question waits until the newest spans can be found; if the indexer fails, it is answered without.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -96,12 +107,33 @@ impl Store {
         Self::start(File::open(path)?, options)
     }
 
-    /// A store that goes with the process.
+    /// A store that goes with the process, of at most 896 MiB.
     ///
     /// # Errors
     /// [`StoreError`] if there is no memory for it.
     pub fn in_memory(options: StoreOptions) -> Result<Self, StoreError> {
-        Self::start(File::in_memory()?, options)
+        let max_bytes = options.max_bytes.min(MAX_MEMORY_BYTES);
+        Self::start(File::in_memory()?, StoreOptions { max_bytes, ..options })
+    }
+
+    /// Opens the store at `path` to ask it, whether or not another process keeps its spans there now.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for another process; also if there is no such file.
+    pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        if !path.exists() {
+            let problem = "there is no such file".to_owned();
+            return Err(StoreError::Open { path: path.to_owned(), problem });
+        }
+        // Nothing goes because of being looked at.
+        let options = StoreOptions { max_bytes: u64::MAX, max_age: Duration::MAX, destinations: Vec::new() };
+        match Self::open(path, options) {
+            Err(StoreError::InUse(_)) => {}
+            opened => return opened,
+        }
+        let (file, progress) = (Arc::new(File::open_shared(path)?), Arc::new(Progress::default()));
+        let (_, committed) = watch::channel(0);
+        Ok(Self(Arc::new(Shared { file, commands: None, writer: None, indexer: None, progress, committed })))
     }
 
     fn start(file: File, options: StoreOptions) -> Result<Self, StoreError> {
@@ -133,6 +165,25 @@ impl Store {
         let (command, done) = Command::append(request, spans);
         self.commands()?.blocking_send(command).map_err(|_| StoreError::Closed)?;
         done.blocking_recv().map_err(|_| StoreError::Closed)?
+    }
+
+    /// Keeps `spans`, outside of any runtime: what belongs to one trace stands together, in requests of bounded
+    /// size.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); what was written before stays.
+    pub fn keep(&self, spans: Vec<ResourceSpans>) -> Result<(), StoreError> {
+        let (mut open, mut count) = (Vec::new(), 0);
+        let mut traces = by_trace(spans).into_values().peekable();
+        while let Some(trace) = traces.next() {
+            count += span_count(&trace);
+            open.extend(trace);
+            if count >= KEPT_SPANS || traces.peek().is_none() {
+                let request = ExportTraceServiceRequest { resource_spans: std::mem::take(&mut open) };
+                self.append_blocking(request.encode_to_vec().into(), std::mem::take(&mut count))?;
+            }
+        }
+        Ok(())
     }
 
     /// What is yet to be sent to `destination`, one of [`StoreOptions::destinations`], which has one taker.
@@ -211,9 +262,28 @@ impl Store {
 
     /// What `ask` reads, all of one moment, with all in it that was acknowledged before.
     fn ask<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        let committed = *self.0.committed.borrow();
-        self.0.progress.wait(PATIENCE, |marks| marks.indexed >= committed);
+        if self.0.indexer.is_some() {
+            let committed = *self.0.committed.borrow();
+            self.0.progress.wait(PATIENCE, |marks| marks.indexed >= committed);
+        } else {
+            self.await_other_process()?;
+        }
         self.0.file.read(|connection| ask(&*connection.unchecked_transaction()?))
+    }
+
+    /// Waits until the process that keeps its spans here can find all of them.
+    fn await_other_process(&self) -> Result<(), StoreError> {
+        let count = |name: &str| {
+            let sql = "SELECT value FROM counts WHERE name = ?1";
+            self.0.file.read(|connection| connection.query_row(sql, [name], |row| row.get::<_, i64>(0)))
+        };
+        let last = count("last")?;
+        let mut patience = PATIENCE;
+        while count("indexed")? < last && !patience.is_zero() {
+            std::thread::sleep(LOOK);
+            patience = patience.saturating_sub(LOOK);
+        }
+        Ok(())
     }
 
     fn commands(&self) -> Result<&mpsc::Sender<Command>, StoreError> {

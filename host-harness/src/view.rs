@@ -25,7 +25,6 @@ mod units;
 pub use breakdown::{Breakdown, Pass};
 pub use critical_path::Segment;
 pub use hops::Hop;
-pub use library::Library;
 pub use propagation::Break;
 pub use query::Query;
 pub use skew::Skew;

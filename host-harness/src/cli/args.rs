@@ -59,7 +59,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Replay recorded traffic through a mesh of sidecars, or through one proxy
     Replay(Box<ReplayArgs>),
-    /// List and draw the traces of files, or serve them as a web page
+    /// List and draw the traces of files or of the store, or serve them as a web page
     View(ViewArgs),
     /// Convert recorded traffic of any format to a recording in JSON Lines, without its secrets
     Convert(ConvertArgs),

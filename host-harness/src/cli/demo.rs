@@ -36,7 +36,7 @@ pub(crate) fn demo(args: &DemoArgs, quiet: bool) -> Result<(), CliError> {
         run: &args.run,
         rank: vote,
         what_if: &[],
-        keep: args.serve.is_wanted(),
+        keep: args.serve.is_wanted() || args.serve.store().is_some(),
         quiet,
     })?;
     tell(&outcome.stats);
@@ -54,10 +54,12 @@ pub(crate) fn demo(args: &DemoArgs, quiet: bool) -> Result<(), CliError> {
             CliError::new(Exit::ExpectationNotMet, message).help("run it with -v to see the filters' logs")
         );
     }
-    if args.serve.is_wanted() {
-        viewer::serve(outcome.spans, args.serve.listen(), quiet)?;
-    }
-    Ok(())
+    let store = match args.serve.store() {
+        Some(path) => viewer::in_file(path, outcome.spans)?,
+        None if args.serve.is_wanted() => viewer::in_memory(outcome.spans)?,
+        None => return Ok(()),
+    };
+    if args.serve.is_wanted() { viewer::serve(store, args.serve.listen(), quiet) } else { Ok(()) }
 }
 
 /// A vote that went well, else a large trace; of votes the first, as all rank the same.

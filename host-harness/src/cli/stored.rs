@@ -10,12 +10,23 @@ use meshspan::view::query::parse_duration;
 
 use super::error::CliError;
 
+/// The environment's variable with the place.
+const STORE: &str = "MESHSPAN_STORE";
+
+/// Which store.
+#[derive(Debug, Args)]
+pub(crate) struct StorePlace {
+    /// The store is FILE [default: MESHSPAN_STORE, else XDG_DATA_HOME/meshspan/spans.db, else
+    /// HOME/.local/share/meshspan/spans.db]
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+}
+
 /// Which store, and how much it keeps.
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
-    /// Keep spans in FILE [default: XDG_DATA_HOME/meshspan/spans.db, else HOME/.local/share/meshspan/spans.db]
-    #[arg(long, value_name = "FILE")]
-    store: Option<PathBuf>,
+    #[command(flatten)]
+    place: StorePlace,
     /// Keep spans in memory only: they go with the process
     #[arg(long, conflicts_with = "store")]
     in_memory: bool,
@@ -34,30 +45,47 @@ impl StoreArgs {
         if self.in_memory {
             return Store::in_memory(options).map_err(|error| refused(&error));
         }
-        let path = self.path(|name| std::env::var_os(name)).ok_or_else(|| {
-            CliError::bad_configuration(
-                "there is no place for the store: neither HOME nor XDG_DATA_HOME is set",
-            )
-            .help("name a file, --store FILE, or keep spans in memory, --in-memory")
-        })?;
+        let path = self.place.path()?;
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory).map_err(|error| CliError::write(directory, &error))?;
         }
         Store::open(&path, options).map_err(|error| refused(&error))
     }
+}
 
-    /// Relative paths in the environment are passed over, as the XDG specification says.
-    fn path(&self, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+impl StorePlace {
+    /// Opens it to be asked, also while another process keeps its spans there.
+    pub(crate) fn open_to_read(&self) -> Result<Store, CliError> {
+        let path = self.path()?;
+        if !path.exists() {
+            return Err(CliError::runtime(format!("there is no store at {}", path.display()))
+                .help("`meshspan collect` and `meshspan import` make one; or name a file with spans"));
+        }
+        Store::open_to_read(&path).map_err(|error| refused(&error))
+    }
+
+    fn path(&self) -> Result<PathBuf, CliError> {
+        self.place(|name| std::env::var_os(name)).ok_or_else(|| {
+            CliError::bad_configuration(
+                "there is no place for the store: neither HOME nor XDG_DATA_HOME is set",
+            )
+            .help("name a file, --store FILE, or keep spans in memory, --in-memory")
+        })
+    }
+
+    /// Relative paths in XDG's variables are passed over, as its specification says.
+    fn place(&self, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
         let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let named = || variable(STORE).filter(|path| !path.is_empty()).map(PathBuf::from);
         let of_user = || {
             let base = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")))?;
             Some(base.join("meshspan/spans.db"))
         };
-        self.store.clone().or_else(of_user)
+        self.store.clone().or_else(named).or_else(of_user)
     }
 }
 
-fn refused(error: &StoreError) -> CliError {
+pub(crate) fn refused(error: &StoreError) -> CliError {
     match error {
         StoreError::Foreign { .. } | StoreError::Newer { .. } => {
             CliError::bad_configuration(error.to_string())
@@ -84,9 +112,10 @@ mod tests {
     fn the_first_place_that_is_named_counts() {
         for (flag, environment, expected, reason) in [
             (Some("a.db"), &[("HOME", "/home/a")][..], Some("a.db"), "as typed"),
+            (None, &[("MESHSPAN_STORE", "b.db"), ("HOME", "/home/a")], Some("b.db"), "the variable"),
             (
                 None,
-                &[("XDG_DATA_HOME", "/data"), ("HOME", "/home/a")],
+                &[("MESHSPAN_STORE", ""), ("XDG_DATA_HOME", "/data"), ("HOME", "/home/a")],
                 Some("/data/meshspan/spans.db"),
                 "XDG",
             ),
@@ -99,16 +128,11 @@ mod tests {
             (None, &[("HOME", "")], None, "no home"),
             (None, &[], None, "nothing"),
         ] {
-            let arguments = StoreArgs {
-                store: flag.map(PathBuf::from),
-                in_memory: false,
-                max_bytes: 1,
-                max_age: Duration::ZERO,
-            };
+            let arguments = StorePlace { store: flag.map(PathBuf::from) };
             let variable = |name: &str| {
                 environment.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
             };
-            assert_eq!(arguments.path(variable), expected.map(PathBuf::from), "{reason}");
+            assert_eq!(arguments.place(variable), expected.map(PathBuf::from), "{reason}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! `meshspan view`: traces of files, listed, drawn or served.
+//! `meshspan view`: traces of files or of the store, listed, drawn or served.
 
 use std::{
     io::Read,
@@ -8,8 +8,9 @@ use std::{
 use meshspan::{
     collect::records,
     serve::spans_of_file,
+    store::Store,
     view::{
-        Library, Query, Trace,
+        Query, Trace,
         document::Document,
         library::SearchResult,
         query::{parse_attributes, parse_duration},
@@ -21,23 +22,30 @@ use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use super::{
     args::{Output, ViewArgs},
     error::CliError,
-    output, print, viewer,
+    output, print, stored, viewer,
 };
 
 /// Shows what was asked for.
 pub(crate) fn view(args: &ViewArgs, quiet: bool) -> Result<(), CliError> {
     let query = query(args)?;
+    let store = store(args)?;
+    if args.serve {
+        return viewer::serve(store, args.listen.listen(), quiet);
+    }
+    match &args.trace {
+        Some(id) => draw(&find(&store, id)?, args.output),
+        None => list(&store.search(&query).map_err(|error| stored::refused(&error))?, args.output),
+    }
+}
+
+/// The files' spans, or the store.
+fn store(args: &ViewArgs) -> Result<Store, CliError> {
+    if args.files.is_empty() {
+        return args.store.open_to_read();
+    }
     let spans: Vec<Vec<ResourceSpans>> =
         args.files.iter().map(PathBuf::as_path).map(read).collect::<Result<_, _>>()?;
-    let spans: Vec<ResourceSpans> = spans.into_iter().flatten().collect();
-    if args.serve {
-        return viewer::serve(spans, args.listen.listen(), quiet);
-    }
-    let library = Library::new(traces(records(&spans)));
-    match &args.trace {
-        Some(id) => draw(find(&library, id)?, args.output),
-        None => list(&library.search(&query), args.output),
-    }
+    viewer::in_memory(spans.into_iter().flatten().collect())
 }
 
 fn read(path: &Path) -> Result<Vec<ResourceSpans>, CliError> {
@@ -89,17 +97,21 @@ fn query(args: &ViewArgs) -> Result<Query, CliError> {
 }
 
 /// The only trace whose id begins so.
-fn find<'a>(library: &'a Library, id: &str) -> Result<&'a Trace, CliError> {
-    let wanted = id.to_ascii_lowercase();
-    let mut fitting =
-        library.traces().iter().filter(|trace| hex::encode(trace.trace_id).starts_with(&wanted));
-    match (fitting.next(), fitting.count()) {
-        (Some(trace), 0) => Ok(trace),
-        (None, _) => Err(CliError::runtime(format!("no trace id begins with {id:?}"))
-            .help("without --trace, the traces are listed with their ids")),
-        (Some(_), more) => Err(CliError::runtime(format!("{} trace ids begin with {id:?}", more + 1))
-            .help("write more of the id's digits")),
-    }
+fn find(store: &Store, id: &str) -> Result<Trace, CliError> {
+    let missing = || {
+        CliError::runtime(format!("no trace id begins with {id:?}"))
+            .help("without --trace, the traces are listed with their ids")
+    };
+    let found = match store.ids(id, u32::MAX).map_err(|error| stored::refused(&error))?.as_slice() {
+        [] => return Err(missing()),
+        [found] => *found,
+        several => {
+            return Err(CliError::runtime(format!("{} trace ids begin with {id:?}", several.len()))
+                .help("write more of the id's digits"));
+        }
+    };
+    let spans = store.trace(found).map_err(|error| stored::refused(&error))?.unwrap_or_default();
+    traces(records(&spans)).into_iter().next().ok_or_else(missing)
 }
 
 fn draw(trace: &Trace, output: Output) -> Result<(), CliError> {

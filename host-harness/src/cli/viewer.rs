@@ -2,17 +2,40 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
 
-use meshspan::serve::{JaegerUi, Server, Traces};
+use meshspan::serve::{JaegerUi, Server};
+use meshspan::store::{Store, StoreOptions};
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Listen;
 use super::error::CliError;
+use super::stored;
 
-/// Serves `spans` until Ctrl-C or SIGTERM.
-pub(crate) fn serve(spans: Vec<ResourceSpans>, listen: Listen, quiet: bool) -> Result<(), CliError> {
+/// A store in memory with `spans`.
+pub(crate) fn in_memory(spans: Vec<ResourceSpans>) -> Result<Store, CliError> {
+    let options = StoreOptions { max_bytes: u64::MAX, max_age: Duration::MAX, ..StoreOptions::default() };
+    let store = Store::in_memory(options).map_err(|error| stored::refused(&error))?;
+    store.keep(spans).map_err(|error| stored::refused(&error))?;
+    let stats = store.stats().map_err(|error| stored::refused(&error))?;
+    if let Some((_, gone)) = stats.evicted.first_key_value() {
+        tracing::warn!("{gone} spans do not fit into memory; `meshspan import` keeps them in a file");
+    }
+    Ok(store)
+}
+
+/// The store at `path` with `spans` added to what is there.
+pub(crate) fn in_file(path: &Path, spans: Vec<ResourceSpans>) -> Result<Store, CliError> {
+    let store = Store::open(path, StoreOptions::default()).map_err(|error| stored::refused(&error))?;
+    store.keep(spans).map_err(|error| stored::refused(&error))?;
+    Ok(store)
+}
+
+/// Serves what is in `store` until Ctrl-C or SIGTERM.
+pub(crate) fn serve(store: Store, listen: Listen, quiet: bool) -> Result<(), CliError> {
     let runtime =
         Runtime::new().map_err(|error| CliError::runtime(format!("cannot start threads: {error}")))?;
     runtime.block_on(async {
@@ -22,7 +45,7 @@ pub(crate) fn serve(spans: Vec<ResourceSpans>, listen: Listen, quiet: bool) -> R
             CliError::bad_configuration(format!("--jaeger-ui-assets: {error}"))
                 .help("such a folder is packages/jaeger-ui/build of a build of https://github.com/jaegertracing/jaeger-ui")
         })?;
-        let mut server = bind(Traces::new(spans), &listen).await?;
+        let mut server = bind(&store, &listen).await?;
         if let Some(jaeger_ui) = jaeger_ui {
             server = server.with_jaeger_ui(jaeger_ui);
         }
@@ -38,15 +61,14 @@ pub(crate) fn serve(spans: Vec<ResourceSpans>, listen: Listen, quiet: bool) -> R
 }
 
 /// At the address that was asked for; else, if that is taken, at any free port.
-async fn bind(traces: Traces, &Listen { address, is_asked_for, .. }: &Listen) -> Result<Server, CliError> {
-    match Server::bind(address).await {
+async fn bind(store: &Store, &Listen { address, is_asked_for, .. }: &Listen) -> Result<Server, CliError> {
+    match Server::bind(address, store.clone()).await {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && !is_asked_for => {
             let free = SocketAddr::new(address.ip(), 0);
-            Server::bind(free).await.map_err(|error| refused(free, &error))
+            Server::bind(free, store.clone()).await.map_err(|error| refused(free, &error))
         }
         bound => bound.map_err(|error| refused(address, &error)),
     }
-    .map(|server| server.with(traces))
 }
 
 fn refused(address: SocketAddr, error: &io::Error) -> CliError {

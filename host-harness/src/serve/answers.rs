@@ -7,13 +7,14 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query as Parameters, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Shared;
 use super::page::trace_page;
 use super::upload::spans_of_file;
 use crate::collect::records;
+use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
 use crate::view::compare::Comparison;
 use crate::view::document::Document;
@@ -37,8 +38,19 @@ pub(super) fn bad(message: impl std::fmt::Display) -> Problem {
     problem(StatusCode::BAD_REQUEST, &message.to_string())
 }
 
-pub(super) async fn services(State(traces): State<Shared>) -> Json<Value> {
-    Json(json!({ "services": traces.library.services() }))
+/// Asks the store, which may have to wait for the disk, beside the threads that answer.
+pub(super) async fn ask<T: Send + 'static>(
+    store: Store,
+    question: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Problem> {
+    let failed =
+        |error: &dyn std::fmt::Display| problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string());
+    let answer = tokio::task::spawn_blocking(move || question(&store)).await;
+    answer.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
+}
+
+pub(super) async fn services(State(store): State<Store>) -> Result<Json<Value>, Problem> {
+    Ok(Json(json!({ "services": ask(store, Store::services).await? })))
 }
 
 /// The search form's fields, as typed.
@@ -59,11 +71,11 @@ pub(super) struct Search {
 }
 
 pub(super) async fn search(
-    State(traces): State<Shared>,
+    State(store): State<Store>,
     Parameters(search): Parameters<Search>,
 ) -> Result<Json<SearchResult>, Problem> {
     let query = search.query(now())?;
-    Ok(Json(traces.library.search(&query)))
+    Ok(Json(ask(store, move |store| store.search(&query)).await?))
 }
 
 impl Search {
@@ -126,24 +138,24 @@ pub(super) fn now() -> Timestamp {
 }
 
 pub(super) async fn trace(
-    State(traces): State<Shared>,
+    State(store): State<Store>,
     Path(id): Path<String>,
 ) -> Result<Json<Document>, Problem> {
-    Ok(Json(Document::from(find(&traces, &id)?)))
+    Ok(Json(Document::from(&find(&store, &id).await?)))
 }
 
 pub(super) async fn exported(
-    State(traces): State<Shared>,
+    State(store): State<Store>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let trace = find(&traces, &id)?;
+    let trace = find(&store, &id).await?;
     let file = format!("attachment; filename=\"trace-{}.html\"", hex::encode(trace.trace_id));
-    let page = Html(trace_page(&Document::from(trace)));
+    let page = Html(trace_page(&Document::from(&trace)));
     Ok(([(header::CONTENT_DISPOSITION, file)], page).into_response())
 }
 
-pub(super) async fn graph(State(traces): State<Shared>) -> Json<Graph> {
-    Json(Graph::of(traces.library.traces()))
+pub(super) async fn graph(State(store): State<Store>) -> Result<Json<Graph>, Problem> {
+    Ok(Json(ask(store, |store| store.graph(None, None)).await?))
 }
 
 /// The two traces to compare.
@@ -154,10 +166,10 @@ pub(super) struct Pair {
 }
 
 pub(super) async fn compare(
-    State(traces): State<Shared>,
+    State(store): State<Store>,
     Parameters(Pair { a, b }): Parameters<Pair>,
 ) -> Result<Json<Comparison>, Problem> {
-    Ok(Json(Comparison::of(find(&traces, &a)?, find(&traces, &b)?)))
+    Ok(Json(Comparison::of(&find(&store, &a).await?, &find(&store, &b).await?)))
 }
 
 /// The traces of a file, which are shown and not kept.
@@ -168,10 +180,19 @@ pub(super) async fn upload(body: Bytes) -> Result<Json<Value>, Problem> {
 }
 
 /// The trace with that id, which may lack leading zeros, as Jaeger's ids do.
-pub(super) fn find<'a>(traces: &'a Shared, id: &str) -> Result<&'a Trace, Problem> {
-    let id = trace_id(id)?;
-    let missing = || problem(StatusCode::NOT_FOUND, &format!("trace {} is not here", hex::encode(id)));
-    traces.library.trace(id).ok_or_else(missing)
+async fn find(store: &Store, id: &str) -> Result<Trace, Problem> {
+    let spans = original(store, id).await?;
+    traces(records(&spans)).into_iter().next().ok_or_else(|| missing(id))
+}
+
+/// Its spans, as they came.
+pub(super) async fn original(store: &Store, id: &str) -> Result<Vec<ResourceSpans>, Problem> {
+    let wanted = trace_id(id)?;
+    ask(store.clone(), move |store| store.trace(wanted)).await?.ok_or_else(|| missing(id))
+}
+
+fn missing(id: &str) -> Problem {
+    problem(StatusCode::NOT_FOUND, &format!("trace {id:0>32} is not here"))
 }
 
 pub(super) fn trace_id(text: &str) -> Result<[u8; 16], Problem> {

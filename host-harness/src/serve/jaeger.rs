@@ -12,14 +12,16 @@ mod write;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{any, get, post};
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
-use super::Shared;
-use super::answers::{Problem, problem};
+use super::answers::{Problem, ask, problem};
+use crate::store::{Store, StoreError};
+use crate::view::Query;
 
 pub(super) use read::from_v1;
 pub use ui::{JaegerUi, JaegerUiError};
 
-pub(super) fn router() -> Router<Shared> {
+pub(super) fn router() -> Router<Store> {
     Router::new()
         .route("/api/services", get(v1::services))
         .route("/api/services/{service}/operations", get(v1::operations_of))
@@ -40,4 +42,15 @@ pub(super) fn router() -> Router<Shared> {
 
 async fn not_here() -> Problem {
     problem(StatusCode::NOT_IMPLEMENTED, "meshspan has no archive and no metrics of spans")
+}
+
+/// The spans of the traces that fit, the newest trace first, each as they came.
+async fn fitting(store: Store, query: Query) -> Result<Vec<Vec<ResourceSpans>>, Problem> {
+    let found = move |store: &Store| -> Result<Vec<Vec<ResourceSpans>>, StoreError> {
+        let traces = store.search(&query)?.traces.into_iter();
+        // One that went meanwhile is left out.
+        let spans = traces.filter_map(|found| store.trace(found.id()).transpose());
+        spans.collect()
+    };
+    ask(store, found).await
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::collect::from_json_lines;
+use crate::store::StoreOptions;
 
 const SPANS: &str = r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"web"}}]},"scopeSpans":[{"scope":{"name":"meshspan"},"spans":[{"traceId":"000000000000000000000000000000ab","spanId":"0000000000000001","name":"GET /","kind":2,"startTimeUnixNano":"1000000","endTimeUnixNano":"3000000"},{"traceId":"000000000000000000000000000000ab","spanId":"0000000000000002","parentSpanId":"0000000000000001","name":"GET /","kind":3,"startTimeUnixNano":"1500000","endTimeUnixNano":"2500000","attributes":[{"key":"http.response.status_code","value":{"intValue":"500"}}],"status":{"code":2}}]}]}]}
 {"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"emoji"}}]},"scopeSpans":[{"scope":{"name":"meshspan"},"spans":[{"traceId":"000000000000000000000000000000ab","spanId":"0000000000000003","parentSpanId":"0000000000000002","name":"Vote","kind":2,"startTimeUnixNano":"1600000","endTimeUnixNano":"2400000"}]}]}]}"#;
@@ -19,7 +20,9 @@ fn spans() -> Vec<ResourceSpans> {
 }
 
 async fn start() -> SocketAddr {
-    let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap().with(Traces::new(spans()));
+    let store = Store::in_memory(StoreOptions::default()).unwrap();
+    let store = tokio::task::spawn_blocking(move || store.keep(spans()).map(|()| store)).await.unwrap();
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), store.unwrap()).await.unwrap();
     let address = server.address().unwrap();
     tokio::spawn(server.run(std::future::pending()));
     address

@@ -38,6 +38,11 @@ impl File {
         Self::with(path.to_owned(), name, Some(lock))
     }
 
+    /// To read beside the process that writes.
+    pub(super) fn open_shared(path: &Path) -> Result<Self, StoreError> {
+        Self::with(path.to_owned(), path.to_string_lossy().into_owned(), None)
+    }
+
     pub(super) fn in_memory() -> Result<Self, StoreError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);

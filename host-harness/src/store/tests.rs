@@ -115,3 +115,34 @@ fn two_do_not_keep_their_spans_in_one_file() {
     drop(first);
     assert!(Store::open(&path, StoreOptions::default()).is_ok());
 }
+
+#[test]
+fn a_store_can_be_read_while_another_keeps_its_spans_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spans.db");
+    let missing = Store::open_to_read(&path).map(|_| ()).unwrap_err().to_string();
+    assert!(missing.contains("there is no such file"), "{missing}");
+    let store = Store::open(&path, StoreOptions::default()).unwrap();
+    store.append_blocking(request(&[(1, 1)]), 1).unwrap();
+    let reader = Store::open_to_read(&path).unwrap();
+    assert_eq!(reader.search(&Query::default()).unwrap().total, 1);
+    store.append_blocking(request(&[(2, 1)]), 1).unwrap();
+    assert_eq!(reader.search(&Query::default()).unwrap().total, 2, "also what comes later");
+    assert_eq!(reader.append_blocking(request(&[(3, 1)]), 1), Err(StoreError::Closed));
+    drop((store, reader));
+    assert_eq!(Store::open_to_read(&path).unwrap().search(&Query::default()).unwrap().total, 2);
+}
+
+#[test]
+fn what_is_kept_of_a_file_is_cut_into_requests_of_whole_traces() {
+    let store = Store::in_memory(StoreOptions::default()).unwrap();
+    let all: Vec<(u8, u8)> =
+        (0..=250).flat_map(|id| [(1 + id % 9, id + 1)]).chain((1..=200).map(|id| (10, id))).collect();
+    let spans = ExportTraceServiceRequest::decode(request(&all)).unwrap().resource_spans;
+    let many: Vec<ResourceSpans> = (0..3).flat_map(|_| spans.clone()).collect();
+    store.keep(many).unwrap();
+    let stats = store.stats().unwrap();
+    assert_eq!((stats.received, stats.requests), (3 * 451, 2));
+    assert_eq!(store.search(&Query::default()).unwrap().total, 10);
+    assert_eq!(store.stats().unwrap().kept, 451);
+}

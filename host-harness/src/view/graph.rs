@@ -1,13 +1,12 @@
 //! Who calls whom, over all traces: what the service graph draws.
 //!
-//! A span whose parent is another service's is one call from there.
+//! A span whose parent is another service's is one call from there. The calls of each trace are counted by whoever
+//! keeps the traces.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-
-use super::Trace;
 
 /// Services and the calls between them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -84,26 +83,6 @@ impl Sums {
     }
 }
 
-impl Graph {
-    /// Of all `traces`.
-    pub fn of<'a>(traces: impl IntoIterator<Item = &'a Trace>) -> Self {
-        let mut sums = Sums::default();
-        for trace in traces {
-            for node in &trace.nodes {
-                let span = &node.span;
-                let failed = u64::from(span.is_error());
-                sums.add_service(&span.service, 1, failed);
-                let caller = node.parent.and_then(|parent| trace.nodes.get(parent)).map(|node| &node.span);
-                if let Some(caller) = caller.filter(|caller| caller.service != span.service) {
-                    let pair = (caller.service.as_str(), span.service.as_str());
-                    sums.add_calls(pair, 1, failed, span.end.since(span.start));
-                }
-            }
-        }
-        sums.graph()
-    }
-}
-
 impl Sum {
     fn calls(self, from: String, to: String) -> Calls {
         let mean = self.time.as_nanos().checked_div(u128::from(self.count)).unwrap_or(0);
@@ -120,29 +99,26 @@ impl Sum {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::{SpanKind, SpanRecord, Status};
-    use crate::view::tests::{app, inbound, outbound};
-    use crate::view::traces;
 
     #[test]
-    fn a_call_is_counted_where_the_service_changes() {
-        let spans = vec![
-            outbound(1, 9, SpanKind::Server, 0, 100),
-            outbound(2, 1, SpanKind::Client, 0, 100),
-            inbound(3, 2, SpanKind::Server, 10, 30),
-            SpanRecord { status: Status::Error(String::new()), ..inbound(4, 2, SpanKind::Server, 40, 80) },
-            app(5, Some(4), SpanKind::Client, 50, 60),
-        ];
-        let graph = Graph::of(&traces(spans));
-        let call = |from: &str, to: &str, count, errors, mean_ns| Calls {
-            from: from.to_owned(),
-            to: to.to_owned(),
-            count,
-            errors,
-            mean_ns,
+    fn sums_of_several_traces_are_added_up() {
+        let mut sums = Sums::default();
+        let millis = Duration::from_millis;
+        for (errors, time) in [(0, millis(10)), (1, millis(50))] {
+            sums.add_service("web", 3, 0);
+            sums.add_service("emoji", 1, errors);
+            sums.add_calls(("web", "emoji"), 1, errors, time);
+        }
+        let graph = sums.graph();
+        let call = Calls {
+            from: "web".to_owned(),
+            to: "emoji".to_owned(),
+            count: 2,
+            errors: 1,
+            mean_ns: 30_000_000,
         };
-        assert_eq!(graph.calls, [call("emoji", "web", 1, 0, 10), call("web", "emoji", 2, 1, 30)]);
+        assert_eq!(graph.calls, [call]);
         let spans: Vec<_> = graph.services.iter().map(|s| (s.name.as_str(), s.spans, s.errors)).collect();
-        assert_eq!(spans, [("emoji", 2, 1), ("web", 3, 0)]);
+        assert_eq!(spans, [("emoji", 2, 1), ("web", 6, 0)]);
     }
 }

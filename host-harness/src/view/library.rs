@@ -1,20 +1,10 @@
-//! Traces to look at, in memory: which services and operations there are, which traces fit a question.
-//!
-//! `Library::new(traces(records)).search(&Query { service: Some("web".into()), ..Query::default() })`
+//! Traces as a list of results shows them, and the services that took part.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Query, Trace};
-use crate::collect::SpanKind;
-
-/// Traces, the newest first.
-#[derive(Debug, Default)]
-pub struct Library {
-    traces: Vec<Trace>,
-    by_id: HashMap<[u8; 16], usize>,
-}
+use super::Trace;
 
 /// A service, and what it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -71,54 +61,13 @@ pub struct SearchResult {
     pub more: bool,
 }
 
-impl Library {
-    /// Keeps `traces`, whatever their order.
-    pub fn new(mut traces: Vec<Trace>) -> Self {
-        traces.sort_by_key(|trace| (std::cmp::Reverse(trace.start), trace.trace_id));
-        let by_id = traces.iter().enumerate().map(|(at, trace)| (trace.trace_id, at)).collect();
-        Self { traces, by_id }
-    }
-
-    /// The services, sorted by name, each with its operations.
-    pub fn services(&self) -> Vec<Service> {
-        let mut services: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for node in self.traces.iter().flat_map(|trace| &trace.nodes) {
-            services.entry(&node.span.service).or_default().insert(&node.span.name);
-        }
-        let service = |(name, operations): (&str, BTreeSet<&str>)| Service {
-            name: name.to_owned(),
-            operations: operations.into_iter().map(str::to_owned).collect(),
-        };
-        services.into_iter().map(service).collect()
-    }
-
-    /// The operations of a service with the kinds of their spans, sorted.
-    pub fn operations(&self, service: &str) -> BTreeSet<(String, SpanKind)> {
-        let nodes = self.traces.iter().flat_map(|trace| &trace.nodes);
-        let own = nodes.filter(|node| node.span.service == service);
-        own.map(|node| (node.span.name.clone(), node.span.kind)).collect()
-    }
-
-    /// The newest traces that fit.
-    pub fn search(&self, query: &Query) -> SearchResult {
-        let fitting: Vec<&Trace> = self.fitting(query).collect();
-        let traces = fitting.iter().take(query.limit).map(|trace| Found::from(*trace)).collect();
-        SearchResult { traces, total: fitting.len(), more: false }
-    }
-
-    /// All traces that fit, the newest first, whatever the limit.
-    pub fn fitting<'a>(&'a self, query: &'a Query) -> impl Iterator<Item = &'a Trace> {
-        self.traces.iter().filter(|trace| query.fits(trace))
-    }
-
-    /// The trace with that id.
-    pub fn trace(&self, id: [u8; 16]) -> Option<&Trace> {
-        self.by_id.get(&id).and_then(|&at| self.traces.get(at))
-    }
-
-    /// All traces, the newest first.
-    pub fn traces(&self) -> &[Trace] {
-        &self.traces
+impl Found {
+    /// Its id.
+    pub fn id(&self) -> [u8; 16] {
+        let mut id = [0; 16];
+        // It is of our making.
+        let _ = hex::decode_to_slice(&self.trace_id, &mut id);
+        id
     }
 }
 
@@ -153,42 +102,22 @@ impl From<&Trace> for Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::{SpanRecord, Status};
+    use crate::collect::{SpanKind, SpanRecord, Status};
     use crate::view::tests::{app, inbound};
     use crate::view::traces;
 
-    fn library() -> Library {
-        let second = |span: SpanRecord| SpanRecord { trace_id: [2; 16], ..span };
-        Library::new(traces(vec![
-            app(1, None, SpanKind::Client, 1_000, 1_100),
-            SpanRecord {
-                status: Status::Error(String::new()),
-                ..inbound(2, 1, SpanKind::Server, 1_010, 1_090)
-            },
-            second(app(3, None, SpanKind::Client, 5_000, 5_010)),
-        ]))
-    }
-
-    #[test]
-    fn the_newest_come_first_and_all_are_counted() {
-        let found = library().search(&Query { limit: 1, ..Query::default() });
-        assert_eq!(found.total, 2);
-        assert_eq!(found.traces.iter().map(|t| t.start_unix_nano.as_str()).collect::<Vec<_>>(), ["5000"]);
-    }
-
     #[test]
     fn a_result_says_who_took_part() {
-        let found = Found::from(library().trace([1; 16]).unwrap());
+        let failed = Status::Error(String::new());
+        let spans = vec![
+            app(1, None, SpanKind::Client, 1_000, 1_100),
+            SpanRecord { status: failed, ..inbound(2, 1, SpanKind::Server, 1_010, 1_090) },
+        ];
+        let trace = traces(spans).remove(0);
+        let found = Found::from(&trace);
         let service = |name: &str, errors| FoundService { name: name.to_owned(), spans: 1, errors };
         assert_eq!(found.services, [service("emoji", 1), service("web", 0)]);
         assert_eq!((found.service.as_str(), found.duration_ns, found.errors), ("web", 100, 1));
-        assert!(library().trace([9; 16]).is_none());
-    }
-
-    #[test]
-    fn services_have_operations_of_every_kind() {
-        let service = |name: &str| Service { name: name.to_owned(), operations: vec!["GET".to_owned()] };
-        assert_eq!(library().services(), [service("emoji"), service("web")]);
-        assert_eq!(library().operations("web"), [("GET".to_owned(), SpanKind::Client)].into());
+        assert_eq!(found.id(), trace.trace_id);
     }
 }

@@ -60,7 +60,8 @@ pub fn traces(found: &SearchResult) -> String {
             trace.trace_id, trace.spans
         ));
     }
-    text.push_str(&format!("{} of {} traces\n", found.traces.len(), found.total));
+    let least = if found.more { "at least " } else { "" };
+    text.push_str(&format!("{} of {least}{} traces\n", found.traces.len(), found.total));
     text
 }
 

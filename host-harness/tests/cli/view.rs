@@ -35,6 +35,29 @@ fn traces_are_listed_found_and_drawn() {
 }
 
 #[test]
+fn a_store_is_shown_as_a_file_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("spans.db");
+    let view = |arguments: &[&str]| {
+        let mut command = meshspan(&["view"]);
+        command.args(arguments).env("MESHSPAN_STORE", &store).output().unwrap()
+    };
+    let missing = view(&[]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("there is no store at"));
+
+    stdout(&["demo", "--store", store.to_str().unwrap(), "--no-serve"]);
+    let all: Value = serde_json::from_slice(&view(&["-o", "json", "--limit", "1"]).stdout).unwrap();
+    assert_eq!((&all["total"], &all["more"]), (&Value::from(150), &Value::from(false)));
+    let id = all["traces"][0]["traceId"].as_str().unwrap();
+    let drawn = String::from_utf8(view(&["--trace", &id[..12]]).stdout).unwrap();
+    assert!(drawn.contains(&format!("trace {id}")), "{drawn}");
+    stdout(&["demo", "--store", store.to_str().unwrap(), "--no-serve", "--seed", "7"]);
+    let all = stdout(&["view", "--store", store.to_str().unwrap(), "--limit", "1"]);
+    assert!(all.ends_with("1 of 300 traces\n"), "{all}");
+}
+
+#[test]
 fn what_cannot_be_shown_is_said() {
     let file = saved();
     let path = file.path().to_str().unwrap();

@@ -12,8 +12,8 @@ type Arrow = (&'static str, &'static [&'static str], &'static [&'static str]);
 const SHARED: [&str; 2] = ["host", "time"];
 
 /// `cli → {replay, mesh, view, export}`; `mesh → proxy → flow → vm → abi → host`, `replay → vm`;
-/// `serve → view → collect`, `store → {view, collect}`, `export → collect`; `receive → store`;
-/// `forward → {store, export}`; `{export, proxy, receive} → tls`.
+/// `serve → store → view → collect`, `export → collect`; `receive → store`; `forward → {store, export}`;
+/// `{export, proxy, receive} → tls`.
 const ARROWS: &[Arrow] = &[
     ("host", &[], &["tokio", "wasmtime", "hyper", "tonic", "clap"]),
     ("abi", &[], &["tokio", "hyper", "tonic", "clap"]),
@@ -27,7 +27,7 @@ const ARROWS: &[Arrow] = &[
     ("tls", &[], &["wasmtime", "hyper", "tonic", "clap"]),
     ("export", &["collect", "tls"], &["wasmtime", "clap"]),
     ("forward", &["export", "store", "tls"], &["wasmtime", "hyper", "tonic", "clap"]),
-    ("serve", &["collect", "view"], &["wasmtime", "clap"]),
+    ("serve", &["collect", "store", "view"], &["wasmtime", "clap"]),
     ("store", &["collect", "view"], &["wasmtime", "hyper", "tonic", "clap"]),
     ("doctor", &["traffic", "view"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("receive", &["collect", "store", "tls"], &["wasmtime", "clap"]),

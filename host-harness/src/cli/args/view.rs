@@ -2,11 +2,12 @@
 
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use meshspan::serve::DEFAULT_PORT;
 
+use super::super::stored::StorePlace;
 use super::Output;
 
 /// Where the page listens unless it is told.
@@ -60,6 +61,9 @@ pub(crate) struct DemoServe {
     /// Serve the traces as a web page in the end, also where the output is no terminal
     #[arg(long)]
     serve: bool,
+    /// Keep the spans in the store FILE, too
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
     /// End without serving the page, as where the output is no terminal
     #[arg(long, conflicts_with = "serve")]
     no_serve: bool,
@@ -72,6 +76,10 @@ impl DemoServe {
         self.serve || (!self.no_serve && std::io::stdout().is_terminal())
     }
 
+    pub(crate) fn store(&self) -> Option<&Path> {
+        self.store.as_deref()
+    }
+
     pub(crate) fn listen(&self) -> Listen {
         self.listen.listen()
     }
@@ -80,8 +88,11 @@ impl DemoServe {
 #[derive(Debug, Args)]
 pub(crate) struct ViewArgs {
     /// OTLP JSON, OTLP JSON Lines (as `--save` writes them) or Jaeger's JSON; `-` is standard input
-    #[arg(required = true, value_name = "FILE")]
+    /// [default: what `meshspan collect` has in its store]
+    #[arg(value_name = "FILE", conflicts_with = "store")]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) store: StorePlace,
     /// Draw this trace; an id may be cut, as long as it is the only one that begins so
     #[arg(long, value_name = "ID", conflicts_with = "serve")]
     pub(crate) trace: Option<String>,

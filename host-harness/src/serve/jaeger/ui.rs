@@ -14,8 +14,8 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::super::Shared;
 use super::super::answers::problem;
+use crate::store::Store;
 
 /// The page that stands for every address of the UI's own.
 const INDEX: &str = "/index.html";
@@ -76,7 +76,7 @@ impl JaegerUi {
     }
 
     /// Answers for every path that no other route has.
-    pub(in crate::serve) fn router(self) -> Router<Shared> {
+    pub(in crate::serve) fn router(self) -> Router<Store> {
         Router::new().fallback(get(move |uri: Uri| std::future::ready(self.answer(uri.path()))))
     }
 

@@ -1,35 +1,42 @@
 //! Version 1: times in microseconds, tags with their types, processes beside the spans.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query as Parameters, RawQuery, State};
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::answers::{Problem, bad, find, now, trace_id};
+use super::super::answers::{Problem, ask, bad, now, original, trace_id};
 use super::super::upload::spans_of_file;
-use super::super::{Shared, Traces};
+use super::fitting;
 use super::write::trace_json;
+use crate::collect::by_trace;
+use crate::store::Store;
 use crate::time::Timestamp;
-use crate::view::graph::Graph;
+use crate::view::Query;
 use crate::view::query::parse_duration;
-use crate::view::{Query, Trace};
 
 /// What every answer is wrapped in.
 fn wrapped(data: Vec<Value>) -> Json<Value> {
     Json(json!({ "total": data.len(), "data": data, "limit": 0, "offset": 0, "errors": null }))
 }
 
-pub(super) async fn services(State(traces): State<Shared>) -> Json<Value> {
-    wrapped(traces.library.services().into_iter().map(|service| json!(service.name)).collect())
+pub(super) async fn services(State(store): State<Store>) -> Result<Json<Value>, Problem> {
+    let services = ask(store, Store::services).await?;
+    Ok(wrapped(services.into_iter().map(|service| json!(service.name)).collect()))
 }
 
-pub(super) async fn operations_of(State(traces): State<Shared>, Path(service): Path<String>) -> Json<Value> {
-    let operations = traces.library.operations(&service);
-    let names: std::collections::BTreeSet<String> = operations.into_iter().map(|(name, _)| name).collect();
-    wrapped(names.into_iter().map(Value::from).collect())
+pub(super) async fn operations_of(
+    State(store): State<Store>,
+    Path(service): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let operations = ask(store, move |store| store.operations(&service)).await?;
+    let names: BTreeSet<String> = operations.into_iter().map(|(name, _)| name).collect();
+    Ok(wrapped(names.into_iter().map(Value::from).collect()))
 }
 
 /// Whose operations are asked for, in either version.
@@ -42,41 +49,38 @@ pub(super) struct OperationsOf {
 }
 
 impl OperationsOf {
-    pub(super) fn operations(&self, traces: &Traces) -> Vec<Value> {
-        let operations = traces.library.operations(&self.service).into_iter();
+    pub(super) async fn operations(self, store: Store) -> Result<Vec<Value>, Problem> {
+        let operations = ask(store, move |store| store.operations(&self.service)).await?.into_iter();
         let fitting =
             operations.filter(|(_, kind)| self.span_kind.is_empty() || kind.as_str() == self.span_kind);
-        fitting.map(|(name, kind)| json!({ "name": name, "spanKind": kind.as_str() })).collect()
+        Ok(fitting.map(|(name, kind)| json!({ "name": name, "spanKind": kind.as_str() })).collect())
     }
 }
 
 pub(super) async fn operations(
-    State(traces): State<Shared>,
+    State(store): State<Store>,
     Parameters(asked): Parameters<OperationsOf>,
-) -> Json<Value> {
-    wrapped(asked.operations(&traces))
+) -> Result<Json<Value>, Problem> {
+    Ok(wrapped(asked.operations(store).await?))
 }
 
 /// As Jaeger's and Grafana's pages send it; instants in microseconds.
 pub(super) async fn traces(
-    State(traces): State<Shared>,
+    State(store): State<Store>,
     RawQuery(text): RawQuery,
 ) -> Result<Json<Value>, Problem> {
     let asked: Vec<(String, String)> = pairs(text.as_deref().unwrap_or_default());
     let ids: Vec<&str> =
         asked.iter().filter(|(key, _)| key == "traceID").map(|(_, id)| id.as_str()).collect();
     if !ids.is_empty() {
-        let known = ids.into_iter().map(|id| Ok(traces.library.trace(trace_id(id)?)));
-        let known: Vec<Option<&Trace>> = known.collect::<Result<_, Problem>>()?;
-        return Ok(wrapped(known.into_iter().flatten().map(|trace| json_of(&traces, trace)).collect()));
+        let ids = ids.into_iter().map(trace_id).collect::<Result<Vec<_>, Problem>>()?;
+        let known =
+            move |store: &Store| ids.into_iter().filter_map(|id| store.trace(id).transpose()).collect();
+        let known: Vec<Vec<ResourceSpans>> = ask(store, known).await?;
+        return Ok(wrapped(known.iter().map(|spans| trace_json(spans)).collect()));
     }
-    let query = query(&asked)?;
-    let found = traces.library.fitting(&query).take(query.limit);
-    Ok(wrapped(found.map(|trace| json_of(&traces, trace)).collect()))
-}
-
-fn json_of(traces: &Traces, trace: &Trace) -> Value {
-    trace_json(traces.original(trace.trace_id).unwrap_or_default())
+    let found = fitting(store, query(&asked)?).await?;
+    Ok(wrapped(found.iter().map(|spans| trace_json(spans)).collect()))
 }
 
 /// `a=b&c=d`, decoded.
@@ -141,11 +145,10 @@ fn length(key: &str, value: &str) -> Result<Duration, Problem> {
 }
 
 pub(super) async fn trace(
-    State(traces): State<Shared>,
+    State(store): State<Store>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let trace = find(&traces, &id)?;
-    Ok(wrapped(vec![json_of(&traces, trace)]))
+    Ok(wrapped(vec![trace_json(&original(&store, &id).await?)]))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -158,7 +161,7 @@ pub(super) struct Window {
 }
 
 pub(super) async fn dependencies(
-    State(traces): State<Shared>,
+    State(store): State<Store>,
     Parameters(window): Parameters<Window>,
 ) -> Result<Json<Value>, Problem> {
     let millis = |name: &str, text: &str| match text {
@@ -172,8 +175,7 @@ pub(super) async fn dependencies(
     let end = end.map_or_else(now, |end| Timestamp::from_unix_nanos(end.saturating_mul(1_000_000)));
     let from =
         millis("lookback", &window.lookback)?.map(|lookback| end.minus(Duration::from_millis(lookback)));
-    let query = Query { from, to: Some(end), ..Query::default() };
-    let calls = Graph::of(traces.library.fitting(&query)).calls.into_iter();
+    let calls = ask(store, move |store| store.graph(from, Some(end))).await?.calls.into_iter();
     Ok(wrapped(
         calls.map(|call| json!({ "parent": call.from, "child": call.to, "callCount": call.count })).collect(),
     ))
@@ -181,8 +183,8 @@ pub(super) async fn dependencies(
 
 /// Jaeger's page uploads OTLP JSON through this.
 pub(super) async fn transform(body: Bytes) -> Result<Json<Value>, Problem> {
-    let traces = Traces::new(spans_of_file(&body).map_err(bad)?);
-    Ok(wrapped(traces.library.traces().iter().map(|trace| json_of(&traces, trace)).collect()))
+    let traces = by_trace(spans_of_file(&body).map_err(bad)?);
+    Ok(wrapped(traces.values().map(|spans| trace_json(spans)).collect()))
 }
 
 #[cfg(test)]

@@ -7,36 +7,40 @@ use axum::extract::{Path, Query as Parameters, RawQuery, State};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, TracesData};
 use serde_json::{Value, json};
 
-use super::super::Shared;
-use super::super::answers::{Problem, bad, find, instant};
+use super::super::answers::{Problem, ask, bad, instant, original};
+use super::fitting;
 use super::v1::{OperationsOf, pairs, tags};
+use crate::store::Store;
+use crate::view::Query;
 use crate::view::library::Found;
 use crate::view::query::parse_duration;
-use crate::view::{Query, Trace};
 
-pub(super) async fn services(State(traces): State<Shared>) -> Json<Value> {
-    let names: Vec<String> = traces.library.services().into_iter().map(|service| service.name).collect();
-    Json(json!({ "services": names }))
+pub(super) async fn services(State(store): State<Store>) -> Result<Json<Value>, Problem> {
+    let services = ask(store, Store::services).await?;
+    let names: Vec<String> = services.into_iter().map(|service| service.name).collect();
+    Ok(Json(json!({ "services": names })))
 }
 
 pub(super) async fn operations(
-    State(traces): State<Shared>,
+    State(store): State<Store>,
     Parameters(asked): Parameters<OperationsOf>,
-) -> Json<Value> {
-    Json(json!({ "operations": asked.operations(&traces) }))
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(json!({ "operations": asked.operations(store).await? })))
 }
 
 pub(super) async fn summaries(
-    State(traces): State<Shared>,
+    State(store): State<Store>,
     RawQuery(text): RawQuery,
 ) -> Result<Json<Value>, Problem> {
     let query = query(text.as_deref().unwrap_or_default())?;
-    let summaries: Vec<Value> = traces.library.fitting(&query).take(query.limit).map(summary).collect();
+    let found = ask(store, move |store| store.search(&query)).await?;
+    let summaries: Vec<Value> = found.traces.iter().map(summary).collect();
     Ok(Json(json!({ "summaries": summaries })))
 }
 
-fn summary(trace: &Trace) -> Value {
-    let found = Found::from(trace);
+fn summary(found: &Found) -> Value {
+    // Both are numbers of ours.
+    let end = found.start_unix_nano.parse::<u64>().unwrap_or(0).saturating_add(found.duration_ns);
     let services: Vec<Value> = found
         .services
         .iter()
@@ -47,7 +51,7 @@ fn summary(trace: &Trace) -> Value {
         "rootServiceName": found.service,
         "rootOperationName": found.name,
         "minStartTimeUnixNano": found.start_unix_nano,
-        "maxEndTimeUnixNano": trace.end.as_unix_nanos().to_string(),
+        "maxEndTimeUnixNano": end.to_string(),
         "spanCount": found.spans,
         "errorSpanCount": found.errors,
         "orphanSpanCount": found.orphans,
@@ -56,21 +60,18 @@ fn summary(trace: &Trace) -> Value {
 }
 
 pub(super) async fn traces(
-    State(traces): State<Shared>,
+    State(store): State<Store>,
     RawQuery(text): RawQuery,
 ) -> Result<Json<Value>, Problem> {
     let query = query(text.as_deref().unwrap_or_default())?;
-    let found = traces.library.fitting(&query).take(query.limit);
-    let spans = found.flat_map(|trace| traces.original(trace.trace_id).unwrap_or_default());
-    Ok(result(spans.cloned().collect()))
+    Ok(result(fitting(store, query).await?.into_iter().flatten().collect()))
 }
 
 pub(super) async fn trace(
-    State(traces): State<Shared>,
+    State(store): State<Store>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let trace = find(&traces, &id)?;
-    Ok(result(traces.original(trace.trace_id).unwrap_or_default().to_vec()))
+    Ok(result(original(&store, &id).await?))
 }
 
 fn result(resource_spans: Vec<ResourceSpans>) -> Json<Value> {

@@ -1,6 +1,6 @@
 //! The store against the simplest thing that could tell the same: all spans in memory, each once.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -9,7 +9,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::collect::{SpanRecord, records};
-use crate::view::{Library, traces};
+use crate::view::graph::Sums;
+use crate::view::library::Found;
+use crate::view::{Trace, traces};
 
 fn text(key: &str, value: &str) -> KeyValue {
     let value = Some(AnyValue { value: Some(Value::StringValue(value.to_owned())) });
@@ -86,6 +88,60 @@ fn query() -> impl Strategy<Value = Query> {
     )
 }
 
+/// Traces, the newest first.
+struct Model(Vec<Trace>);
+
+impl Model {
+    fn new(records: Vec<SpanRecord>) -> Self {
+        let mut traces = traces(records);
+        traces.sort_by_key(|trace| (std::cmp::Reverse(trace.start), trace.trace_id));
+        Self(traces)
+    }
+
+    fn search(&self, query: &Query) -> SearchResult {
+        let fitting: Vec<&Trace> = self.0.iter().filter(|trace| query.fits(trace)).collect();
+        let traces = fitting.iter().take(query.limit).map(|trace| Found::from(*trace)).collect();
+        SearchResult { traces, total: fitting.len(), more: false }
+    }
+
+    fn spans(&self) -> impl Iterator<Item = &SpanRecord> {
+        self.0.iter().flat_map(|trace| &trace.nodes).map(|node| &node.span)
+    }
+
+    fn services(&self) -> Vec<Service> {
+        let mut services: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for span in self.spans() {
+            services.entry(&span.service).or_default().insert(span.name.clone());
+        }
+        let service = |(name, operations): (&str, BTreeSet<String>)| Service {
+            name: name.to_owned(),
+            operations: operations.into_iter().collect(),
+        };
+        services.into_iter().map(service).collect()
+    }
+
+    fn operations(&self, service: &str) -> BTreeSet<(String, SpanKind)> {
+        let own = self.spans().filter(|span| span.service == service);
+        own.map(|span| (span.name.clone(), span.kind)).collect()
+    }
+
+    fn graph(&self) -> Graph {
+        let mut sums = Sums::default();
+        for trace in &self.0 {
+            for node in &trace.nodes {
+                let (span, failed) = (&node.span, u64::from(node.span.is_error()));
+                sums.add_service(&span.service, 1, failed);
+                let caller = node.parent.map(|parent| &trace.nodes[parent].span);
+                if let Some(caller) = caller.filter(|caller| caller.service != span.service) {
+                    let time = span.end.since(span.start);
+                    sums.add_calls((&caller.service, &span.service), 1, failed, time);
+                }
+            }
+        }
+        sums.graph()
+    }
+}
+
 /// All spans, each once, as records.
 fn once(steps: &[(ExportTraceServiceRequest, bool)]) -> Vec<SpanRecord> {
     let mut seen = HashSet::new();
@@ -112,19 +168,19 @@ proptest! {
                 store = Store::open(&path, StoreOptions::default()).unwrap();
             }
         }
-        let model = Library::new(traces(once(&steps)));
+        let model = Model::new(once(&steps));
         for query in &queries {
             prop_assert_eq!(store.search(query).unwrap(), model.search(query), "{:?}", query);
         }
         prop_assert_eq!(store.services().unwrap(), model.services());
         prop_assert_eq!(store.operations("a").unwrap(), model.operations("a"));
-        prop_assert_eq!(store.graph(None, None).unwrap(), Graph::of(model.traces()));
-        for trace in model.traces() {
+        prop_assert_eq!(store.graph(None, None).unwrap(), model.graph());
+        for trace in &model.0 {
             let found = store.trace(trace.trace_id).unwrap().unwrap();
             prop_assert_eq!(&traces(records(&found))[0], trace);
         }
         let stats = store.stats().unwrap();
-        let kept: usize = model.traces().iter().map(|trace| trace.nodes.len()).sum();
+        let kept: usize = model.0.iter().map(|trace| trace.nodes.len()).sum();
         prop_assert_eq!(stats.kept, kept as u64);
         prop_assert_eq!(stats.received, stats.kept + stats.duplicates + stats.unreadable);
     }

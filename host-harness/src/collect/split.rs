@@ -1,39 +1,20 @@
-//! The traces that a viewer serves: as people look at them, and as they came.
+//! Spans by trace, each still below its own resource and scope.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
 
-use crate::collect::records;
-use crate::view::{Library, traces};
-
-/// Traces, and the OTLP that they came as, which keeps what people do not look at.
-#[derive(Debug, Default)]
-pub struct Traces {
-    pub(super) library: Library,
-    originals: HashMap<Vec<u8>, Vec<ResourceSpans>>,
-}
-
-impl Traces {
-    /// Keeps every span; one whose ids are not 16 and 8 bytes is left out.
-    pub fn new(spans: Vec<ResourceSpans>) -> Self {
-        let library = Library::new(traces(records(&spans)));
-        let mut originals: HashMap<Vec<u8>, Vec<ResourceSpans>> = HashMap::new();
-        for resource in spans {
-            split(resource, &mut originals);
-        }
-        Self { library, originals }
+/// The spans of each trace by its id, whatever that is.
+pub fn by_trace(spans: Vec<ResourceSpans>) -> BTreeMap<Vec<u8>, Vec<ResourceSpans>> {
+    let mut traces = BTreeMap::new();
+    for resource in spans {
+        split(resource, &mut traces);
     }
-
-    /// A trace's spans, as they came.
-    pub(super) fn original(&self, id: [u8; 16]) -> Option<&[ResourceSpans]> {
-        self.library.trace(id)?;
-        self.originals.get(id.as_slice()).map(Vec::as_slice)
-    }
+    traces
 }
 
 /// Puts each span to its trace, below its own resource and scope.
-fn split(resource: ResourceSpans, originals: &mut HashMap<Vec<u8>, Vec<ResourceSpans>>) {
+fn split(resource: ResourceSpans, traces: &mut BTreeMap<Vec<u8>, Vec<ResourceSpans>>) {
     let ResourceSpans { resource, scope_spans, schema_url } = resource;
     // For each trace, the index of this resource and of the scope that is split now.
     let mut places: HashMap<Vec<u8>, (usize, Option<usize>)> = HashMap::new();
@@ -41,7 +22,7 @@ fn split(resource: ResourceSpans, originals: &mut HashMap<Vec<u8>, Vec<ResourceS
         places.values_mut().for_each(|place| place.1 = None);
         let ScopeSpans { scope, spans, schema_url: scope_url } = scope;
         for span in spans {
-            let trace = originals.entry(span.trace_id.clone()).or_default();
+            let trace = traces.entry(span.trace_id.clone()).or_default();
             let place = places.entry(span.trace_id.clone()).or_insert_with(|| {
                 let resource = resource.clone();
                 trace.push(ResourceSpans {
@@ -84,9 +65,9 @@ mod tests {
             schema_url: "r".to_owned(),
             ..ResourceSpans::default()
         };
-        let traces = Traces::new(vec![resource]);
+        let traces = by_trace(vec![resource]);
         let own = |trace: u8| {
-            let resources = traces.original([trace; 16]).unwrap();
+            let resources = &traces[&vec![trace; 16]];
             assert!(resources.iter().all(|resource| resource.schema_url == "r"));
             let scopes = resources.iter().flat_map(|resource| &resource.scope_spans);
             let ids = |scope: &ScopeSpans| scope.spans.iter().map(|span| span.span_id[0]).collect::<Vec<_>>();
@@ -94,6 +75,6 @@ mod tests {
         };
         assert_eq!(own(1), [("a".to_owned(), vec![1, 3]), ("b".to_owned(), vec![4])]);
         assert_eq!(own(2), [("a".to_owned(), vec![2])]);
-        assert_eq!(traces.original([9; 16]), None);
+        assert_eq!(traces.len(), 2);
     }
 }
