@@ -80,21 +80,26 @@ const PARTS = [
   ["applicationNs", "application", "application"],
 ];
 
+/** More rows than this nobody reads, and they would take long to draw. */
+const MOST_HOPS = 200;
+
 /** Every call between workloads, split into its four parts. */
 function hopsTable(view) {
   const { hops } = view.rows.trace;
   if (!hops.length) return el("p", { class: "faint" }, "No call between workloads is in this trace.");
   const total = (hop) => PARTS.reduce((sum, [part]) => sum + hop[part], 0);
-  const longest = Math.max(1, ...hops.map(total));
+  const longest = hops.reduce((most, hop) => Math.max(most, total(hop)), 1);
+  const shown = hops.length > MOST_HOPS ? hops.toSorted((a, b) => total(b) - total(a)).slice(0, MOST_HOPS) : hops;
   const row = (hop) => el("tr", {},
     el("td", {}, el("button", { type: "button", onclick: () => view.select(hop.first) }, `${hop.from || "outside"} → ${hop.to || "outside"}`)),
     el("td", { style: { width: "40%" } }, el("div", { class: "parts", style: { width: `${(100 * total(hop)) / longest}%` }, "aria-hidden": "true" },
       PARTS.map(([part, name]) => el("span", { class: name, style: { width: `${(100 * hop[part]) / Math.max(1, total(hop))}%` } })))),
     PARTS.map(([part]) => el("td", { class: "number" }, duration(hop[part]))));
-  return el("table", { "aria-label": "Hops" },
+  const rest = shown.length < hops.length && el("p", { class: "faint" }, `The ${MOST_HOPS} longest of ${plural(hops.length, "hop")}.`);
+  return [rest, el("table", { "aria-label": "Hops" },
     el("thead", {}, el("tr", {}, el("th", {}, "Hop"), el("th", {}, "Own time"),
       PARTS.map(([, name, label]) => el("th", { class: "number" }, el("span", { class: `key ${name}` }), label)))),
-    el("tbody", {}, hops.map(row)));
+    el("tbody", {}, shown.map(row)))];
 }
 
 /** Count, time and errors of each operation of each service. */

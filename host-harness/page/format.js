@@ -70,6 +70,23 @@ function mark(kind, sign, text) {
   return el("span", { class: kind, role: "img", title: text, "aria-label": text }, sign);
 }
 
+/** Keeps a choice for the next page, where the browser lets a page do so. */
+function remember(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    // Then it holds for this page.
+  }
+}
+
+function remembered(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
 /** Says something to everybody, also to those who listen. */
 function say(text, isError = false) {
   const status = document.getElementById("status");

@@ -70,10 +70,10 @@ document.getElementById("theme").addEventListener("click", () => {
   const { dataset } = document.documentElement;
   const isDark = dataset.theme ? dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   dataset.theme = isDark ? "light" : "dark";
-  localStorage.setItem("theme", dataset.theme);
+  remember("theme", dataset.theme);
 });
 
-const theme = localStorage.getItem("theme");
+const theme = remembered("theme");
 if (theme) document.documentElement.dataset.theme = theme;
 document.getElementById("keys").append(
   el("h1", { id: "keys-title" }, "Keys"),

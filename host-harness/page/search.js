@@ -101,11 +101,12 @@ function sorted(traces, by) {
   return [...traces].sort(orders[by]);
 }
 
+/** A trace of a list; of those that the server has, two can be ticked. */
 function result(trace, longest) {
   const href = `/trace/${trace.traceId}`;
   return el("li", {},
     el("div", { class: "facts" },
-      el("input", { type: "checkbox", value: trace.traceId, "aria-label": `Tick ${trace.name} for comparison` }),
+      !api.isUploaded(trace.traceId) && el("input", { type: "checkbox", value: trace.traceId, "aria-label": `Tick ${trace.name} for comparison` }),
       el("a", { href, class: "title", "data-route": true }, `${trace.service}: ${trace.name}`),
       el("span", {}, duration(trace.durationNs)),
       el("span", { class: "faint" }, instant(trace.startUnixNano)),

@@ -196,7 +196,7 @@ class TraceView {
   }
 
   collapseTo(level) {
-    const deepest = Math.max(0, ...this.rows.trace.spans.map((span) => span.depth));
+    const deepest = this.rows.trace.spans.reduce((most, { depth }) => Math.max(most, depth), 0);
     this.level = Math.max(0, Math.min(deepest, level));
     this.rows.collapseBelow(this.level >= deepest ? -1 : this.level);
     this.waterfall.redraw();

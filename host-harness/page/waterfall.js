@@ -15,7 +15,7 @@ class Waterfall {
     this.ticks = el("div", { class: "ticks", "aria-hidden": "true" });
     this.minimap = new Minimap(view);
     this.element = el("div", { class: "waterfall" }, this.minimap.element,
-      el("div", { class: "axis" }, el("div", { class: "names" }, "Service and operation"), this.ticks), this.scroller);
+      el("div", { class: "axis" }, el("div", { class: "names" }, "Service and operation"), new Divider().element, this.ticks), this.scroller);
     new ResizeObserver(() => this.redraw()).observe(this.scroller);
   }
 
@@ -122,6 +122,41 @@ class Waterfall {
     const [top, bottom] = [at * ROW_HEIGHT, (at + 1) * ROW_HEIGHT];
     if (top < scroller.scrollTop) scroller.scrollTop = top;
     else if (bottom > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = bottom - scroller.clientHeight;
+  }
+}
+
+/** Between names and bars: dragged, or moved with the arrow keys. */
+class Divider {
+  constructor() {
+    this.element = el("div", {
+      class: "divider", role: "separator", tabindex: 0, "aria-label": "Width of the names, in percent", "aria-orientation": "vertical",
+      "aria-valuemin": 10, "aria-valuemax": 80, onkeydown: (event) => this.key(event), onpointerdown: (event) => this.drag(event),
+    });
+    this.set(Number(remembered("names") ?? 42));
+  }
+
+  set(percent) {
+    this.percent = Math.min(80, Math.max(10, Math.round(percent)));
+    document.documentElement.style.setProperty("--name", `${this.percent}%`);
+    this.element.setAttribute("aria-valuenow", this.percent);
+    remember("names", this.percent);
+  }
+
+  key(event) {
+    const by = { ArrowLeft: -2, ArrowRight: 2 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    // The arrows are the rows' elsewhere.
+    event.stopPropagation();
+    this.set(this.percent + by);
+  }
+
+  drag(event) {
+    const { left, width } = this.element.parentElement.getBoundingClientRect();
+    const move = ({ clientX }) => this.set(((clientX - left) / width) * 100);
+    this.element.setPointerCapture(event.pointerId);
+    this.element.addEventListener("pointermove", move);
+    this.element.addEventListener("pointerup", () => this.element.removeEventListener("pointermove", move), { once: true });
   }
 }
 

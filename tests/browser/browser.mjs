@@ -33,7 +33,7 @@ export async function journey(steps, { allowsConsole = () => false, before = () 
   });
   try {
     const page = await browser.newPage();
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(60_000);
     const wrong = watch(page, allowsConsole);
     await page.evaluateOnNewDocument(before);
     await steps(page, browser);

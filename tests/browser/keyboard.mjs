@@ -66,8 +66,14 @@ await journey(async (page) => {
   await writeFile(join(FILES, "file.json"), await (await fetch(`${VIEWER}/api/traces/${TRACE}`)).text());
   await visit(page, "/upload");
   await tabTo("input[type=file]");
-  const [chooser] = await Promise.all([page.waitForFileChooser(), press("Enter")]);
-  await chooser.accept([join(FILES, "file.json")]);
+  // Puppeteer's own waitForFileChooser may begin to listen too late.
+  const session = await page.createCDPSession();
+  await session.send("Page.enable");
+  await session.send("Page.setInterceptFileChooserDialog", { enabled: true });
+  const opened = new Promise((resolve) => session.once("Page.fileChooserOpened", resolve));
+  await press("Enter");
+  await opened;
+  await (await page.$("input[type=file]")).uploadFile(join(FILES, "file.json"));
   await page.waitForSelector(".results a");
   await tabTo(".results a");
   await press("Enter");

@@ -6,6 +6,7 @@ const SPANS = 10_000;
 /** The rows in sight and some spare ones, and the rest of the page. */
 const MOST_ROWS = 80;
 const MOST_ELEMENTS = 1_500;
+const MOST_IN_TABLES = 5_000;
 
 await journey(async (page) => {
   await visit(page, "/trace/10000");
@@ -40,7 +41,10 @@ await journey(async (page) => {
   await bounded(page, "in the end");
   await inspect(page, "zoomed");
   await page.click("[data-tab=statistics]");
-  await bounded(page, "with figures by operation", 12_000);
+  await bounded(page, "with figures by operation", MOST_IN_TABLES);
+  await page.click("[data-tab=hops]");
+  assert.equal(await text(page, ".side p"), "The 200 longest of 4,999 hops.");
+  await bounded(page, "with hops", MOST_IN_TABLES);
 }, { before: helpers });
 
 async function bounded(page, when, mostElements = MOST_ELEMENTS) {

@@ -45,6 +45,18 @@ await journey(async (page) => {
   await page.mouse.click(...across(0.75));
   assert.equal(await axis(), whole, "a click shows all");
 
+  const width = () => page.$eval(".row .name", (name) => Math.round(name.getBoundingClientRect().width));
+  const before = await width();
+  const divider = await (await page.$("[role=separator]")).boundingBox();
+  await page.mouse.move(divider.x + divider.width / 2, divider.y + 5);
+  await page.mouse.down();
+  await page.mouse.move(divider.x + 100, divider.y + 5);
+  await page.mouse.up();
+  assert.ok(Math.abs(await width() - before - 100) < 10, `${before} and 100 more are ${await width()}`);
+  await page.focus("[role=separator]");
+  for (let step = 0; step < 6; step++) await page.keyboard.press("ArrowLeft");
+  assert.ok(Math.abs(await width() - before) < 15, "and back by the keyboard");
+
   await page.evaluate(() => [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Critical path").click());
   const critical = await page.$$eval(".critical", (parts) => parts.reduce((sum, { style }) => sum + parseFloat(style.width), 0));
   assert.ok(Math.abs(critical - 100) < 0.01, `the parts of the critical path add up to the trace: ${critical} %`);

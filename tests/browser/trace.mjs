@@ -42,3 +42,13 @@ await journey(async (page) => {
   await settled(page);
   assert.equal(await page.$eval(":root", ({ dataset }) => dataset.theme), chosen, "the choice of light or dark stays");
 });
+
+// On a narrow screen, or at four times the size, all is one column.
+await journey(async (page) => {
+  await page.setViewport({ width: 320, height: 800 });
+  for (const path of ["/search", "/trace/ce18bd162e4526d50cfc881cb5dbcb3b", "/upload"]) {
+    await visit(page, path);
+    await inspect(page, `narrow-${path.split("/")[1]}`);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${path} needs no scrolling to the side`);
+  }
+});
