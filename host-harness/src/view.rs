@@ -2,12 +2,12 @@
 //! Pure: it writes nowhere and asks for neither time nor terminal.
 //! `records → traces(records) → text::waterfall(&trace, width)`
 
-pub mod compare;
 pub mod comparison;
 pub mod document;
 pub mod graph;
 pub mod library;
 pub mod query;
+pub mod side_by_side;
 pub mod summary;
 pub mod table;
 pub mod tally;

@@ -4,7 +4,7 @@ use wasmtime::{Caller, Linker};
 
 use super::guest::{Fault, Guest, Slice, VmData, hostcall, put};
 use super::headers::pairs;
-use crate::host::OutboundKind;
+use crate::host::{HeaderMap, HostState, OutboundKind};
 
 pub(super) fn link(linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     linker.func_wrap(
@@ -122,34 +122,45 @@ fn grpc_call(
     timeout_ms: u32,
     token: u32,
 ) -> Result<(), Fault> {
-    let (memory, state) = guest.parts()?;
-    Slice(token, 4).of(memory)?;
-    let metadata = pairs(memory, state, metadata)?;
-    let kind = OutboundKind::Grpc {
-        service: service.of(memory)?.to_vec(),
-        method: method.of(memory)?.to_vec(),
-        metadata,
-        message: message.of(memory)?.to_vec(),
-    };
-    let issued = state.grpc_call(upstream.of(memory)?, kind, timeout_ms)?;
-    put(memory, token, issued.to_le_bytes())?;
-    Ok(())
+    start_grpc(guest, [upstream, service, method, metadata], token, |state, memory, target| {
+        let Target { upstream, service, method, metadata } = target;
+        let message = message.of(memory)?.to_vec();
+        Ok(state.grpc_call(
+            upstream,
+            OutboundKind::Grpc { service, method, metadata, message },
+            timeout_ms,
+        )?)
+    })
 }
 
-fn grpc_stream(
+fn grpc_stream(guest: &mut Guest<'_>, target: [Slice; 4], token: u32) -> Result<(), Fault> {
+    start_grpc(guest, target, token, |state, _, target| {
+        let Target { upstream, service, method, metadata } = target;
+        Ok(state.grpc_stream(upstream, OutboundKind::GrpcStream { service, method, metadata })?)
+    })
+}
+
+/// Where a gRPC call goes to, and with what.
+struct Target<'m> {
+    upstream: &'m [u8],
+    service: Vec<u8>,
+    method: Vec<u8>,
+    metadata: HeaderMap,
+}
+
+/// Reads where a call goes to, and writes the token that `start` gives.
+fn start_grpc(
     guest: &mut Guest<'_>,
     [upstream, service, method, metadata]: [Slice; 4],
     token: u32,
+    start: impl FnOnce(&mut HostState, &[u8], Target<'_>) -> Result<u32, Fault>,
 ) -> Result<(), Fault> {
     let (memory, state) = guest.parts()?;
     Slice(token, 4).of(memory)?;
     let metadata = pairs(memory, state, metadata)?;
-    let kind = OutboundKind::GrpcStream {
-        service: service.of(memory)?.to_vec(),
-        method: method.of(memory)?.to_vec(),
-        metadata,
-    };
-    let issued = state.grpc_stream(upstream.of(memory)?, kind)?;
+    let (service, method) = (service.of(memory)?.to_vec(), method.of(memory)?.to_vec());
+    let target = Target { upstream: upstream.of(memory)?, service, method, metadata };
+    let issued = start(state, memory, target)?;
     put(memory, token, issued.to_le_bytes())?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use meshspan::{
     filter_wasm,
-    vm::{Filter, Limits, LogLevel, PluginOptions},
+    vm::{LogLevel, PluginOptions},
 };
 
 use super::{args::CheckArgs, error::CliError, print, replay::clusters};
@@ -14,7 +14,9 @@ pub(crate) fn check(args: &CheckArgs) -> Result<(), CliError> {
         Some(path) => std::fs::read(path).map_err(|error| CliError::read(path, &error))?,
         None => filter_wasm().to_vec(),
     };
-    let filter = Filter::compile(&wasm, Limits::default())
+    let filter = args
+        .cache
+        .compile(&wasm)
         .map_err(|error| CliError::bad_configuration(format!("the filter cannot be loaded: {error}")))?;
     let clusters = clusters(serde_json::from_slice(&configuration).ok().as_ref());
     let environment = args.env.clone();

@@ -16,11 +16,11 @@ use super::upload::spans_of_file;
 use crate::collect::records;
 use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
-use crate::view::compare::Comparison;
 use crate::view::document::Document;
 use crate::view::graph::Graph;
 use crate::view::library::SearchResult;
 use crate::view::query::{parse_attributes, parse_duration};
+use crate::view::side_by_side::SideBySide;
 use crate::view::{Query, Trace, traces};
 
 /// The most traces that one search gives, as Jaeger's.
@@ -168,8 +168,8 @@ pub(super) struct Pair {
 pub(super) async fn compare(
     State(store): State<Store>,
     Parameters(Pair { a, b }): Parameters<Pair>,
-) -> Result<Json<Comparison>, Problem> {
-    Ok(Json(Comparison::of(&find(&store, &a).await?, &find(&store, &b).await?)))
+) -> Result<Json<SideBySide>, Problem> {
+    Ok(Json(SideBySide::of(&find(&store, &a).await?, &find(&store, &b).await?)))
 }
 
 /// The traces of a file, which are shown and not kept.

@@ -11,8 +11,8 @@ use super::{Chunk, ExchangeError, Headers};
 pub struct Exchange {
     /// Unique within the recording.
     pub id: String,
-    /// The exchange in whose handling the application made this call, if any. It must stand earlier
-    /// in the recording, and its destination must be this exchange's source.
+    /// The exchange in whose handling the application made this call, if any. It may stand before or behind this
+    /// one, as far as a replay's window reaches, and its destination must be this exchange's source.
     #[serde(default)]
     pub parent: Option<String>,
     /// The service that sent the request, as the topology names it.

@@ -169,14 +169,14 @@ pub fn read(
         Format::AccessLog => {
             let map = options.access_log_fields.clone();
             let parse = Box::new(move |line: &[u8]| access_log::parse(line, &map));
-            Box::new(each::EachLine::new(reader, access_log::MAX_LINE_BYTES, parse, settings))
+            Box::new(each::Each::line(reader, access_log::MAX_LINE_BYTES, parse, settings))
         }
         Format::GoReplay => Box::new(gor::GoReplay::new(reader, settings)),
         Format::VegetaJson => {
             let parse = Box::new(vegeta::parse_json);
-            Box::new(each::EachLine::new(reader, vegeta::MAX_LINE_BYTES, parse, settings))
+            Box::new(each::Each::line(reader, vegeta::MAX_LINE_BYTES, parse, settings))
         }
-        Format::VegetaHttp => Box::new(vegeta::Http::new(reader, settings)),
+        Format::VegetaHttp => Box::new(vegeta::http(reader, settings)),
     };
     Ok(Traffic { format, entries, is_strict: options.strict, has_ended: false })
 }

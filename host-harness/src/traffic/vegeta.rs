@@ -19,9 +19,10 @@ use serde::Deserialize;
 
 use super::authority::split_url;
 use super::draft::{Body, Draft, Message, pair};
+use super::each::{Cut, Each, Found};
 use super::lines::{Line, Lines};
 use super::open::Settings;
-use super::{Entry, Headers, Note, Place, Skip, SkipReason, TrafficError};
+use super::{Headers, Note, SkipReason};
 
 /// The most bytes that one line may have: 16 MiB.
 pub(super) const MAX_LINE_BYTES: usize = 16 << 20;
@@ -65,27 +66,25 @@ fn draft(method: String, url: &str, headers: Headers, body: Body) -> Result<Draf
     Ok(draft)
 }
 
-/// The targets of a file in the format `http`.
-pub(super) struct Http<R> {
-    lines: Lines<R>,
-    settings: Settings,
-    number: u64,
+/// Cuts a file in the format `http` into its targets.
+#[derive(Default)]
+pub(super) struct Http {
     /// The first line of the next target, if the one before it ended there.
     ahead: Option<(u64, Vec<u8>)>,
-    has_ended: bool,
 }
 
-impl<R: BufRead> Http<R> {
-    pub(super) fn new(reader: R, settings: Settings) -> Self {
-        Self { lines: Lines::new(reader, MAX_LINE_BYTES), settings, number: 0, ahead: None, has_ended: false }
-    }
+/// The targets of a file in the format `http`.
+pub(super) fn http<R: BufRead>(reader: R, settings: Settings) -> Each<R, Http> {
+    Each::new(Lines::new(reader, MAX_LINE_BYTES), Http::default(), settings)
+}
 
-    fn read(&mut self) -> io::Result<Option<Entry>> {
-        let Some((line, first)) = self.first_line()? else { return Ok(None) };
+impl<R: BufRead> Cut<R> for Http {
+    fn next(&mut self, lines: &mut Lines<R>) -> io::Result<Option<Found>> {
+        let Some((line, first)) = self.first_line(lines)? else { return Ok(None) };
         let mut rest = Vec::new();
         loop {
-            let number = self.lines.number() + 1;
-            match self.lines.next()? {
+            let number = lines.number() + 1;
+            match lines.next()? {
                 Line::Whole(bytes) if is_request_line(bytes) => {
                     self.ahead = Some((number, bytes.to_owned()));
                     break;
@@ -100,22 +99,19 @@ impl<R: BufRead> Http<R> {
                 Line::TooLong => rest.push(b"\0".to_vec()),
             }
         }
-        self.number += 1;
-        let place = Place::line(&self.settings.file, line);
-        Ok(Some(match parse_http(&first, &rest) {
-            Ok(draft) => draft.entry(self.number, place, &self.settings),
-            Err(reason) => Entry::Skipped(Skip { place, reason }),
-        }))
+        Ok(Some((line, parse_http(&first, &rest))))
     }
+}
 
+impl Http {
     /// The next line that is neither empty nor a comment.
-    fn first_line(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
+    fn first_line<R: BufRead>(&mut self, lines: &mut Lines<R>) -> io::Result<Option<(u64, Vec<u8>)>> {
         if let Some(ahead) = self.ahead.take() {
             return Ok(Some(ahead));
         }
         loop {
-            let number = self.lines.number() + 1;
-            match self.lines.next()? {
+            let number = lines.number() + 1;
+            match lines.next()? {
                 Line::End => return Ok(None),
                 Line::TooLong => return Ok(Some((number, b"\0".to_vec()))),
                 Line::Whole(line) if line.trim_ascii().is_empty() || line.starts_with(b"#") => {}
@@ -165,21 +161,6 @@ fn parse_http(first: &[u8], rest: &[Vec<u8>]) -> Result<Draft, SkipReason> {
     let mut draft = draft(method.to_owned(), url.trim(), headers, body)?;
     draft.notes.extend(notes);
     Ok(draft)
-}
-
-impl<R: BufRead> Iterator for Http<R> {
-    type Item = Result<Entry, TrafficError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.has_ended {
-            return None;
-        }
-        let entry = self.read();
-        self.has_ended = !matches!(entry, Ok(Some(_)));
-        let line = self.lines.number();
-        let failed = |source| TrafficError::Read { place: Place::line(&self.settings.file, line), source };
-        entry.map_err(failed).transpose()
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::units::nanos;
 use super::{Break, Hop, Node, Segment, Skew, Trace};
 use crate::collect::{Event, Link, SpanRecord, Status};
 use crate::time::Timestamp;
@@ -254,10 +255,6 @@ impl From<Break> for DocumentBreak {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
 fn is_false(flag: &bool) -> bool {
     !flag
-}
-
-fn nanos(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Trace;
+use super::units::nanos;
 
 /// A service, and what it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -90,7 +91,7 @@ impl From<&Trace> for Found {
             service: entry.map(|span| span.service.clone()).unwrap_or_default(),
             name: entry.map(|span| span.name.clone()).unwrap_or_default(),
             start_unix_nano: trace.start.as_unix_nanos().to_string(),
-            duration_ns: u64::try_from(trace.duration().as_nanos()).unwrap_or(u64::MAX),
+            duration_ns: nanos(trace.duration()),
             spans: trace.nodes.len(),
             errors: trace.errors,
             orphans: trace.orphans(),

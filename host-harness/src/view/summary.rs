@@ -13,6 +13,7 @@ use crate::{
     view::{
         Trace, duration,
         tally::{Kept, Tally},
+        units::nanos,
     },
 };
 
@@ -367,10 +368,6 @@ impl std::fmt::Display for FilterTime {
         let Self { p50_ns, p90_ns, p99_ns } = *self;
         write!(formatter, "p50 {}, p90 {}, p99 {}", text(p50_ns), text(p90_ns), text(p99_ns))
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn count(number: usize) -> u64 {

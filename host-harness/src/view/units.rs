@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// Whole nanoseconds; the most that there are if it is longer.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Three or four figures and a unit: `820ns`, `38.4µs`, `12.3ms`, `1.25s`.
 pub fn duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::cache::CacheArgs;
+
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// The plugin's configuration
@@ -15,6 +17,8 @@ pub(crate) struct CheckArgs {
     /// A variable of the environment that the filter finds; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) env: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::Entry;
 use super::*;
 use crate::traffic::{Exchange, Options, read};
 

@@ -7,23 +7,23 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Trace, library::Found};
+use super::{Trace, library::Found, units::nanos};
 
 /// What two traces have in common and what not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Comparison {
+pub struct SideBySide {
     /// The first trace.
     pub first: Found,
     /// The second trace.
     pub second: Found,
     /// Depth first; what is only in the second trace behind what is in the first.
-    pub rows: Vec<ComparisonRow>,
+    pub rows: Vec<SideBySideRow>,
 }
 
 /// An operation at one place in the trees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ComparisonRow {
+pub struct SideBySideRow {
     /// Steps from the root.
     pub depth: usize,
     /// `service.name`.
@@ -47,13 +47,13 @@ type Place = (Option<usize>, String, String, &'static str);
 
 #[derive(Default)]
 struct Rows {
-    rows: Vec<ComparisonRow>,
+    rows: Vec<SideBySideRow>,
     children: Vec<Vec<usize>>,
     roots: Vec<usize>,
     places: BTreeMap<Place, usize>,
 }
 
-impl Comparison {
+impl SideBySide {
     /// Compares the two.
     pub fn of(first: &Trace, second: &Trace) -> Self {
         let mut rows = Rows::default();
@@ -68,7 +68,7 @@ impl Comparison {
 }
 
 impl Rows {
-    fn add(&mut self, trace: &Trace, count: impl Fn(&mut ComparisonRow, u64)) {
+    fn add(&mut self, trace: &Trace, count: impl Fn(&mut SideBySideRow, u64)) {
         // For each node, its row.
         let mut row_of: Vec<usize> = Vec::with_capacity(trace.nodes.len());
         for node in &trace.nodes {
@@ -80,8 +80,7 @@ impl Rows {
                 None => self.new_row(place, node.depth),
             };
             if let Some(row) = self.rows.get_mut(at) {
-                let nanos = span.end.since(span.start).as_nanos();
-                count(row, u64::try_from(nanos).unwrap_or(u64::MAX));
+                count(row, nanos(span.end.since(span.start)));
             }
             row_of.push(at);
         }
@@ -91,7 +90,7 @@ impl Rows {
         let at = self.rows.len();
         let (above, service, name, kind) = place.clone();
         let row =
-            ComparisonRow { depth, service, name, kind, first: 0, second: 0, first_ns: 0, second_ns: 0 };
+            SideBySideRow { depth, service, name, kind, first: 0, second: 0, first_ns: 0, second_ns: 0 };
         self.rows.push(row);
         self.children.push(Vec::new());
         above.and_then(|above| self.children.get_mut(above)).unwrap_or(&mut self.roots).push(at);
@@ -99,8 +98,8 @@ impl Rows {
         at
     }
 
-    fn in_order(self) -> Vec<ComparisonRow> {
-        let mut rows: Vec<Option<ComparisonRow>> = self.rows.into_iter().map(Some).collect();
+    fn in_order(self) -> Vec<SideBySideRow> {
+        let mut rows: Vec<Option<SideBySideRow>> = self.rows.into_iter().map(Some).collect();
         let mut ordered = Vec::with_capacity(rows.len());
         let mut open: Vec<usize> = self.roots.into_iter().rev().collect();
         while let Some(at) = open.pop() {
@@ -133,7 +132,7 @@ mod tests {
         ];
         let second =
             vec![named(1, 0, "root", 0, 90), named(2, 1, "read", 10, 20), named(3, 1, "write", 20, 40)];
-        let comparison = Comparison::of(&traces(first).remove(0), &traces(second).remove(0));
+        let comparison = SideBySide::of(&traces(first).remove(0), &traces(second).remove(0));
         let rows: Vec<_> = comparison
             .rows
             .iter()
