@@ -3,6 +3,7 @@
 mod fetch;
 mod live;
 mod recording;
+mod stored;
 
 use std::time::Duration;
 

@@ -42,6 +42,9 @@ pub(crate) struct DoctorArgs {
     /// Who shows the traces: this program's page, Jaeger, or whatever has Jaeger's query API
     #[arg(long, group = "patient", value_name = "URL", value_parser = url)]
     pub(crate) traces: Option<Uri>,
+    /// The store of `meshspan collect`, also while it runs
+    #[arg(long, group = "patient", value_name = "FILE", conflicts_with = "traces")]
+    pub(crate) store: Option<PathBuf>,
     /// How long to wait for spans that are on their way
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) wait: u64,

@@ -1,6 +1,6 @@
 //! What running programs tell: a proxy's numbers, a viewer's traces; with a request of our own, or without.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use http::Uri;
 use meshspan::{
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     fetch::{Fetch, at},
-    patience,
+    patience, stored,
 };
 use crate::cli::{args::DoctorArgs, clock, error::CliError};
 
@@ -51,6 +51,12 @@ pub(super) async fn examine(args: &DoctorArgs, evidence: &mut Evidence) -> Resul
         evidence.visible = Some(match &trace_id {
             Some(id) => arrived(&fetch, viewer, id, patience(args)).await?,
             None => latest(&fetch, viewer).await?,
+        });
+    }
+    if let Some(path) = &args.store {
+        evidence.visible = Some(match &trace_id {
+            Some(id) => arrived_in_store(path, id, patience(args)).await?,
+            None => stored::latest(path)?,
         });
     }
     Ok(())
@@ -109,15 +115,27 @@ async fn arrived(fetch: &Fetch, viewer: &Uri, id: &str, patience: Duration) -> R
         let (_, body) = fetch.get(&uri, None).await?;
         let found = spans_of_file(&body).map(|spans| traces(records(&spans))).unwrap_or_default();
         if !found.is_empty() || Instant::now() >= deadline {
-            return Ok(of_probe(viewer, id, &found));
+            return Ok(of_probe(&viewer.to_string(), id, &found));
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// As [`arrived`], in a store.
+async fn arrived_in_store(path: &Path, id: &str, patience: Duration) -> Result<Visible, CliError> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let found = stored::trace(path, id)?;
+        if !found.is_empty() || Instant::now() >= deadline {
+            return Ok(of_probe(&path.display().to_string(), id, &found));
         }
         sleep(LOOK_AGAIN).await;
     }
 }
 
 /// The request's own parent is nobody's span: whoever lacks only that is whole.
-fn of_probe(viewer: &Uri, id: &str, found: &[Trace]) -> Visible {
-    let mut visible = Visible::of(&viewer.to_string(), &format!("trace {id}"), found);
+fn of_probe(place: &str, id: &str, found: &[Trace]) -> Visible {
+    let mut visible = Visible::of(place, &format!("trace {id}"), found);
     let missing = |trace: &Trace| {
         let orphans = trace.nodes.iter().filter(|node| node.is_orphan);
         let mut parents: Vec<_> = orphans.filter_map(|node| node.span.parent).collect();
