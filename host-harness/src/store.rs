@@ -70,7 +70,7 @@ pub struct StoreOptions {
     /// How long spans are kept after they came; longer ago, they go.
     pub max_age: Duration,
     /// Names of those that the spans are sent to, each with an own position in the outbox. One that the file
-    /// does not know starts with what comes from now on.
+    /// does not know starts with what comes from now on; one that is named again goes on where it was.
     pub destinations: Vec<String>,
 }
 
@@ -92,6 +92,8 @@ struct Shared {
     commands: Option<mpsc::Sender<Command>>,
     writer: Option<JoinHandle<()>>,
     indexer: Option<JoinHandle<()>>,
+    /// Those of the options; `None` if another process has them.
+    destinations: Option<Vec<String>>,
     progress: Arc<Progress>,
     /// The last request in the file.
     committed: watch::Receiver<u64>,
@@ -125,15 +127,10 @@ impl Store {
             let problem = "there is no such file".to_owned();
             return Err(StoreError::Open { path: path.to_owned(), problem });
         }
-        // Nothing goes because of being looked at.
-        let options = StoreOptions { max_bytes: u64::MAX, max_age: Duration::MAX, destinations: Vec::new() };
-        match Self::open(path, options) {
-            Err(StoreError::InUse(_)) => {}
-            opened => return opened,
-        }
         let (file, progress) = (Arc::new(File::open_shared(path)?), Arc::new(Progress::default()));
         let (_, committed) = watch::channel(0);
-        Ok(Self(Arc::new(Shared { file, commands: None, writer: None, indexer: None, progress, committed })))
+        let (commands, writer, indexer, destinations) = (None, None, None, None);
+        Ok(Self(Arc::new(Shared { file, commands, writer, indexer, destinations, progress, committed })))
     }
 
     fn start(file: File, options: StoreOptions) -> Result<Self, StoreError> {
@@ -141,8 +138,9 @@ impl Store {
         let (commands, waiting) = mpsc::channel(MAX_WAITING);
         let (writer, committed) = writer::start(Arc::clone(&file), &options, Arc::clone(&progress), waiting)?;
         let indexer = index::start(Arc::clone(&file), &options, Arc::clone(&progress))?;
-        let (writer, indexer) = (Some(writer), Some(indexer));
-        Ok(Self(Arc::new(Shared { file, commands: Some(commands), writer, indexer, progress, committed })))
+        let (commands, writer, indexer) = (Some(commands), Some(writer), Some(indexer));
+        let destinations = Some(options.destinations);
+        Ok(Self(Arc::new(Shared { file, commands, writer, indexer, destinations, progress, committed })))
     }
 
     /// Keeps the `spans` spans of an encoded `ExportTraceServiceRequest`, which the caller has decoded and found
@@ -257,7 +255,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the file cannot be read.
     pub fn stats(&self) -> Result<StoreStats, StoreError> {
-        stats::read(&self.0.file)
+        let mut stats = stats::read(&self.0.file)?;
+        if let Some(named) = &self.0.destinations {
+            // Others were named when the file was last open.
+            stats.destinations.retain(|name, _| named.contains(name));
+        }
+        Ok(stats)
     }
 
     /// What `ask` reads, all of one moment, with all in it that was acknowledged before.
@@ -271,7 +274,8 @@ impl Store {
         self.0.file.read(|connection| ask(&*connection.unchecked_transaction()?))
     }
 
-    /// Waits until the process that keeps its spans here can find all of them.
+    /// Waits until the process that keeps its spans here has taken in all of them; if there is none, does it
+    /// itself.
     fn await_other_process(&self) -> Result<(), StoreError> {
         let count = |name: &str| {
             let sql = "SELECT value FROM counts WHERE name = ?1";
@@ -280,7 +284,13 @@ impl Store {
         let last = count("last")?;
         let mut patience = PATIENCE;
         while count("indexed")? < last && !patience.is_zero() {
-            std::thread::sleep(LOOK);
+            // Nothing goes because of being looked at.
+            let all = StoreOptions { max_bytes: u64::MAX, max_age: Duration::MAX, destinations: Vec::new() };
+            match Self::open(self.0.file.path(), all) {
+                Ok(own) => own.ask(|_| Ok(()))?,
+                Err(StoreError::InUse(_)) => std::thread::sleep(LOOK),
+                Err(other) => return Err(other),
+            }
             patience = patience.saturating_sub(LOOK);
         }
         Ok(())

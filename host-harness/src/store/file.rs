@@ -62,6 +62,10 @@ impl File {
         })
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A connection of its own, to read by.
     fn connect(&self) -> Result<Connection, StoreError> {
         connect(&self.name).map_err(|error| opened(&self.path, &error))

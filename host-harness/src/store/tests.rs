@@ -129,8 +129,37 @@ fn a_store_can_be_read_while_another_keeps_its_spans_there() {
     store.append_blocking(request(&[(2, 1)]), 1).unwrap();
     assert_eq!(reader.search(&Query::default()).unwrap().total, 2, "also what comes later");
     assert_eq!(reader.append_blocking(request(&[(3, 1)]), 1), Err(StoreError::Closed));
-    drop((store, reader));
-    assert_eq!(Store::open_to_read(&path).unwrap().search(&Query::default()).unwrap().total, 2);
+    drop(store);
+    let store = Store::open(&path, StoreOptions::default()).unwrap();
+    assert_eq!(reader.search(&Query::default()).unwrap().total, 2, "and between");
+    drop(store);
+    // As if the other process had been killed before its indexer came to these.
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other
+        .execute_batch(
+            "DELETE FROM traces; DELETE FROM places; DELETE FROM filters;
+             UPDATE counts SET value = 0 WHERE name = 'indexed'",
+        )
+        .unwrap();
+    assert_eq!(reader.search(&Query::default()).unwrap().total, 2, "nobody else is there to do it");
+}
+
+#[test]
+fn a_destination_goes_on_where_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spans.db");
+    for (names, expected, reason) in [
+        (&["a"][..], &[("a", 1)][..], "from now on"),
+        (&["b"], &[("b", 1)], "others are not told of"),
+        (&["a", "b"], &[("a", 3), ("b", 2)], "named again"),
+    ] {
+        let store = Store::open(&path, to(names)).unwrap();
+        store.append_blocking(request(&[(1, 1)]), 1).unwrap();
+        let queued = store.stats().unwrap().destinations.into_iter();
+        let queued: Vec<(String, u64)> = queued.map(|(name, stats)| (name, stats.queued)).collect();
+        let expected: Vec<(String, u64)> = expected.iter().map(|&(name, n)| (name.to_owned(), n)).collect();
+        assert_eq!(queued, expected, "{reason}");
+    }
 }
 
 #[test]
