@@ -1,7 +1,6 @@
 //! `meshspan collect`, run as a user runs it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use crate::process::Process;
@@ -22,6 +21,8 @@ pub struct Ports {
     pub grpc: u16,
     /// OTLP over HTTP.
     pub http: u16,
+    /// The page and Jaeger's query API.
+    pub page: u16,
     /// Metrics and health.
     pub metrics: u16,
 }
@@ -36,11 +37,9 @@ impl Collect {
         Collect::wait(Process::start_in(&mut command, directory))
     }
 
-    /// Starts on given ports with a store, as when a collector comes back.
-    pub fn start_on(ports: Ports, store: &Path, arguments: &[&str]) -> Collect {
-        let mut command = command(ports, arguments);
-        command.arg("--store").arg(store);
-        Collect::wait(Process::start(&mut command))
+    /// Starts with nothing but these arguments.
+    pub fn run(ports: Ports, arguments: &[&str]) -> Collect {
+        Collect::wait(Process::start(&mut command(ports, arguments)))
     }
 
     fn wait(mut process: Process) -> Collect {
@@ -51,7 +50,8 @@ impl Collect {
                 let line = text.lines().find(|line| line.contains(purpose))?;
                 line.split_once("127.0.0.1:")?.1.split_whitespace().next()?.parse().ok()
             };
-            Some(Ports { grpc: port("over gRPC")?, http: port("over HTTP")?, metrics: port("/metrics")? })
+            let (grpc, http, page) = (port("over gRPC")?, port("over HTTP")?, port("the page")?);
+            Some(Ports { grpc, http, page, metrics: port("/metrics")? })
         });
         Collect { process, ports }
     }
@@ -59,6 +59,11 @@ impl Collect {
     /// Where it listens.
     pub fn ports(&self) -> Ports {
         self.ports
+    }
+
+    /// The process's id.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// The process, to end it or to see it end.
@@ -109,6 +114,7 @@ fn command(ports: Ports, arguments: &[&str]) -> Command {
     }
     command.env_remove("MESHSPAN_TOKEN").arg("collect").args(arguments);
     command.arg("--grpc-port").arg(ports.grpc.to_string()).arg("--http-port").arg(ports.http.to_string());
+    command.arg("--page").arg(format!("127.0.0.1:{}", ports.page));
     command.arg("--metrics").arg(format!("127.0.0.1:{}", ports.metrics));
     command
 }

@@ -1,4 +1,4 @@
-//! `meshspan collect`: spans in through OTLP, kept in a file, until it is told to stop.
+//! `meshspan collect`: spans in through OTLP, kept in a file, sent on, shown, until it is told to stop.
 
 mod arguments;
 mod ports;
@@ -8,7 +8,9 @@ use std::fs::File;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
+use meshspan::forward::{ForwardError, Forwarder};
 use meshspan::receive::{Receiver, ReceiverOptions, Saver};
+use meshspan::store::Store;
 use tokio::runtime::Runtime;
 
 pub(crate) use arguments::CollectArgs;
@@ -25,10 +27,10 @@ const WAIT: Duration = Duration::from_secs(3_600);
 pub(crate) fn run(args: &CollectArgs) -> Result<(), CliError> {
     let token = args.token(arguments::token_variable())?;
     args.check_access(token.is_some())?;
-    let tls = args.tls()?;
+    let (tls, jaeger_ui) = (args.tls()?, args.jaeger_ui()?);
     let saver = args.save.as_deref().map(saver).transpose()?;
     let signals = Signals::listen().map_err(|error| CliError::runtime(error.to_string()))?;
-    let store = args.store.open(Vec::new())?;
+    let store = args.store.open(args.destinations())?;
     let options = ReceiverOptions {
         max_request_bytes: args.max_request_bytes,
         max_memory_bytes: args.max_memory_bytes,
@@ -39,14 +41,18 @@ pub(crate) fn run(args: &CollectArgs) -> Result<(), CliError> {
     let receiver = Receiver::new(store.clone(), options);
     let runtime =
         Runtime::new().map_err(|error| CliError::runtime(format!("cannot start threads: {error}")))?;
-    let ports = runtime.block_on(Ports::bind(args))?;
+    let ports = runtime.block_on(Ports::bind(args, &store, jaeger_ui))?;
+    let forwarder = {
+        let _entered = runtime.enter();
+        Forwarder::start(&store, args.forward.clone()).map_err(|error| unusable(&error))?
+    };
     print(&ports.describe(tls.is_some())?)?;
     let serving = ports.serve(&runtime, &receiver, &store, tls, args.drain());
     wait(&signals);
     let is_whole = runtime.block_on(serving.drain());
+    runtime.block_on(forwarder.stop(args.drain()));
     let saved = saver.map_or(Ok(()), |saver| saver.finish());
-    let stats = store.stats().map_err(|error| CliError::runtime(error.to_string()))?;
-    print(&summary::of(receiver.metrics(), &stats, args.output)?)?;
+    summarise(args, &receiver, &store)?;
     if let (Err(error), Some(path)) = (saved, &args.save) {
         return Err(CliError::write(path, &error));
     }
@@ -55,6 +61,15 @@ pub(crate) fn run(args: &CollectArgs) -> Result<(), CliError> {
     }
     let message = format!("requests were cut off after {} s", args.drain_timeout);
     Err(CliError::runtime(message).help("their senders send them again; --drain-timeout gives more time"))
+}
+
+fn summarise(args: &CollectArgs, receiver: &Receiver, store: &Store) -> Result<(), CliError> {
+    let stats = store.stats().map_err(|error| CliError::runtime(error.to_string()))?;
+    print(&summary::of(receiver.metrics(), &stats, args.output)?)
+}
+
+fn unusable(error: &ForwardError) -> CliError {
+    CliError::bad_configuration(format!("--forward: {error}"))
 }
 
 fn saver(path: &std::path::Path) -> Result<Saver, CliError> {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use meshspan::forward::{Destination, DestinationError};
 use meshspan::receive::{GRPC_PORT, HTTP_PORT, METRICS_PORT, ReceiverOptions, Token};
-use meshspan::serve::DEFAULT_PORT;
+use meshspan::serve::{DEFAULT_PORT, JaegerUi};
 use meshspan::tls::{ANY_HTTP, Acceptor, ClientRules, Identity, ServerFiles};
 
 use crate::cli::args::Output;
+use crate::cli::clock;
 use crate::cli::error::CliError;
 use crate::cli::stored::StoreArgs;
 
@@ -38,6 +40,14 @@ pub(crate) struct CollectArgs {
     pub(super) metrics: SocketAddr,
     #[command(flatten)]
     pub(super) store: StoreArgs,
+    /// Send all that is received on to this collector; may be given several times. Settings follow the URL:
+    /// http://otel:4318,compression=gzip,header.x-tenant=a; name, protocol, compression, timeout, ca, cert, key,
+    /// identity, header.NAME, or Linkerd's serviceAccountName, namespace, trustDomain
+    #[arg(long, value_name = "URL[,KEY=VALUE…]", value_parser = destination)]
+    pub(super) forward: Vec<Destination>,
+    /// Serve Jaeger's own page from this folder instead of ours
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(super) jaeger_ui_assets: Option<PathBuf>,
     /// Write all that is received to FILE, too, as OTLP JSON Lines
     #[arg(long, value_name = "FILE")]
     pub(super) save: Option<PathBuf>,
@@ -75,6 +85,10 @@ pub(crate) struct CollectArgs {
     pub(super) output: Output,
 }
 
+fn destination(text: &str) -> Result<Destination, DestinationError> {
+    Destination::parse(text, clock::now)
+}
+
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
@@ -110,6 +124,16 @@ impl CollectArgs {
         acceptor
             .map(|acceptor| Some(Arc::new(acceptor)))
             .map_err(|error| CliError::bad_configuration(error.to_string()))
+    }
+
+    /// Their names, by which the store knows how far each has come.
+    pub(super) fn destinations(&self) -> Vec<String> {
+        self.forward.iter().map(|destination| destination.name.clone()).collect()
+    }
+
+    pub(super) fn jaeger_ui(&self) -> Result<Option<JaegerUi>, CliError> {
+        let jaeger_ui = self.jaeger_ui_assets.as_deref().map(JaegerUi::load).transpose();
+        jaeger_ui.map_err(|error| CliError::bad_configuration(format!("--jaeger-ui-assets: {error}")))
     }
 
     /// Nobody is let in whom the user has not thought of.

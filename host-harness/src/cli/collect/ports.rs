@@ -1,10 +1,12 @@
 //! The ports of `meshspan collect`: bound before anything is said, served until the end, drained then.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use meshspan::receive::{Receiver, Served, serve, watch};
+use meshspan::serve::{JaegerUi, Server};
 use meshspan::store::Store;
 use meshspan::tls::Acceptor;
 use tokio::net::TcpListener;
@@ -19,6 +21,7 @@ use crate::cli::error::CliError;
 pub(super) struct Ports {
     grpc: TcpListener,
     http: TcpListener,
+    page: Server,
     metrics: TcpListener,
 }
 
@@ -29,28 +32,39 @@ pub(super) struct Serving {
 }
 
 impl Ports {
-    pub(super) async fn bind(args: &CollectArgs) -> Result<Self, CliError> {
+    pub(super) async fn bind(
+        args: &CollectArgs,
+        store: &Store,
+        jaeger_ui: Option<JaegerUi>,
+    ) -> Result<Self, CliError> {
         let at = |port| SocketAddr::new(args.listen, port);
+        let page = Server::bind(args.page, store.clone()).await;
+        let page = page.map_err(|error| refused(args.page, "--page ADDRESS:PORT", &error))?;
         Ok(Self {
             grpc: bind(at(args.grpc_port), "--grpc-port").await?,
             http: bind(at(args.http_port), "--http-port").await?,
-            metrics: bind(args.metrics, "--metrics 127.0.0.1:0").await?,
+            page: match jaeger_ui {
+                Some(jaeger_ui) => page.with_jaeger_ui(jaeger_ui),
+                None => page,
+            },
+            metrics: bind(args.metrics, "--metrics ADDRESS:PORT").await?,
         })
     }
 
     /// A line a port.
     pub(super) fn describe(&self, is_tls: bool) -> Result<String, CliError> {
-        let address = |listener: &TcpListener| {
-            listener.local_addr().map_err(|error| CliError::runtime(error.to_string()))
-        };
+        let told =
+            |address: io::Result<SocketAddr>| address.map_err(|error| CliError::runtime(error.to_string()));
         let scheme = if is_tls { "https" } else { "http" };
         Ok(format!(
             "Listening on {scheme}://{} for OTLP over gRPC\n\
              Listening on {scheme}://{} for OTLP over HTTP\n\
+             Listening on http://{} for the page and Jaeger's query API\n\
              Listening on http://{} with /metrics, /healthz and /readyz\n",
-            address(&self.grpc)?,
-            address(&self.http)?,
-            address(&self.metrics)?,
+            told(self.grpc.local_addr())?,
+            told(self.http.local_addr())?,
+            told(self.page.address())?,
+            told(self.metrics.local_addr())?,
         ))
     }
 
@@ -68,13 +82,10 @@ impl Ports {
             let until = ended(stopped.clone());
             runtime.spawn(serve(receiver.clone(), listener, tls.clone(), until, drain))
         });
-        // Whoever watches sees the drain, too: this ends with the process.
+        // Whoever watches or looks at traces sees the drain, too: these end with the process.
         let watched = watch(receiver.clone(), store.clone(), self.metrics, std::future::pending());
-        runtime.spawn(async move {
-            if let Err(error) = watched.await {
-                tracing::error!("the metrics' server failed: {error}");
-            }
-        });
+        runtime.spawn(told("the metrics' server", watched));
+        runtime.spawn(told("the page's server", self.page.run(std::future::pending())));
         Serving { stop, receivers: receivers.into() }
     }
 }
@@ -91,14 +102,22 @@ impl Serving {
     }
 }
 
+async fn told(server: &str, served: impl Future<Output = io::Result<()>>) {
+    if let Err(error) = served.await {
+        tracing::error!("{server} failed: {error}");
+    }
+}
+
 async fn ended(mut stopped: watch::Receiver<bool>) {
     // A sender that has gone asks for the end, too.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, CliError> {
-    TcpListener::bind(address).await.map_err(|error| {
-        CliError::runtime(format!("cannot listen on {address}: {error}"))
-            .help(format!("{flag} takes another port, 0 any that is free"))
-    })
+    TcpListener::bind(address).await.map_err(|error| refused(address, flag, &error))
+}
+
+fn refused(address: SocketAddr, flag: &str, error: &io::Error) -> CliError {
+    CliError::runtime(format!("cannot listen on {address}: {error}"))
+        .help(format!("{flag} names another port, 0 is any that is free"))
 }
