@@ -35,6 +35,7 @@ pub mod listening;
 pub mod live;
 pub mod load;
 pub mod oteltap;
+pub mod otlp;
 pub mod process;
 pub mod rig;
 pub mod rotel;

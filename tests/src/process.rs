@@ -60,6 +60,12 @@ impl Process {
         assert!(status.expect("kill runs").success(), "the child is there");
     }
 
+    /// Sends SIGKILL, as a machine that has no more memory does, and waits for the end.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the child is ours");
+        self.child.wait().expect("a child can be waited for");
+    }
+
     /// How the child ended, once it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be waited for")

@@ -28,13 +28,14 @@ impl Rotel {
         Rotel::run(grpc_port, http_port, &exporter)
     }
 
-    /// Starts on free ports and sends all on to a port of 127.0.0.1, by `grpc` or `http`.
+    /// Starts on free ports and sends all on to a port of 127.0.0.1, by `grpc` or `http`, uncompressed.
     pub fn forwarding(protocol: &str, port: u16) -> Rotel {
         let endpoint = format!("http://127.0.0.1:{port}");
         let exporter = [
             ["--exporter", "otlp"],
             ["--otlp-exporter-protocol", protocol],
             ["--otlp-exporter-endpoint", &endpoint],
+            ["--otlp-exporter-compression", "none"],
         ];
         Rotel::run(free_port(), free_port(), exporter.as_flattened())
     }
@@ -61,6 +62,11 @@ impl Rotel {
             });
         }
         Rotel { process, grpc_port, http_port }
+    }
+
+    /// The process's id.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Where it takes OTLP over gRPC.

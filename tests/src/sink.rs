@@ -48,6 +48,13 @@ impl Sink {
     }
 }
 
+impl Sink {
+    /// The spans that came since it was asked last; it forgets them.
+    pub fn take(&self) -> Vec<Span> {
+        std::mem::take(&mut self.spans.lock().expect("no receiver panics"))
+    }
+}
+
 async fn serve(listener: TcpListener, spans: Arc<Mutex<Vec<Span>>>) {
     loop {
         let Ok((socket, _)) = listener.accept().await else { continue };

@@ -24,6 +24,7 @@ mod filter;
 mod foreign_filters;
 mod fuzz;
 mod grafana;
+mod kill;
 mod lifecycle;
 mod mesh;
 mod needs;
