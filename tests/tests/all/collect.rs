@@ -6,10 +6,12 @@ use meshspan_tests::client::Request;
 use meshspan_tests::collect::Collect;
 use meshspan_tests::demo;
 use meshspan_tests::envoy::Config;
+use meshspan_tests::oteltap::Oteltap;
 use meshspan_tests::process::free_port;
 use meshspan_tests::rotel::Rotel;
 use meshspan_tests::spans::{CLIENT, SERVER, Span};
 use meshspan_tests::upstream::Upstream;
+use meshspan_tests::wait;
 use opentelemetry::trace::{Span as _, Tracer, TracerProvider};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -129,6 +131,43 @@ fn the_demo_s_spans_are_counted_and_the_end_is_orderly() {
     assert!(status.success(), "{status}");
     assert!(printed.contains(&format!("{sent} spans received: {sent} stored\n")), "{printed}");
     assert!(TcpStream::connect(("127.0.0.1", ports.http)).is_err());
+}
+
+#[test]
+fn every_span_is_sent_on_to_each_destination_and_one_that_is_down_holds_up_none() {
+    let (rotel, oteltap, nobody) = (Rotel::start(), Oteltap::start(), free_port());
+    let grpc = format!("http://127.0.0.1:{},name=rotel,protocol=grpc,compression=gzip", rotel.grpc_port());
+    let http = format!("http://127.0.0.1:{},name=oteltap,protocol=http/protobuf", oteltap.port());
+    let gone = format!("http://127.0.0.1:{nobody},name=gone,protocol=grpc");
+    let forwards = ["--forward", &grpc, "--forward", &http, "--forward", &gone];
+    let collect = Collect::start(&[&["--in-memory", "--drain-timeout", "1"], &forwards[..]].concat());
+    let endpoint = format!("http://127.0.0.1:{}", collect.ports().grpc);
+    let mut sent = demo::run(&["--otlp-endpoint", &endpoint, "--otlp-protocol", "grpc"]);
+    sent.sort();
+    for mut received in [rotel.wait_for(sent.len()), oteltap.wait_for(sent.len())] {
+        received.sort();
+        assert_eq!(received, sent);
+    }
+    let count = sent.len();
+    let of = |name: &str, outcome: &str| {
+        format!("meshspan_destination_spans_total{{destination=\"{name}\",outcome=\"{outcome}\"}}")
+    };
+    let metrics = wait::until("both destinations to be settled", || {
+        let metrics = collect.metrics();
+        let settled = |name| metrics[&of(name, "exported")] == count as f64;
+        (settled("rotel") && settled("oteltap")).then_some(metrics)
+    });
+    assert_eq!(metrics["meshspan_destination_queued_spans{destination=\"gone\"}"], count as f64);
+    assert_eq!(metrics[&of("gone", "exported")], 0.0);
+    let (status, printed) = collect.end();
+    assert!(status.success(), "{status}");
+    for line in [
+        format!("rotel: {count} exported"),
+        format!("oteltap: {count} exported"),
+        format!("gone: 0 exported, {count} queued"),
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "{line} is not in\n{printed}");
+    }
 }
 
 #[test]
