@@ -4,6 +4,7 @@
 //! recording ─▶ Exchange ─▶ topology: which proxies does it pass?
 //!    ─▶ vm ⇄ filter.wasm (abi: hostcalls on HostState) ─▶ OutboundCall (the filter's own OTLP export)
 //!    ─▶ collect ─▶ exporter (OTLP) and view (text)
+//! OTLP ─▶ receive ─▶ store (durable) ─▶ forward (OTLP) and serve (page, Jaeger's API)
 //! ```
 
 pub mod abi;
