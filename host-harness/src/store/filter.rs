@@ -1,7 +1,7 @@
 //! Which `key=value` a trace may have: a Bloom filter, so that a search by attribute decodes few traces in vain.
 //! <https://en.wikipedia.org/wiki/Bloom_filter>
 //!
-//! 300 attributes → 600 bytes that answer "no" to 999 of 1,000 that it has not
+//! 300 attributes → 1,200 bytes, as each is there also as its service's, that answer "no" to 999 of 1,000 that it has not
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -22,22 +22,26 @@ pub(super) struct Token(u64);
 
 impl Token {
     pub(super) fn of(key: &str, value: &str) -> Self {
-        // FNV-1a, with a byte between the two that UTF-8 has not, and SplitMix64's last step.
-        let bytes = key.bytes().chain([0xff]).chain(value.bytes());
-        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
+        Self::hash(&[key, value])
+    }
+
+    /// Of an attribute that a span of this service has.
+    pub(super) fn of_service(service: &str, key: &str, value: &str) -> Self {
+        Self::hash(&[service, key, value])
+    }
+
+    fn hash(parts: &[&str]) -> Self {
+        // FNV-1a, with a byte before each but the first that UTF-8 has not, and SplitMix64's last step.
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for (at, part) in parts.iter().enumerate() {
+            let between = (at > 0).then_some(0xff);
+            for byte in between.into_iter().chain(part.bytes()) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+            }
+        }
         let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         Self(hash ^ (hash >> 31))
-    }
-
-    /// As people read it.
-    pub(super) fn of_pair(pair: &KeyValue) -> Self {
-        match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
-            Some(Value::StringValue(text)) => Self::of(&pair.key, text),
-            _ => Self::of(&pair.key, &display(pair.value.as_ref())),
-        }
     }
 
     /// The bits that it sets among `bits`.
@@ -71,6 +75,23 @@ impl Hasher for AsItIs {
     }
 }
 
+/// The tokens of an attribute as people read it, by itself and as the service's.
+pub(super) fn tokens(service: &str, pair: &KeyValue) -> [Token; 2] {
+    match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
+        Some(Value::StringValue(text)) => both(service, &pair.key, text),
+        _ => both(service, &pair.key, &display(pair.value.as_ref())),
+    }
+}
+
+/// The tokens by which a search finds spans that did or did not end with an error.
+pub(super) fn tokens_of_outcome(service: &str, failed: bool) -> [Token; 2] {
+    both(service, "error", if failed { "true" } else { "false" })
+}
+
+fn both(service: &str, key: &str, value: &str) -> [Token; 2] {
+    [Token::of(key, value), Token::of_service(service, key, value)]
+}
+
 /// The filter of these tokens.
 pub(super) fn filter(tokens: &Tokens) -> Vec<u8> {
     let mut filter = vec![0_u8; (tokens.len() * BITS).div_ceil(8)];
@@ -93,17 +114,17 @@ pub(super) fn may_have(filter: &[u8], token: Token) -> bool {
 mod tests {
     use super::*;
 
-    fn tokens(values: std::ops::Range<u32>) -> Vec<Token> {
+    fn routes(values: std::ops::Range<u32>) -> Vec<Token> {
         values.map(|value| Token::of("http.route", &format!("/users/{value}"))).collect()
     }
 
     #[test]
     fn what_is_there_is_found_and_little_else() {
-        let there = tokens(0..300);
+        let there = routes(0..300);
         let filter = filter(&there.iter().copied().collect());
         assert_eq!(filter.len(), 600);
         assert!(there.iter().all(|token| may_have(&filter, *token)));
-        let wrong = tokens(300..20_300).into_iter().filter(|token| may_have(&filter, *token)).count();
+        let wrong = routes(300..20_300).into_iter().filter(|token| may_have(&filter, *token)).count();
         assert!(wrong < 40, "{wrong} of 20,000");
     }
 
@@ -120,5 +141,6 @@ mod tests {
             "the format's number must grow if this changes"
         );
         assert_ne!(Token::of("ab", "c"), Token::of("a", "bc"));
+        assert_ne!(Token::of_service("a", "b", "c"), Token::of("a", "bc"));
     }
 }

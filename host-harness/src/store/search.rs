@@ -14,14 +14,14 @@ use crate::view::library::SearchResult;
 use crate::view::{Query, traces};
 
 /// How many traces more than wanted are looked into to count those that fit.
-const MAX_COUNTED: usize = 100;
+const MAX_COUNTED: usize = 20;
 
 /// What a row must have, beside what SQL compares.
 struct Wanted {
     /// One of these operations; `None` if any will do.
     operations: Option<Vec<u32>>,
-    /// All of these attributes, somewhere; `error` also where a span failed.
-    attributes: Vec<(Token, bool)>,
+    /// All of these attributes, somewhere.
+    attributes: Vec<Token>,
 }
 
 /// The newest traces that fit.
@@ -64,7 +64,7 @@ fn each_candidate(
         false => ("filter", "JOIN filters ON trace = row"),
     };
     let mut select = connection.prepare(&format!(
-        "SELECT row, id, errors, {operations}, {filter} FROM traces {filters}
+        "SELECT row, id, {operations}, {filter} FROM traces {filters}
          WHERE start BETWEEN ?1 AND ?2 AND duration BETWEEN ?3 AND ?4 AND errors >= ?5 AND orphans >= ?6
          ORDER BY start DESC, id"
     ))?;
@@ -90,13 +90,11 @@ fn each_candidate(
 
 impl Wanted {
     fn of(connection: &Connection, query: &Query) -> rusqlite::Result<Self> {
-        let attributes = query.attributes.iter();
-        // Nearly every trace has a span that did not fail.
-        let attributes =
-            attributes.filter(|(key, value)| (key.as_str(), value.as_str()) != ("error", "false"));
-        let attributes = attributes
-            .map(|(key, value)| (Token::of(key, value), (key.as_str(), value.as_str()) == ("error", "true")))
-            .collect();
+        let attributes = query.attributes.iter().map(|(key, value)| match &query.service {
+            Some(service) => Token::of_service(service, key, value),
+            None => Token::of(key, value),
+        });
+        let attributes = attributes.collect();
         if query.service.is_none() && query.operation.is_none() {
             return Ok(Self { operations: None, attributes });
         }
@@ -113,18 +111,13 @@ impl Wanted {
     /// Whether a row may be of a trace that fits.
     fn fits(&self, row: &Row<'_>) -> rusqlite::Result<bool> {
         if let Some(wanted) = &self.operations {
-            let own = blob(row.get_ref(3)?).as_chunks().0.iter().map(|id| u32::from_le_bytes(*id));
+            let own = blob(row.get_ref(2)?).as_chunks().0.iter().map(|id| u32::from_le_bytes(*id));
             if !own.into_iter().any(|id| wanted.binary_search(&id).is_ok()) {
                 return Ok(false);
             }
         }
-        if self.attributes.is_empty() {
-            return Ok(true);
-        }
-        let has_failed = row.get::<_, i64>(2)? > 0;
-        let filter = blob(row.get_ref(4)?);
-        let mut all = self.attributes.iter();
-        Ok(all.all(|(token, is_error)| (*is_error && has_failed) || may_have(filter, *token)))
+        let filter = blob(row.get_ref(3)?);
+        Ok(self.attributes.iter().all(|token| may_have(filter, *token)))
     }
 }
 

@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
 use prost::Message;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::filter::{Token, Tokens, filter};
+use super::super::filter::{Token, Tokens, filter, tokens, tokens_of_outcome};
 use super::super::names::Names;
 use super::super::summary::{Digest, Glance, digest};
 use super::super::{int, unsigned, wire};
@@ -210,12 +210,13 @@ impl Trace {
         if self.places.last() != Some(&seq) {
             self.places.push(seq);
         }
+        let failed = span.status.as_ref().is_some_and(|status| status.code() == StatusCode::Error);
+        self.tokens.extend(found.resource);
+        self.tokens.extend(span.attributes.iter().flat_map(|pair| tokens(service, pair)));
+        self.tokens.extend(tokens_of_outcome(service, failed));
         let service = names.service(connection, service, seq)?;
         let operation = names.operation(connection, (service, &span.name, collect::kind(span)), seq)?;
-        let failed = span.status.as_ref().is_some_and(|status| status.code() == StatusCode::Error);
         self.spans.push(Glance { bond, service, operation, failed });
-        self.tokens.extend(found.resource);
-        self.tokens.extend(span.attributes.iter().map(Token::of_pair));
         Ok(true)
     }
 }
@@ -229,7 +230,7 @@ fn each_span(
     for spans in &request.resource_spans {
         let service = service_name(spans);
         let attributes = spans.resource.iter().flat_map(|resource| &resource.attributes);
-        let resource: Vec<Token> = attributes.map(Token::of_pair).collect();
+        let resource: Vec<Token> = attributes.flat_map(|pair| tokens(&service, pair)).collect();
         for span in spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
             match bond(span) {
                 Some((trace_id, bond)) => {
