@@ -14,6 +14,7 @@ mod bounds;
 mod browser;
 mod budget;
 mod collect;
+mod collect_tls;
 mod collector_faults;
 mod collectors;
 mod corpus;
