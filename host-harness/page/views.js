@@ -3,25 +3,33 @@
 async function showGraph(main) {
   const graph = await api.graph();
   main.append(el("h1", {}, "Service graph"));
-  if (!graph.services.length) return main.append(el("p", {}, "There are no traces yet."));
-  main.append(el("div", { class: "graph" }, drawGraph(graph)), graphTable(graph));
   say(`${plural(graph.services.length, "service")}, ${plural(graph.calls.length, "edge")}`);
+  if (!graph.services.length) return main.append(el("p", {}, "There are no traces yet."));
+  main.append(el("div", { class: "graph", tabindex: 0, role: "group", "aria-label": "Graph" }, drawGraph(graph)), graphTable(graph));
 }
 
-/** Callers left of those whom they call; a circle is cut where it is met first. */
+/** Callers left of those whom they call; a circle is cut where it closes. */
 function layers({ services, calls }) {
-  const depth = new Map(services.map(({ name }) => [name, 0]));
-  for (let round = 0; round < services.length; round++) {
-    let hasMoved = false;
-    for (const { from, to } of calls) {
-      const deeper = depth.get(from) + 1;
-      if (from !== to && deeper > depth.get(to) && deeper < services.length) {
-        depth.set(to, deeper);
-        hasMoved = true;
-      }
+  const callees = new Map(services.map(({ name }) => [name, []]));
+  calls.forEach(({ from, to }) => from !== to && callees.get(from).push(to));
+  const called = new Set(calls.map(({ to }) => to));
+  const [open, done] = [new Set(), new Set()];
+  const forward = [];
+  const visit = (name) => {
+    open.add(name);
+    for (const callee of callees.get(name)) {
+      if (open.has(callee)) continue;
+      if (!done.has(callee)) visit(callee);
+      forward.push([name, callee]);
     }
-    if (!hasMoved) break;
-  }
+    open.delete(name);
+    done.add(name);
+  };
+  const names = services.map(({ name }) => name);
+  for (const name of [...names.filter((name) => !called.has(name)), ...names]) if (!done.has(name)) visit(name);
+  // A service's own calls come before those to it: backwards, each depth is final when it is used.
+  const depth = new Map(names.map((name) => [name, 0]));
+  for (const [from, to] of forward.reverse()) depth.set(to, Math.max(depth.get(to), depth.get(from) + 1));
   const columns = [];
   for (const [name, at] of depth) (columns[at] ??= []).push(name);
   return columns.filter(Boolean);
@@ -31,22 +39,35 @@ function drawGraph(graph) {
   const columns = layers(graph);
   const [boxWidth, boxHeight, gapX, gapY] = [150, 34, 90, 22];
   const tallest = Math.max(...columns.map((column) => column.length));
-  const height = tallest * (boxHeight + gapY) + gapY;
+  const at = new Map(columns.flatMap((column, x) => column.map((name) => [name, x])));
+  /** Calls that pass a column bend upwards around it; those back to the left, and to oneself, downwards. */
+  const bow = ({ from, to }) => {
+    const apart = at.get(to) - at.get(from);
+    return apart > 0 ? (1 - apart) * 26 : (1 - apart) * 26 + 26;
+  };
+  const bows = [0, ...graph.calls.map(bow)];
+  const [above, below] = [-bows.reduce((a, b) => Math.min(a, b)), bows.reduce((a, b) => Math.max(a, b))].map((size) => size * 0.75);
+  const middle = above + (tallest * (boxHeight + gapY) + gapY) / 2;
+  const height = tallest * (boxHeight + gapY) + gapY + above + below;
   const places = new Map();
   columns.forEach((column, x) => column.forEach((name, y) => {
-    const top = (height - column.length * (boxHeight + gapY) + gapY) / 2;
+    const top = middle - (column.length * (boxHeight + gapY) - gapY) / 2;
     places.set(name, { x: 16 + x * (boxWidth + gapX), y: top + y * (boxHeight + gapY) });
   }));
   const width = 32 + columns.length * (boxWidth + gapX) - gapX;
   const busiest = Math.max(1, ...graph.calls.map(({ count }) => count));
-  const edge = ({ from, to, count, errors }) => {
+  // Nearer to its caller: in the middle calls cross.
+  const label = ([a, b, c, d]) => 0.216 * a + 0.432 * b + 0.288 * c + 0.064 * d;
+  const edge = (call) => {
+    const { from, to, count, errors } = call;
     const [a, b] = [places.get(from), places.get(to)];
     const [x1, y1, x2, y2] = [a.x + boxWidth, a.y + boxHeight / 2, b.x, b.y + boxHeight / 2];
-    const bend = Math.max(40, Math.abs(x2 - x1) / 2);
+    const bend = x2 > x1 ? Math.max(40, (x2 - x1) / 2) : 60;
+    const size = bow(call);
     return [
-      el("path", { d: `M${x1},${y1} C${x1 + bend},${y1} ${x2 - bend},${y2} ${x2},${y2}`, class: errors ? "failed" : "",
+      el("path", { d: `M${x1},${y1} C${x1 + bend},${y1 + size} ${x2 - bend},${y2 + size} ${x2},${y2}`, class: errors ? "failed" : "",
         "stroke-width": 1 + (3 * Math.log1p(count)) / Math.log1p(busiest), "marker-end": "url(#arrow)" }),
-      el("text", { class: "count", x: (x1 + x2) / 2, y: (y1 + y2) / 2 - 4, "text-anchor": "middle" }, count.toLocaleString()),
+      el("text", { class: "count", x: label([x1, x1 + bend, x2 - bend, x2]), y: label([y1, y1 + size, y2 + size, y2]) - 4, "text-anchor": "middle" }, count.toLocaleString()),
     ];
   };
   const box = ({ name }) => {
@@ -58,7 +79,7 @@ function drawGraph(graph) {
   };
   const arrow = el("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 8, refY: 4, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto" },
     el("path", { d: "M0,0 L8,4 L0,8", style: { fill: "none" } }));
-  return el("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Who calls whom; the table below says the same", style: { maxWidth: `${width * 1.4}px` } },
+  return el("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Who calls whom; the table below says the same", style: { minWidth: `${width * 0.7}px`, maxWidth: `${width * 1.4}px` } },
     el("defs", {}, arrow), graph.calls.map(edge), graph.services.map(box));
 }
 

@@ -17,7 +17,7 @@ const NAME = basename(process.argv[1], ".mjs");
 const ofTools = createRequire(join(need("BROWSER_TOOLS"), "package.json"));
 const axe = await readFile(ofTools.resolve("axe-core/axe.min.js"), "utf8");
 
-function need(name) {
+export function need(name) {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set: this is run by cargo test -p meshspan-tests browser`);
   return value;

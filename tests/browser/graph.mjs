@@ -4,9 +4,14 @@ import { assert, inspect, journey, settled, text, texts, visit } from "./browser
 
 await journey(async (page) => {
   await visit(page, "/dependencies");
-  assert.deepEqual(await texts(page, ".graph g text"), ["browser", "emoji", "vote-bot", "voting", "web"]);
+  assert.deepEqual(await texts(page, ".graph g text"), ["browser", "emoji", "left", "right", "vote-bot", "voting", "web"]);
+  const left = new Map(await page.$$eval(".graph g", (boxes) =>
+    boxes.map((box) => [box.querySelector("text").textContent, Number(box.querySelector("rect").getAttribute("x"))])));
+  const columns = ["browser", "web", "voting"].map((name) => left.get(name));
+  assert.deepEqual(columns, [...columns].sort((a, b) => a - b), "callers are left of those whom they call");
+  assert.deepEqual([left.get("left"), left.get("right"), left.get("vote-bot")], [columns[0], columns[1], columns[0]], "a circle is cut once");
   const calls = (await texts(page, "[aria-label=Calls] tbody tr")).map((row) => row.split(" ").slice(0, 4).join(" "));
-  assert.deepEqual(calls, ["browser web 22 0", "vote-bot web 128 10", "web emoji 228 0", "web voting 75 10"]);
+  assert.deepEqual(calls, ["browser web 22 0", "left right 1 0", "right left 1 0", "vote-bot web 128 10", "web emoji 228 0", "web voting 75 10"]);
   assert.equal((await page.$$(".graph path.failed")).length, 2, "calls that failed");
   await inspect(page, "services");
   await page.click("[aria-label=Calls] tbody tr:last-child td:nth-child(2) a");

@@ -39,31 +39,32 @@ impl Viewer {
         &self.address
     }
 
-    /// Runs the script of this name in Chromium.
-    ///
-    /// Panics with what the script printed if it fails; its pictures are in [`screenshots`] all the same.
+    /// Runs the script of this name in Chromium, as [`journey`] does.
     pub fn journey(&mut self, script: &str) {
-        let name = tools::repository().join("tests/browser").join(format!("{script}.mjs"));
-        let output = Command::new("node")
-            .arg(name)
-            .env("VIEWER", format!("http://{}", self.address))
-            .env("FILES", self.process.directory())
-            .env("SHOTS", screenshots())
-            .env("CHROMIUM", tools::chromium())
-            .env("BROWSER_TOOLS", tools::browser())
-            .output()
-            .expect("node runs");
+        journey(script, &self.address, self.process.directory(), &[]);
         self.process.assert_alive("meshspan view");
-        let printed =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        println!("{printed}pictures: {}/{script}-*.png", screenshots().display());
-        assert!(output.status.success(), "{script}: {}\n{printed}", output.status);
     }
+}
 
-    /// A folder for what a journey needs and what it saves; goes with the viewer.
-    pub fn folder(&self) -> &Path {
-        self.process.directory()
-    }
+/// Runs the script of this name in Chromium, with the page at `address`, `folder` for its files, and `more` in
+/// its environment.
+///
+/// Panics with what the script printed if it fails; its pictures are in [`screenshots`] all the same.
+pub fn journey(script: &str, address: &str, folder: &Path, more: &[(&str, String)]) {
+    let output = Command::new("node")
+        .arg(tools::repository().join("tests/browser").join(format!("{script}.mjs")))
+        .env("VIEWER", format!("http://{address}"))
+        .env("FILES", folder)
+        .env("SHOTS", screenshots())
+        .env("CHROMIUM", tools::chromium())
+        .env("BROWSER_TOOLS", tools::browser())
+        .envs(more.iter().map(|(name, value)| (name, value)))
+        .output()
+        .expect("node runs");
+    let printed =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{printed}pictures: {}/{script}-*.png", screenshots().display());
+    assert!(output.status.success(), "{script}: {}\n{printed}", output.status);
 }
 
 /// Where the journeys keep pictures of the pages.

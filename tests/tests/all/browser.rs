@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use meshspan_tests::browser::{Viewer, demo_traces};
+use meshspan_tests::browser::{Viewer, demo_traces, journey};
+use meshspan_tests::collect::Collect;
 use meshspan_tests::tools;
 use meshspan_tests::traces::{CLIENT, INTERNAL, SERVER, Span, lines};
 
@@ -56,14 +57,30 @@ fn jaegers_own_ui_over_our_traces() {
     Viewer::start(&[demo_traces()], &arguments).journey("jaeger");
 }
 
+/// Two services call each other.
 #[test]
 fn the_service_graph() {
-    demo().journey("graph");
+    let spans = [
+        Span::new("left", 1, None, "ask", SERVER, 0..90),
+        Span::new("right", 2, Some(1), "ask back", SERVER, 10..80),
+        Span::new("left", 3, Some(2), "answer", SERVER, 20..70),
+    ];
+    let (mut viewer, _folder) = with(&lines(0xc, spans));
+    viewer.journey("graph");
 }
 
 #[test]
 fn all_of_it_by_keyboard() {
     demo().journey("keyboard");
+}
+
+#[test]
+fn traces_are_seen_as_they_arrive() {
+    let collect = Collect::start(&[]);
+    let (page, http) = (collect.ports().page, collect.ports().http);
+    let folder = tempfile::tempdir().unwrap();
+    let otlp = ("OTLP", format!("http://127.0.0.1:{http}/v1/traces"));
+    journey("arriving", &format!("127.0.0.1:{page}"), folder.path(), &[otlp]);
 }
 
 /// ```text
