@@ -76,7 +76,7 @@ fn all_of_it_by_keyboard() {
 
 #[test]
 fn traces_are_seen_as_they_arrive() {
-    let collect = Collect::start(&[]);
+    let collect = Collect::start(&["--in-memory"]);
     let (page, http) = (collect.ports().page, collect.ports().http);
     let folder = tempfile::tempdir().unwrap();
     let otlp = ("OTLP", format!("http://127.0.0.1:{http}/v1/traces"));
