@@ -64,7 +64,7 @@ fn span(number: u64) -> SpanData {
         span_context: context,
         parent_span_id: SpanId::from_bytes(random.rotate_left(17).to_be_bytes()),
         parent_span_is_remote: true,
-        span_kind: if number % 2 == 0 { SpanKind::Server } else { SpanKind::Client },
+        span_kind: if number.is_multiple_of(2) { SpanKind::Server } else { SpanKind::Client },
         name: "GET".into(),
         start_time: start,
         end_time: start + Duration::from_micros(900 + random % 4_000),
@@ -90,6 +90,6 @@ fn attributes(number: u64, random: u64) -> Vec<KeyValue> {
         KeyValue::new("user_agent.original", "Go-http-client/1.1"),
         KeyValue::new("http.response.status_code", 200),
         KeyValue::new("http.response.body.size", (random % 90_000) as i64),
-        KeyValue::new("direction", if number % 2 == 0 { "inbound" } else { "outbound" }),
+        KeyValue::new("direction", if number.is_multiple_of(2) { "inbound" } else { "outbound" }),
     ]
 }

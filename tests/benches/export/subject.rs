@@ -26,8 +26,7 @@ pub(crate) struct Subject {
 enum Sender {
     Sdk(BatchSpanProcessor),
     Exporter(Exporter),
-    /// The store's directory goes with it.
-    Stored(Store, Destination, tempfile::TempDir),
+    Stored { store: Store, destination: Destination, _directory: tempfile::TempDir },
 }
 
 /// What a subject is given, copied before the clock runs.
@@ -62,7 +61,7 @@ impl Subject {
         match &self.sender {
             Sender::Sdk(_) => Input::Data(spans.data.clone()),
             Sender::Exporter(_) => Input::Batches(spans.batches.clone()),
-            Sender::Stored(..) => Input::Requests(spans.requests.clone()),
+            Sender::Stored { .. } => Input::Requests(spans.requests.clone()),
         }
     }
 
@@ -77,7 +76,7 @@ impl Subject {
                 let report = runtime.block_on(export(exporter, batches));
                 assert_eq!(report, SPANS as u64, "the sink takes all");
             }
-            (Sender::Stored(store, destination, _), Input::Requests(requests)) => {
+            (Sender::Stored { store, destination, .. }, Input::Requests(requests)) => {
                 runtime.block_on(forward(store, destination, requests));
             }
             _ => unreachable!("each is given its own"),
@@ -126,7 +125,7 @@ fn stored(endpoint: &str, packing: &str) -> Sender {
     let directory = tempfile::tempdir().expect("a directory");
     let options = StoreOptions { destinations: vec![packing.to_owned()], ..StoreOptions::default() };
     let store = Store::open(&directory.path().join("spans.db"), options).expect("a store");
-    Sender::Stored(store, destination(endpoint, packing), directory)
+    Sender::Stored { store, destination: destination(endpoint, packing), _directory: directory }
 }
 
 /// As a receiver does: each request is in the file before the next of its sender; there are four senders.
