@@ -53,7 +53,7 @@ pub use stats::ProxyStats;
 pub use upstream::Protocol;
 
 use crate::flow::DEFAULT_BUFFER_LIMIT_BYTES;
-use crate::tls::{Acceptor, TlsError};
+use crate::tls::{Acceptor, ClientFiles, TlsError};
 use crate::vm::VmError;
 use listener::Listener;
 use record::Recorder;
@@ -71,6 +71,8 @@ pub struct ProxyOptions {
     pub protocol: Protocol,
     /// Where the filter's calls go, by the cluster's name.
     pub clusters: BTreeMap<String, Endpoint>,
+    /// TLS to a cluster where it is another than to the rest.
+    pub cluster_tls: BTreeMap<String, ClientFiles>,
     /// TLS for clients.
     pub tls: Option<Arc<Acceptor>>,
     /// A file with the roots to believe instead of the system's, for upstream and clusters.
@@ -96,6 +98,7 @@ impl ProxyOptions {
             upstream,
             protocol: Protocol::default(),
             clusters: BTreeMap::new(),
+            cluster_tls: BTreeMap::new(),
             tls: None,
             roots: None,
             workers: 1,

@@ -17,6 +17,7 @@
     reason = "fixtures are test code: a broken fixture must fail its test"
 )]
 
+pub mod authority;
 pub mod browser;
 pub mod client;
 pub mod collect;

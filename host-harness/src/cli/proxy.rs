@@ -2,6 +2,7 @@
 
 mod admin;
 mod arguments;
+mod collector;
 mod program;
 pub(crate) mod signals;
 pub(crate) mod summary;
@@ -21,12 +22,13 @@ const WATCH: Duration = Duration::from_millis(500);
 
 /// Serves until SIGTERM or Ctrl-C; SIGHUP loads filter and configuration anew.
 pub(crate) fn run(args: &ProxyArgs) -> Result<(), CliError> {
-    let mut loader = Loader::new(args);
+    let mut loader = Loader::new(args)?;
     let program = loader.load()?;
     let signals = Signals::listen().map_err(|error| CliError::runtime(error.to_string()))?;
-    let proxy = Proxy::start(program, args.options(&loader.exports_to()?)?).map_err(refused)?;
+    let proxy = Proxy::start(program, args.options(&loader.exports_to()?, loader.collector.as_ref())?)
+        .map_err(refused)?;
     let scheme = if args.tls_cert.is_some() { "https" } else { "http" };
-    if args.clusters.is_empty() && args.otlp_endpoint.is_none() {
+    if args.clusters.is_empty() && loader.collector.is_none() {
         tracing::warn!("the filter can call nobody: --otlp-endpoint or --cluster says where its spans go");
     }
     print(&format!("Listening on {scheme}://{}, forwarding to {}\n", proxy.address(), args.upstream))?;

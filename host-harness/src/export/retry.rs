@@ -133,10 +133,15 @@ impl Failure {
                 is_lasting: true,
             };
         }
+        // A server may hang up on a certificate that it does not like without a word that arrives.
+        let tls = match endpoint.scheme_str() {
+            Some("https") => "and speaks TLS, and that it believes the certificate that it is shown, if any",
+            _ => "and whether it speaks TLS",
+        };
         Self {
             reason: "connection failed".to_owned(),
             what: format!("{endpoint} cannot be reached: {}", root_cause(error)),
-            advice: format!("check that a collector listens there ({ports}) and whether it speaks TLS"),
+            advice: format!("check that a collector listens there ({ports}) {tls}"),
             unreachable: true,
             is_lasting: false,
         }

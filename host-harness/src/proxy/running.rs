@@ -12,7 +12,7 @@ use super::stats::Counts;
 use super::upstream::Pool;
 use super::worker::{Ended, Message, Worker};
 use super::{Protocol, ProxyError, ProxyOptions};
-use crate::tls::TlsError;
+use crate::tls::{ClientFiles, TlsError};
 
 /// A worker that runs.
 pub(super) struct Running {
@@ -37,9 +37,9 @@ impl Running {
             let _entered = runtime.enter();
             program.start(&clusters)?
         };
-        let roots = options.roots.as_deref();
+        let files = ClientFiles { roots: options.roots.clone(), ..ClientFiles::default() };
         let worker = Arc::new(Worker {
-            upstream: Arc::new(Pool::new(options.upstream.clone(), options.protocol, roots)?),
+            upstream: Arc::new(Pool::new(options.upstream.clone(), options.protocol, files)?),
             buffer_limit_bytes: options.buffer_limit_bytes,
             counts: Arc::clone(counts),
             recorder,
@@ -61,7 +61,9 @@ impl Running {
 
 fn clusters(options: &ProxyOptions) -> Result<Clusters, TlsError> {
     let pool = |(name, endpoint): (&String, &super::Endpoint)| {
-        let pool = Pool::new(endpoint.clone(), Protocol::Same, options.roots.as_deref())?;
+        let mut files = options.cluster_tls.get(name).cloned().unwrap_or_default();
+        files.roots = files.roots.or_else(|| options.roots.clone());
+        let pool = Pool::new(endpoint.clone(), Protocol::Same, files)?;
         Ok((name.clone().into_bytes(), Arc::new(pool)))
     };
     options.clusters.iter().map(pool).collect()

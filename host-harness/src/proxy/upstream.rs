@@ -2,7 +2,6 @@
 //! requests of a worker on one.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -81,13 +80,8 @@ enum Connected {
 
 impl Pool {
     /// # Errors
-    /// [`TlsError`] if the roots cannot be read.
-    pub(super) fn new(
-        endpoint: Endpoint,
-        protocol: Protocol,
-        roots: Option<&Path>,
-    ) -> Result<Self, TlsError> {
-        let files = ClientFiles { roots: roots.map(Path::to_path_buf), ..ClientFiles::default() };
+    /// [`TlsError`] if a file cannot be used.
+    pub(super) fn new(endpoint: Endpoint, protocol: Protocol, files: ClientFiles) -> Result<Self, TlsError> {
         let tls = endpoint.is_tls.then(|| Connector::new(files)).transpose()?;
         Ok(Self { endpoint, protocol, tls, idle: Mutex::default(), http2: tokio::sync::Mutex::default() })
     }

@@ -6,6 +6,8 @@ use tokio_rustls::rustls::{AlertDescription, CertificateError, Error, OtherError
 
 use super::WrongIdentity;
 
+const SEE_LOG: &str = "see the peer's log";
+
 /// A handshake that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFault {
@@ -51,12 +53,14 @@ fn alert_in(text: &str) -> Option<TlsFault> {
         AlertDescription::CertificateExpired,
         AlertDescription::CertificateRequired,
         AlertDescription::CertificateUnknown,
-        AlertDescription::HandshakeFailure,
         AlertDescription::UnknownCA,
         AlertDescription::UnrecognisedName,
     ];
     let alert = known.into_iter().find(|alert| format!("{alert:?}") == name);
-    Some(explain(&alert.map_or_else(|| Error::General(text.to_owned()), Error::AlertReceived)))
+    Some(TlsFault {
+        what: format!("the peer refused: {}", words(name)),
+        advice: alert.map_or(SEE_LOG, alert_advice),
+    })
 }
 
 fn explain(error: &Error) -> TlsFault {
@@ -69,7 +73,9 @@ fn explain(error: &Error) -> TlsFault {
         Error::NoCertificatesPresented => {
             ("the peer presented no certificate".to_owned(), "it has to be given one with its key")
         }
-        Error::AlertReceived(alert) => (format!("the peer refused: {}", said(*alert)), alert_advice(*alert)),
+        Error::AlertReceived(alert) => {
+            (format!("the peer refused: {}", words(&format!("{alert:?}"))), alert_advice(*alert))
+        }
         Error::NoApplicationProtocol => {
             ("the peer speaks neither version of HTTP".to_owned(), "check the port")
         }
@@ -103,8 +109,7 @@ fn certificate(problem: &CertificateError) -> TlsFault {
 }
 
 /// The words of RFC 8446 §6.2.
-fn said(alert: AlertDescription) -> String {
-    let name = format!("{alert:?}");
+fn words(name: &str) -> String {
     let (mut words, mut ends_low) = (String::new(), false);
     for character in name.chars() {
         if ends_low && character.is_ascii_uppercase() {
@@ -125,6 +130,24 @@ fn alert_advice(alert: AlertDescription) -> &'static str {
             "check that the identity in the certificate is allowed there"
         }
         AlertDescription::UnrecognisedName => "check the name that is asked for",
-        _ => "see the peer's log",
+        _ => SEE_LOG,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_is_known_by_its_text_where_nothing_else_is_left() {
+        for (text, expected) in [
+            ("received fatal alert: CertificateRequired", "certificate_required; give a certificate"),
+            ("received fatal alert: UnknownCA", "unknown_ca; show it a certificate"),
+            ("received fatal alert: DecryptError", "decrypt_error; see the peer's log"),
+        ] {
+            let error = io::Error::other(text);
+            assert!(fault(&error).unwrap().to_string().contains(expected), "{text}");
+        }
+        assert_eq!(fault(&io::Error::other("connection refused")), None);
     }
 }

@@ -35,6 +35,7 @@ mod readme;
 mod recording;
 mod rules;
 mod sampling;
+mod secured;
 mod shape;
 mod situations;
 mod tidy;

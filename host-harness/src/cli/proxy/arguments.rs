@@ -1,7 +1,7 @@
 //! The arguments of `meshspan proxy` as typed, and what they mean.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fs::File,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -16,11 +16,13 @@ use meshspan::{
 };
 
 use crate::cli::{
-    args::{OnFailure, Output, RedactArgs},
+    args::{OnFailure, OtlpArgs, Output, RedactArgs},
     cache::CacheArgs,
     clock,
     error::CliError,
 };
+
+use super::collector::Collector;
 
 /// The cluster that `--otlp-endpoint` names, unless the configuration names another.
 pub(super) const COLLECTOR: &str = "otel_collector";
@@ -48,9 +50,8 @@ pub(crate) struct ProxyArgs {
     /// Where the filter's calls to a cluster go; may be given several times
     #[arg(long = "cluster", value_name = "NAME=URL", value_parser = cluster)]
     pub(crate) clusters: Vec<(String, Endpoint)>,
-    /// The collector: as --cluster, for the cluster that the configuration exports to
-    #[arg(long, value_name = "URL")]
-    pub(crate) otlp_endpoint: Option<Endpoint>,
+    #[command(flatten)]
+    pub(crate) otlp: OtlpArgs,
     /// A variable of the filter's environment; may be given several times
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) environment: Vec<(String, String)>,
@@ -132,10 +133,16 @@ pub(crate) enum UpstreamProtocol {
 
 impl ProxyArgs {
     /// Everything but the filter.
-    pub(crate) fn options(&self, exports_to: &str) -> Result<ProxyOptions, CliError> {
+    pub(super) fn options(
+        &self,
+        exports_to: &str,
+        collector: Option<&Collector>,
+    ) -> Result<ProxyOptions, CliError> {
         let mut clusters: BTreeMap<String, Endpoint> = self.clusters.iter().cloned().collect();
-        if let Some(collector) = &self.otlp_endpoint {
-            clusters.entry(exports_to.to_owned()).or_insert_with(|| collector.clone());
+        let mut cluster_tls = BTreeMap::new();
+        if let (Some(collector), Entry::Vacant(place)) = (collector, clusters.entry(exports_to.to_owned())) {
+            place.insert(collector.endpoint.clone());
+            cluster_tls.insert(exports_to.to_owned(), collector.tls.clone());
         }
         let files = self.tls_cert.clone().zip(self.tls_key.clone());
         let files = files.map(|(certificate, key)| ServerFiles { certificate, key, clients: None });
@@ -149,6 +156,7 @@ impl ProxyArgs {
                 UpstreamProtocol::Http2 => Protocol::Http2,
             },
             clusters,
+            cluster_tls,
             tls: tls.map_err(|error| CliError::bad_configuration(error.to_string()))?.map(Arc::new),
             roots: self.upstream_ca.clone(),
             workers: self.workers.or_else(|| available_parallelism().ok().map(Into::into)).unwrap_or(1),

@@ -10,10 +10,8 @@ use meshspan::{
 use serde_json::{Value, json};
 
 use super::arguments::{COLLECTOR, Direction, ProxyArgs};
+use super::collector::{self, Collector};
 use crate::cli::error::CliError;
-
-/// The port on which collectors speak OTLP/HTTP.
-const OTLP_HTTP_PORT: u16 = 4318;
 
 /// Size and time of a file, which change with it.
 type Stamp = Option<(u64, Option<SystemTime>)>;
@@ -21,14 +19,16 @@ type Stamp = Option<(u64, Option<SystemTime>)>;
 /// Loads what a proxy runs.
 pub(super) struct Loader<'a> {
     args: &'a ProxyArgs,
+    /// Where the filter's spans go.
+    pub(super) collector: Option<Collector>,
     /// The module of the last time, compiled.
     compiled: Option<(Vec<u8>, Filter)>,
     stamps: [Stamp; 2],
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(args: &'a ProxyArgs) -> Self {
-        Self { args, compiled: None, stamps: [None; 2] }
+    pub(super) fn new(args: &'a ProxyArgs) -> Result<Self, CliError> {
+        Ok(Self { args, collector: collector::of(&args.otlp)?, compiled: None, stamps: [None; 2] })
     }
 
     /// Reads the files. A module that has not changed is not compiled again.
@@ -77,10 +77,10 @@ impl<'a> Loader<'a> {
 
     /// The file's text; without one, the shortest that exports to the collector that was named.
     fn configuration(&self) -> Result<Vec<u8>, CliError> {
-        match (&self.args.config, &self.args.otlp_endpoint) {
+        match (&self.args.config, &self.collector) {
             (Some(path), _) => std::fs::read(path).map_err(|error| CliError::read(path, &error)),
             (None, Some(collector)) if self.args.filter.is_none() => {
-                let protocol = if collector.port == OTLP_HTTP_PORT { "http" } else { "grpc" };
+                let protocol = if collector.is_http { "http" } else { "grpc" };
                 let export = json!({"cluster": COLLECTOR, "protocol": protocol});
                 Ok(json!({"version": 1, "export": export}).to_string().into_bytes())
             }
