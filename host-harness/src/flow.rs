@@ -25,7 +25,7 @@ mod tests;
 
 pub use options::{DEFAULT_BUFFER_LIMIT_BYTES, FlowOptions};
 pub use output::{Output, Part, Side};
-pub use reply::{local_reply, timed_out, upstream_failed, vm_failed};
+pub use reply::{local_reply, no_answer, timed_out, upstream_failed, vm_failed};
 
 use crate::vm::{HeaderMap, StreamAction, StreamId, Vm, VmError};
 use lane::{Held, Lane};

@@ -9,22 +9,27 @@
 
 mod allowed;
 mod compare;
+mod live;
 mod log;
 mod oracle;
 mod ours;
 mod real;
 
+use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::Mutex;
 
 pub use meshspan::flow::{Part, Side};
 
-pub use allowed::{ALLOWED, Allowed, Host, Uses};
-pub use compare::{Difference, differences, lines};
+pub use allowed::{ALLOWED, Allowed, Host, LIVE, LiveUses, Uses};
+pub use compare::{Difference, differences, lines, on_the_wires};
+pub use live::Live;
 pub use log::{Answer, Pass, Transcripts};
 pub use ours::Ours;
 pub use real::Stage;
 
-use crate::tools;
+use crate::situation::{Desk, Seen};
+use crate::{tools, wait};
 
 /// The programs under test.
 pub const PROGRAMS: [&str; 12] = [
@@ -41,6 +46,10 @@ pub const PROGRAMS: [&str; 12] = [
     "metrics",
     "statuses",
 ];
+
+/// The programs that are run in `meshspan proxy`, too: those that call upstreams, and those that change nothing that is
+/// on a wire. What the others do depends on the pieces in which a connection is read.
+pub const LIVE_PROGRAMS: [&str; 5] = ["call", "grpc", "properties", "shared", "metrics"];
 
 /// Something that passed between two filters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,4 +73,17 @@ pub fn wasm() -> Vec<u8> {
     assert!(status.success(), "cargo build of the guests: {status}");
     let path = directory.join("wasm32-wasip1/filter/meshspan_guests.wasm");
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The whole requests that an upstream has seen since the last time, by exchange, once nothing is under way there.
+fn take_seen(desk: &Mutex<Desk>) -> BTreeMap<usize, Vec<Seen>> {
+    let all = wait::until("the upstream to be idle", || {
+        let mut desk = desk.lock().expect("no server panics");
+        (desk.open == 0).then(|| std::mem::take(&mut desk.seen))
+    });
+    let mut seen: BTreeMap<usize, Vec<Seen>> = BTreeMap::new();
+    for one in all.into_iter().filter(Seen::is_whole) {
+        seen.entry(one.exchange().unwrap_or_default()).or_default().push(one);
+    }
+    seen
 }

@@ -17,7 +17,7 @@ mod seen;
 mod spans;
 mod stage;
 
-pub use recorded::{Played, fetch, serve};
+pub use recorded::{Desk, Played, fetch, serve};
 pub use script::{Script, accept, answer, call, get, raw, request, silent, tunnel};
 pub use seen::{Event, Fields, Seen};
 pub use spans::{Pass, pass, rpc};

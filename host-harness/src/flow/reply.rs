@@ -30,6 +30,11 @@ pub fn upstream_failed(reason: &str) -> LocalReply {
     plain(503, &body, &format!("upstream_reset_before_response_started{{{reason}}}"))
 }
 
+/// What answers a request whose upstream has not answered in time: 504.
+pub fn no_answer() -> LocalReply {
+    plain(504, "upstream request timeout", "response_timeout")
+}
+
 /// What answers a request with which nothing has happened for too long: 504 if it was whole, else 408.
 pub fn timed_out(is_whole: bool) -> LocalReply {
     plain(if is_whole { 504 } else { 408 }, "stream timeout", "stream_idle_timeout")

@@ -10,6 +10,7 @@ use hyper::body::Bytes;
 use super::body::{Body, CHANNEL, Piece, channel};
 use super::upstream::{Answer, Pool, SendError};
 use super::wire;
+use crate::flow::{local_reply, no_answer, upstream_failed};
 use crate::host::HeaderMap;
 use crate::vm::{CallReply, OutboundCall, OutboundKind};
 
@@ -50,10 +51,20 @@ pub(super) async fn perform(clusters: &Clusters, call: OutboundCall) -> Option<C
     };
     tracing::debug!("a call of the filter failed: {failure}");
     match &call.kind {
-        OutboundKind::Http { .. } => Some(CallReply::HttpFailure),
+        OutboundKind::Http { .. } => Some(http_failed(status)),
         OutboundKind::Grpc { .. } => Some(CallReply::GrpcFailure { status, message: failure }),
         _ => None,
     }
+}
+
+/// What Envoy's router answers in the place of an upstream: the guest sees a response, not a failure.
+fn http_failed(status: u32) -> CallReply {
+    let reply = match status {
+        DEADLINE_EXCEEDED => no_answer(),
+        _ => upstream_failed("remote_connection_failure"),
+    };
+    let (headers, body) = local_reply(&HeaderMap::new(), reply);
+    CallReply::Http { headers, body, trailers: HeaderMap::new() }
 }
 
 fn reply(kind: &OutboundKind, whole: Whole) -> Option<CallReply> {

@@ -45,6 +45,8 @@ async fn follow(pool: &Arc<Pool>, opening: Opening, tell: &impl Fn(CallReply)) -
         return Err((UNAVAILABLE, "the answer is not gRPC's".to_owned()));
     }
     if let Some(closed) = closed(&head) {
+        // Envoy tells of a head that is the end, too, as of both.
+        tell(CallReply::GrpcInitialMetadata { metadata: HeaderMap::new() });
         tell(CallReply::GrpcTrailingMetadata { metadata: head });
         return Ok(closed);
     }

@@ -111,13 +111,50 @@ pub const ALLOWED: [Allowed; 45] = [
     row("properties", Host::Harness, "xds.upstream_host_locality_metadata → 1", MESSAGE),
 ];
 
-/// How often each row of [`ALLOWED`] explained a line of either host.
+const SERVER: &str = "Envoy names itself in every response; the proxy leaves what the upstream says";
+const PHRASE: &str = "the words behind a status are the HTTP library's, and mean nothing";
+const LENGTH: &str = "a message without a body may say so by a length, or not";
+const UNTOLD: &str =
+    "trailers over HTTP/1.1 go on only if the head announces them, by the HTTP library's rule";
+const JOINED: &str = "Envoy joins the values of headers that it knows by a comma, which is the same list";
+const UNSAID: &str =
+    "Envoy has words of its own where a gRPC status comes without a message; the proxy has none";
+
+/// What differs besides on the wires around `meshspan proxy`.
+pub const LIVE: [Allowed; 19] = [
+    row("*", Host::Envoy, "  date: *", "Envoy dates every response; the proxy leaves what the upstream says"),
+    row("*", Host::Envoy, "  server: envoy", SERVER),
+    row("*", Host::Harness, "  server: apache/2.4", SERVER),
+    row("*", Host::Both, "  : HTTP/1.1 *", PHRASE),
+    row("*", Host::Both, "  content-length: 0", LENGTH),
+    row("*", Host::Envoy, "trailers", UNTOLD),
+    row("*", Host::Envoy, "  : ", UNTOLD),
+    row("*", Host::Envoy, "  x-checksum: *", UNTOLD),
+    row("*", Host::Envoy, "  x-one: *", UNTOLD),
+    row("*", Host::Envoy, "  x-twice: *", UNTOLD),
+    row("*", Host::Envoy, "  x-mixed: Case", UNTOLD),
+    row("*", Host::Envoy, "  x-empty: ", UNTOLD),
+    row("*", Host::Envoy, "  server-timing: db;dur=5", UNTOLD),
+    row("*", Host::Envoy, "  accept: text/html,text/plain", JOINED),
+    row("*", Host::Harness, "  accept: text/html", JOINED),
+    row("*", Host::Harness, "  accept: text/plain", JOINED),
+    row(
+        "*",
+        Host::Harness,
+        "  referer: *",
+        "Envoy takes away a referer that is no URL of its grammar; the proxy lets the client say what it likes",
+    ),
+    row("grpc", Host::Envoy, "get_status → 0 ? via_upstream", UNSAID),
+    row("grpc", Host::Harness, "get_status → 0 ? ", UNSAID),
+];
+
+/// How often each row of a list explained a line of either host.
 #[derive(Clone, Debug)]
-pub struct Uses([[usize; 2]; ALLOWED.len()]);
+pub struct Uses(Vec<(&'static Allowed, [usize; 2])>);
 
 impl Default for Uses {
     fn default() -> Uses {
-        Uses([[0; 2]; ALLOWED.len()])
+        Uses(ALLOWED.iter().map(|row| (row, [0; 2])).collect())
     }
 }
 
@@ -128,20 +165,23 @@ impl Uses {
             Difference::Envoy(line) => (Host::Envoy, line, 0),
             Difference::Harness(line) => (Host::Harness, line, 1),
         };
-        let found = ALLOWED.iter().position(|row| {
+        let found = self.0.iter_mut().find(|(row, _)| {
             (row.program == "*" || row.program == program)
                 && (row.host == host || row.host == Host::Both)
                 && matches(row.line, line)
         });
-        if let Some(found) = found {
-            self.0[found][place] += 1;
+        match found {
+            Some((_, uses)) => {
+                uses[place] += 1;
+                true
+            }
+            None => false,
         }
-        found.is_some()
     }
 
     /// How many lines were explained, of both hosts.
     pub fn total(&self) -> usize {
-        self.0.iter().flatten().sum()
+        self.0.iter().flat_map(|(_, uses)| uses).sum()
     }
 
     /// The rows that explained nothing of a host that they name.
@@ -151,15 +191,45 @@ impl Uses {
             Host::Harness => harness > 0,
             Host::Both => envoy > 0 && harness > 0,
         };
-        let rows = ALLOWED.iter().zip(self.0);
-        rows.filter(|(row, used)| !is_used(row, *used)).map(|(row, _)| row).collect()
+        self.0.iter().filter(|(row, used)| !is_used(row, *used)).map(|(row, _)| *row).collect()
     }
 
     /// Each row with its count, to be printed.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        ALLOWED.iter().zip(self.0).map(|(row, [envoy, harness])| {
+        self.0.iter().map(|(row, [envoy, harness])| {
             let Allowed { program, line, reason, .. } = row;
             format!("{envoy:6} {harness:6}  {program}: {line}: {reason}")
         })
+    }
+}
+
+/// As [`Uses`], of both lists: what the harness is allowed is allowed to the proxy, too.
+#[derive(Clone, Debug)]
+pub struct LiveUses {
+    own: Uses,
+    common: Uses,
+}
+
+impl Default for LiveUses {
+    fn default() -> LiveUses {
+        let own = Uses(LIVE.iter().map(|row| (row, [0; 2])).collect());
+        LiveUses { own, common: Uses::default() }
+    }
+}
+
+impl LiveUses {
+    /// Whether some row allows it; counts that one's use.
+    pub fn allow(&mut self, program: &str, difference: &Difference) -> bool {
+        self.own.allow(program, difference) || self.common.allow(program, difference)
+    }
+
+    /// The rows of the proxy's own list that explained nothing.
+    pub fn stale(&self) -> Vec<&'static Allowed> {
+        self.own.stale()
+    }
+
+    /// Each row with its count, to be printed.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.own.lines().chain(self.common.lines())
     }
 }

@@ -4,6 +4,7 @@ use meshspan::flow::Side;
 use meshspan::host::HeaderMap;
 
 use super::{Event, Part, Pass};
+use crate::situation::{self as wire, Seen};
 
 /// A line that only one host has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +29,38 @@ pub fn lines(pass: &Pass) -> Vec<String> {
     lines.push(format!("status {status}"));
     lines.push(format!("body {}", brief(&pass.client.body)));
     lines
+}
+
+/// What a guest told of itself and what was on the wires around its proxy, as lines.
+pub fn on_the_wires(guest: &[String], upstream: &[Seen], client: &Seen) -> Vec<String> {
+    let mut lines = guest.to_vec();
+    for seen in upstream {
+        lines.push("== to the upstream".to_owned());
+        on_a_wire(seen, &mut lines);
+    }
+    lines.push("== to the client".to_owned());
+    on_a_wire(client, &mut lines);
+    lines
+}
+
+/// Fields in the order of their names: on the way from one proxy to the next only that of the same name matters.
+fn on_a_wire(seen: &Seen, lines: &mut Vec<String>) {
+    for event in seen.events() {
+        match event {
+            wire::Event::Head(fields) | wire::Event::Trailers(fields) => {
+                let mut fields: Vec<_> = fields.iter().collect();
+                fields.sort_by_key(|(name, _)| name.to_ascii_lowercase());
+                let shown = |(name, value): &(String, Vec<u8>)| {
+                    format!("  {}: {}", name.to_ascii_lowercase(), brief(value))
+                };
+                lines
+                    .push(if matches!(event, wire::Event::Head(_)) { "head" } else { "trailers" }.to_owned());
+                lines.extend(fields.into_iter().map(shown));
+            }
+            wire::Event::Data(bytes) => lines.push(format!("data {}", brief(bytes))),
+            other => lines.push(format!("{other:?}").to_lowercase()),
+        }
+    }
 }
 
 fn shown(event: &Event, lines: &mut Vec<String>) {

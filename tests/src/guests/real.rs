@@ -3,21 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use meshspan::traffic::Exchange;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use super::{PROGRAMS, Transcripts, wasm};
 use crate::envoy::{Config, Envoy};
 use crate::process::free_port;
-use crate::situation::{Played, Protocol, Seen, fetch, serve};
+use crate::situation::{Desk, Played, Seen, fetch, serve};
 use crate::upstream::Upstream;
 use crate::wait;
 
 const BOOTSTRAP: &str = include_str!("../../envoy/guests.yaml");
 const LISTENER: &str = include_str!("../../envoy/guests-listener.yaml");
-
-type Current = Arc<Mutex<Option<(Exchange, Protocol)>>>;
 
 /// An Envoy with a listener for each program, their upstream and their oracle.
 #[derive(Debug)]
@@ -26,7 +23,7 @@ pub struct Stage {
     _oracle: Upstream,
     runtime: Runtime,
     ports: BTreeMap<&'static str, u16>,
-    current: Current,
+    desk: Arc<Mutex<Desk>>,
 }
 
 impl Stage {
@@ -36,15 +33,15 @@ impl Stage {
         let runtime = runtime.expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).expect("a free port");
         let app = listener.local_addr().expect("a bound listener has an address").port();
-        let (oracle, current) = (Upstream::start(), Current::default());
-        runtime.spawn(serve(listener, Arc::clone(&current)));
+        let (oracle, desk) = (Upstream::start(), Arc::<Mutex<Desk>>::default());
+        runtime.spawn(serve(listener, Arc::clone(&desk), false));
         let ports: BTreeMap<_, _> = PROGRAMS.into_iter().map(|program| (program, free_port())).collect();
         let listeners = ports
             .iter()
             .map(|(program, port)| LISTENER.replace("PROGRAM", program).replace("PORT", &port.to_string()));
         let yaml = BOOTSTRAP.replace("\nLISTENERS\n", &format!("\n{}", listeners.collect::<String>()));
         let config = Config::of(yaml).filter(&wasm()).port(8080, app).port(8081, oracle.port());
-        Stage { envoy: config.start(), _oracle: oracle, runtime, ports, current }
+        Stage { envoy: config.start(), _oracle: oracle, runtime, ports, desk }
     }
 
     /// Sends an exchange through one program; what the client saw.
@@ -52,8 +49,13 @@ impl Stage {
         let what = format!("envoy, before exchange {} through {program},", played.exchange.id);
         self.envoy.process().assert_alive(&what);
         let now = Some((played.exchange.clone(), played.protocol));
-        *self.current.lock().expect("no server panics") = now;
+        self.desk.lock().expect("no server panics").current = now;
         self.runtime.block_on(fetch(played, self.ports[program]))
+    }
+
+    /// The whole requests that the upstream has seen since the last time, by exchange.
+    pub fn take_upstream(&self) -> BTreeMap<usize, Vec<Seen>> {
+        super::take_seen(&self.desk)
     }
 
     /// All that the guests told, once every stream is over.

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use h2::client::{ResponseFuture, SendRequest};
+use h2::ext::Protocol;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use hyper::HeaderMap;
@@ -16,6 +17,9 @@ use tokio::task::JoinHandle;
 use super::player::Wire;
 use super::script::{Head, Start};
 use super::seen::{Event, Fields, Seen};
+
+/// Makes CONNECT an extended one. Spec: <https://www.rfc-editor.org/rfc/rfc8441>
+const PROTOCOL: &str = ":protocol";
 
 /// What comes next on the stream.
 enum Next {
@@ -53,16 +57,23 @@ impl Http2 {
 
     /// As the server; waits for the request's head.
     pub(super) async fn accept(socket: TcpStream) -> Http2 {
-        Http2::try_accept(socket).await.expect("HTTP/2 with prior knowledge, and a whole head")
+        Http2::try_accept(socket, false).await.expect("HTTP/2 with prior knowledge, and a whole head")
     }
 
-    /// As the server; none if the client goes away before it has sent a head.
-    pub(super) async fn try_accept(socket: TcpStream) -> Option<Http2> {
-        let mut connection = h2::server::handshake(socket).await.ok()?;
+    /// As the server; none if the client goes away before it has sent a head. If `once`, the client is told to
+    /// use another connection for what it has next.
+    pub(super) async fn try_accept(socket: TcpStream, once: bool) -> Option<Http2> {
+        let mut builder = h2::server::Builder::new();
+        let mut connection = builder.enable_connect_protocol().handshake(socket).await.ok()?;
         let (request, sender) = connection.accept().await?.ok()?;
+        if once {
+            connection.graceful_shutdown();
+        }
         let connection = tokio::spawn(async move { while let Some(Ok(_)) = connection.accept().await {} });
         let (head, body) = request.into_parts();
         let mut fields = vec![(":method".to_owned(), head.method.as_str().into())];
+        let protocol = head.extensions.get::<Protocol>();
+        fields.extend(protocol.map(|protocol| (PROTOCOL.to_owned(), protocol.as_str().into())));
         let authority = head.uri.authority().map(|authority| authority.as_str());
         let path = head.uri.path_and_query().map(|path| path.as_str());
         for (name, value) in [(":authority", authority), (":path", path), (":scheme", head.uri.scheme_str())]
@@ -133,13 +144,20 @@ impl Wire for Http2 {
     async fn head(&mut self, head: &Head, goes_on: bool) {
         match (&mut self.begin, &head.start) {
             (Begin::Request(sender), Start::Request { method, target }) => {
+                let protocol = head.fields.iter().find(|(name, _)| name == PROTOCOL);
                 let uri = match (method.as_str(), head.authority.as_str()) {
-                    ("CONNECT", _) | (_, "") => target.clone(),
+                    ("CONNECT", _) if protocol.is_none() => target.clone(),
+                    (_, "") => target.clone(),
                     (_, authority) => format!("http://{authority}{target}"),
                 };
                 let method = Method::try_from(method.as_str()).expect("a method");
                 let mut request = Request::builder().method(method).uri(uri).body(()).expect("a request");
                 *request.headers_mut() = map(&head.fields);
+                if let Some((_, protocol)) = protocol {
+                    allowed(sender).await;
+                    let protocol = std::str::from_utf8(protocol).expect("a protocol's name");
+                    request.extensions_mut().insert(Protocol::from(protocol));
+                }
                 if !self.traceparent.is_empty() {
                     let traceparent = HeaderValue::from_str(&self.traceparent).expect("a header's value");
                     request.headers_mut().insert("traceparent", traceparent);
@@ -230,6 +248,13 @@ impl Wire for Http2 {
     }
 }
 
+/// Waits until the server has said that it takes extended CONNECT, which its first frame does.
+async fn allowed(sender: &SendRequest<Bytes>) {
+    while !sender.is_extended_connect_protocol_enabled() {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
 /// HTTP/2's reason; how the connection under it ended is a matter of chance.
 fn reason(error: &h2::Error) -> String {
     error.reason().map_or_else(|| "connection".to_owned(), |reason| format!("{reason:?}"))
@@ -242,7 +267,7 @@ fn map(fields: &Fields) -> HeaderMap {
     };
     // Collecting would keep one of several values.
     let mut map = HeaderMap::new();
-    for (name, value) in fields.iter().map(pair) {
+    for (name, value) in fields.iter().filter(|(name, _)| name != PROTOCOL).map(pair) {
         map.append(name, value);
     }
     map

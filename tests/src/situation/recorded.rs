@@ -16,7 +16,7 @@ use super::seen::Seen;
 use super::stage::as_client;
 
 /// The header that tells the guests an exchange's number.
-const NUMBER: &str = "x-exchange";
+pub(super) const NUMBER: &str = "x-exchange";
 /// Between two pieces of a body, so that they are read as two.
 const APART: Duration = Duration::from_millis(2);
 
@@ -37,27 +37,49 @@ pub async fn fetch(played: Played<'_>, port: u16) -> Seen {
     as_client(played.protocol, port, "", &client(played.exchange, played.number), &meeting).await
 }
 
+/// What an upstream answers next, and what it has seen.
+#[derive(Debug, Default)]
+pub struct Desk {
+    /// The exchange that is current.
+    pub current: Option<(Exchange, Protocol)>,
+    /// What came, once its exchange was over.
+    pub seen: Vec<Seen>,
+    /// Requests whose exchange is not over.
+    pub open: usize,
+}
+
 /// Answers every connection by the exchange that is current.
-pub async fn serve(listener: TcpListener, current: Arc<Mutex<Option<(Exchange, Protocol)>>>) {
+///
+/// Over HTTP/2 a connection serves one exchange; if `says_so`, the client is told.
+pub async fn serve(listener: TcpListener, desk: Arc<Mutex<Desk>>, says_so: bool) {
     loop {
         let Ok((socket, _)) = listener.accept().await else { continue };
-        let now = current.lock().expect("no server panics").clone();
+        let now = desk.lock().expect("no server panics").current.clone();
         let Some((exchange, protocol)) = now else { continue };
+        let desk = Arc::clone(&desk);
         tokio::spawn(async move {
             let (script, meeting) = (upstream(&exchange), Barrier::new(1));
-            match protocol {
+            let seen = match protocol {
                 Protocol::Http1 => {
                     let mut wire = Http1::accept(socket, &script).await;
+                    desk.lock().expect("no server panics").open += 1;
                     play(&mut wire, &script, &meeting).await;
-                    wire.finish().await;
+                    Some(wire.finish().await)
                 }
-                Protocol::Http2 => {
-                    // A guest that answers itself may end the exchange before it has come here.
-                    if let Some(mut wire) = Http2::try_accept(socket).await {
+                // A guest that answers itself may end the exchange before it has come here.
+                Protocol::Http2 => match Http2::try_accept(socket, says_so).await {
+                    Some(mut wire) => {
+                        desk.lock().expect("no server panics").open += 1;
                         play(&mut wire, &script, &meeting).await;
+                        Some(wire.finish())
                     }
-                }
-            }
+                    None => None,
+                },
+            };
+            let Some(seen) = seen else { return };
+            let mut desk = desk.lock().expect("no server panics");
+            desk.seen.push(seen);
+            desk.open -= 1;
         });
     }
 }
@@ -65,7 +87,8 @@ pub async fn serve(listener: TcpListener, current: Arc<Mutex<Option<(Exchange, P
 fn client(exchange: &Exchange, number: usize) -> Script {
     let recorded = &exchange.request;
     let script = request(&recorded.method, &recorded.path).host(&recorded.authority);
-    let script = script.field(NUMBER, number.to_string());
+    // Envoy would add the second, as the first proxy.
+    let script = script.field(NUMBER, number.to_string()).field("x-forwarded-proto", "http");
     message(script, &recorded.headers, recorded.body.as_deref(), &recorded.trailers)
 }
 

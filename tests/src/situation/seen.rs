@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::recorded::NUMBER;
+
 /// Names and values of a head or of trailers, in order. Over HTTP/1 names are as on the wire and the start line
 /// has the empty name; over HTTP/2 pseudo-headers come first.
 pub type Fields = Vec<(String, Vec<u8>)>;
@@ -40,6 +42,23 @@ impl Seen {
             (Some(Event::Data(before)), Event::Data(more)) => before.extend(more),
             (_, event) => self.0.push(event),
         }
+    }
+
+    /// Everything, in order.
+    pub fn events(&self) -> &[Event] {
+        &self.0
+    }
+
+    /// Which recorded exchange a request is of.
+    pub fn exchange(&self) -> Option<usize> {
+        let Some(Event::Head(head)) = self.0.first() else { return None };
+        let (_, value) = head.iter().find(|(name, _)| name == NUMBER)?;
+        std::str::from_utf8(value).ok()?.parse().ok()
+    }
+
+    /// Whether a message came to its end.
+    pub fn is_whole(&self) -> bool {
+        self.0.contains(&Event::End)
     }
 
     /// Bytes of body so far.

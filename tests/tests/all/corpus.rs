@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use meshspan::traffic::Exchange;
 use meshspan_tests::corpus;
-use meshspan_tests::guests::{Answer, Ours, PROGRAMS, Stage, Uses, differences, lines};
+use meshspan_tests::guests::{
+    Answer, LIVE_PROGRAMS, Live, LiveUses, Ours, PROGRAMS, Stage, Uses, differences, lines, on_the_wires,
+};
 use meshspan_tests::situation::{Played, Protocol};
 use meshspan_tests::tools::repository;
 
@@ -55,6 +57,56 @@ fn every_guest_sees_and_does_the_same_in_envoy_and_in_the_harness() {
     }
     println!("{} exchanges × {} filters: {count} passes compared", corpus.len(), PROGRAMS.len());
     println!("{} lines differ as allowed, Envoy's and the harness's:", uses.total());
+    uses.lines().for_each(|line| println!("{line}"));
+    assert!(wrong.is_empty(), "{} passes differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(uses.stale().is_empty(), "these do not differ any more, strike them: {:#?}", uses.stale());
+}
+
+/// The programs that call upstreams; what they are answered is compared, too. What the others tell depends on the
+/// pieces in which a connection is read.
+const CALLS: [&str; 2] = ["call", "grpc"];
+
+/// Whether a line tells what came of a hostcall, not that a callback was made.
+fn is_result(line: &str) -> bool {
+    !line.starts_with(['>', '<'])
+}
+
+#[test]
+fn the_live_proxy_does_with_the_corpus_what_envoy_does() {
+    let corpus = corpus::recorded();
+    let (mut stage, mut live) = (Stage::start(), Live::start());
+    let (mut clients, mut upstreams) = (BTreeMap::new(), BTreeMap::new());
+    for program in LIVE_PROGRAMS {
+        for (place, exchange) in corpus.iter().enumerate() {
+            let played = Played { exchange, number: place + 1, protocol: protocol(exchange, place) };
+            let seen = [stage.play(program, played), live.play(program, played)];
+            assert!(!seen[1].is_stuck(), "{program}, exchange {}:\n{}", exchange.id, seen[1]);
+            clients.insert((program, place + 1), seen);
+        }
+        upstreams.insert(program, [stage.take_upstream(), live.take_upstream()]);
+    }
+    let transcripts = stage.transcripts();
+    let (mut uses, mut wrong, mut count) = (LiveUses::default(), Vec::new(), 0);
+    for program in LIVE_PROGRAMS {
+        let told = [transcripts.of(program), live.transcripts(program)];
+        for (place, exchange) in corpus.iter().enumerate() {
+            let (number, nothing) = (place + 1, Vec::new());
+            let lines = [0, 1].map(|host| {
+                let guest = told[host].get(&number).filter(|_| CALLS.contains(&program));
+                let guest: Vec<_> =
+                    guest.into_iter().flatten().filter(|line| is_result(line)).cloned().collect();
+                let upstream = upstreams[program][host].get(&number).unwrap_or(&nothing);
+                on_the_wires(&guest, upstream, &clients[&(program, number)][host])
+            });
+            let found = differences(&lines[0], &lines[1]);
+            let found: Vec<_> = found.into_iter().filter(|one| !uses.allow(program, one)).collect();
+            if !found.is_empty() {
+                wrong.push(format!("{program}, exchange {}: {found:#?}", exchange.id));
+            }
+            count += 1;
+        }
+    }
+    println!("{} exchanges × {} filters: {count} passes compared", corpus.len(), LIVE_PROGRAMS.len());
     uses.lines().for_each(|line| println!("{line}"));
     assert!(wrong.is_empty(), "{} passes differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(uses.stale().is_empty(), "these do not differ any more, strike them: {:#?}", uses.stale());
