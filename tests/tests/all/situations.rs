@@ -7,3 +7,4 @@ mod headers;
 mod lasting;
 mod local;
 mod plain;
+mod streams;

@@ -59,6 +59,32 @@ fn web_sockets() {
 }
 
 #[test]
+fn web_sockets_over_http2() {
+    // RFC 8441; Envoy's filters see it as the upgrade that it is over HTTP/1.
+    let upgrade = || {
+        let request = request("CONNECT", "/chat").host("meshspan.test").field(":protocol", "websocket");
+        request.field("sec-websocket-version", "13")
+    };
+    stage(&[
+        when("ended by both in turn", upgrade().data("ping!").see(5).pause(WHILE).data("bye").end())
+            .over_http2()
+            .then(silent().answer(200).see(5).data("pong!").see_end().data("bye").end())
+            .answered(200)
+            .gives(pass("GET").status(101).lasts(WHILE)),
+        when("ended by the client", upgrade().data("ping!").see(5).pause(WHILE).reset())
+            .over_http2()
+            .then(silent().answer(200).see(5).data("pong!").see_gone())
+            .answered(200)
+            .gives(pass("GET").status(101).lasts(WHILE)),
+        when("refused", upgrade().see_end())
+            .over_http2()
+            .then(silent().answer(403).data("no").end())
+            .answered(403)
+            .gives(pass("GET").client_error("403")),
+    ]);
+}
+
+#[test]
 fn tunnels() {
     let connect = || request("CONNECT", "target.test:80");
     stage(&[
