@@ -1,8 +1,8 @@
 //! What the checked host costs, beside bare wasmtime calls of the same count: the floor.
 //!
 //! ```text
-//! cargo bench -p meshspan                  divan's figures, allocations included, then the tables
-//! cargo bench -p meshspan -- noop          divan's figures of what has that in its name, without tables
+//! cargo bench -p meshspan --bench host             divan's figures, allocations included, then the tables
+//! cargo bench -p meshspan --bench host -- noop     divan's figures of what has that in its name, without tables
 //! ```
 //!
 //! A request is six callbacks: create, request headers, response headers, log, done, delete. Each runs under

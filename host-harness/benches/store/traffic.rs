@@ -22,12 +22,12 @@ const STEP: u64 = 10_000_000;
 /// A request and its spans.
 pub(crate) type Request = (Bytes, u64);
 
-/// All of them, in the order in which they are sent.
-pub(crate) fn requests() -> Vec<Request> {
+/// Those of so many traces, in the order in which they are sent.
+pub(crate) fn requests(traces: u64) -> Vec<Request> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
     let mut waiting: Vec<Vec<Span>> = vec![Vec::new(); usize::try_from(SERVICES).unwrap()];
     let mut requests = Vec::new();
-    for trace in 0..TRACES {
+    for trace in 0..traces {
         for at in 0..SPANS {
             let service = at * SERVICES / SPANS;
             let own = &mut waiting[usize::try_from(service).unwrap()];
