@@ -1,6 +1,7 @@
 //! Where all spans end: OTLP over gRPC in, spans counted and forgotten.
 
 use std::convert::Infallible;
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -67,8 +68,11 @@ async fn answer(
     spans: Arc<AtomicU64>,
 ) -> hyper::Result<Response<impl hyper::body::Body<Data = Bytes, Error = Infallible>>> {
     let body = request.into_body().collect().await?.to_bytes();
-    assert_eq!(body[0], 0, "what is compressed is not compared");
-    let export = scan(&body[PREFIX..]).expect("an OTLP export");
+    let export = match body[0] {
+        0 => scan(&body[PREFIX..]),
+        _ => scan(&unpacked(&body[PREFIX..])),
+    };
+    let export = export.expect("an OTLP export");
     spans.fetch_add(export.spans, Ordering::Relaxed);
     let ok = (HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
     // An empty message: all was accepted.
@@ -76,4 +80,10 @@ async fn answer(
     let body = message.with_trailers(std::future::ready(Some(Ok(HeaderMap::from_iter([ok])))));
     let head = Response::builder().header("content-type", "application/grpc");
     Ok(head.body(body).expect("a valid response"))
+}
+
+fn unpacked(packed: &[u8]) -> Vec<u8> {
+    let mut message = Vec::new();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut message).expect("a whole gzip");
+    message
 }

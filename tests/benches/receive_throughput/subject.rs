@@ -37,9 +37,9 @@ impl Subject {
         }
     }
 
-    /// Sends on to a port of 127.0.0.1, without compression.
+    /// Sends on to a port of 127.0.0.1, with gzip, as rotel does whatever it is told.
     pub(crate) fn start(self, sink: u16) -> Running {
-        let forward = format!("http://127.0.0.1:{sink},protocol=grpc,compression=none");
+        let forward = format!("http://127.0.0.1:{sink},protocol=grpc,compression=gzip");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join("spans.db");
         let collect =
