@@ -38,11 +38,12 @@ fn main() {
     // Cargo hands `--bench` in.
     let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(ROUNDS);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let (sink, spans) = (Sink::start(), Spans::make(SPANS));
+    let sink = Sink::start();
     let mut subjects = subject::all(&runtime, sink.port());
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); subjects.len()];
     // The first round connects, and does not count.
     for round in 0..=rounds {
+        let spans = Spans::make(SPANS, round);
         for step in 0..subjects.len() {
             // Nobody always follows the same.
             let place = (step + round) % subjects.len();

@@ -27,8 +27,10 @@ pub(crate) struct Spans {
 }
 
 impl Spans {
-    pub(crate) fn make(count: usize) -> Self {
-        let data: Vec<SpanData> = (1..=count as u64).map(span).collect();
+    /// `count` spans of traces that no other round has: a store would look up those that come again.
+    pub(crate) fn make(count: usize, round: usize) -> Self {
+        let first = 1 + (round * count) as u64;
+        let data: Vec<SpanData> = (first..first + count as u64).map(span).collect();
         let resource = ResourceAttributesWithSchema::from(&resource());
         let batches: Vec<_> = data
             .chunks(BATCH)
@@ -54,10 +56,12 @@ pub(crate) fn resource() -> Resource {
 }
 
 fn span(number: u64) -> SpanData {
-    let random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let scattered = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let (random, trace) = (scattered(number), number / 4);
     let start =
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_763_800_000) + Duration::from_micros(number * 37);
-    let trace_id = TraceId::from_bytes((u128::from(random) << 64 | u128::from(number / 4)).to_be_bytes());
+    let trace_id =
+        TraceId::from_bytes((u128::from(scattered(trace + 1)) << 64 | u128::from(trace)).to_be_bytes());
     let span_id = SpanId::from_bytes(random.to_be_bytes());
     let context = SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, true, TraceState::NONE);
     SpanData {
