@@ -6,7 +6,7 @@
 mod decode;
 mod json;
 mod record;
-mod scan;
+pub(crate) mod scan;
 mod split;
 
 pub use decode::{CollectError, accept, decode_call, decode_http, keep_fit};

@@ -22,7 +22,7 @@ pub(crate) use check::{CheckArgs, CompletionsArgs};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use otlp::OtlpArgs;
 pub(crate) use replay::{ReplayArgs, Show};
-pub(crate) use traffic::{ConvertArgs, RedactArgs};
+pub(crate) use traffic::{ConvertArgs, RedactArgs, TrafficArgs};
 pub(crate) use view::{DemoServe, Listen, ViewArgs};
 
 /// Distributed tracing for every proxy that runs WebAssembly, and a local host to see it work.

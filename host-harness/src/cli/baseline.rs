@@ -18,10 +18,10 @@ use super::{
     args::{Output, ReplayArgs},
     error::{CliError, Exit},
     interrupt::Interrupt,
-    print, progress,
+    output, print, progress,
     recording::{Recording, count_skipped},
     replay::{Owned, mesh, options},
-    run::{filter, tell, told},
+    run::{tell, told},
 };
 
 /// How every WebAssembly module begins.
@@ -65,16 +65,16 @@ pub(crate) fn run(
         .help("write it to a file first: `meshspan convert - > traffic.jsonl`"));
     }
     let bytes = std::fs::read(file).map_err(|error| CliError::read(file, &error))?;
-    let now = filter(wasm, &args.run)?;
+    let now = args.run.cache.filter(wasm)?;
     let (before, mesh) = match bytes.starts_with(WASM) {
-        true => (filter(&bytes, &args.run).map_err(of_baseline)?, mesh(args, args.config.as_ref())?),
+        true => (args.run.cache.filter(&bytes).map_err(of_baseline)?, mesh(args, args.config.as_ref())?),
         false => (now.clone(), configured(args, file)?),
     };
     let runtime =
         Runtime::new().map_err(|error| CliError::runtime(format!("cannot start threads: {error}")))?;
     let interrupt = Interrupt::listen(&runtime);
-    let (baseline, _) = Recording::open(args)?.into_parts();
-    let (exchanges, entries) = Recording::open(args)?.into_parts();
+    let (baseline, _) = Recording::open(&args.files, &args.traffic)?.into_parts();
+    let (exchanges, entries) = Recording::open(&args.files, &args.traffic)?.into_parts();
     let bar = progress::bar("comparing", None, quiet);
     let compared = compare(
         Run { filter: &before, mesh: mesh.borrow(), exchanges: baseline },
@@ -112,11 +112,7 @@ fn of_baseline(error: CliError) -> CliError {
 fn shown(output: Output, found: &Comparison) -> Result<(), CliError> {
     match output {
         Output::Table => print(&comparison::comparison(found)),
-        Output::Json => {
-            let json = serde_json::to_string_pretty(found)
-                .map_err(|error| CliError::runtime(format!("cannot write the comparison: {error}")))?;
-            print(&format!("{json}\n"))
-        }
+        Output::Json => output::json(found),
     }
 }
 

@@ -5,6 +5,8 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::Args;
 use meshspan::vm::{Filter, Limits, ModuleCache, VmError};
 
+use super::error::CliError;
+
 /// What every command takes that runs a filter.
 #[derive(Debug, Args)]
 pub(crate) struct CacheArgs {
@@ -19,6 +21,15 @@ pub(crate) struct CacheArgs {
 
 impl CacheArgs {
     /// The filter, compiled now or before.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub(crate) fn filter(&self, wasm: &[u8]) -> Result<Filter, CliError> {
+        self.compile(wasm)
+            .map_err(|error| CliError::bad_configuration(format!("the filter cannot be loaded: {error}")))
+    }
+
+    /// As [`filter`](Self::filter), for who has own words for what is wrong.
     ///
     /// # Errors
     /// [`VmError`] if the filter cannot be used; what is wrong with the cache is none.

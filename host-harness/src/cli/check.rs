@@ -14,10 +14,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<(), CliError> {
         Some(path) => std::fs::read(path).map_err(|error| CliError::read(path, &error))?,
         None => filter_wasm().to_vec(),
     };
-    let filter = args
-        .cache
-        .compile(&wasm)
-        .map_err(|error| CliError::bad_configuration(format!("the filter cannot be loaded: {error}")))?;
+    let filter = args.cache.filter(&wasm)?;
     let clusters = clusters(serde_json::from_slice(&configuration).ok().as_ref());
     let environment = args.env.clone();
     let options = PluginOptions { configuration, environment, clusters, ..PluginOptions::default() };

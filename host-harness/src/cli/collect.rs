@@ -18,6 +18,7 @@ pub(crate) use arguments::CollectArgs;
 use super::error::CliError;
 use super::print;
 use super::proxy::signals::{Asked, Signals};
+use super::viewer::jaeger_ui;
 use ports::Ports;
 
 /// How often signals are waited for anew.
@@ -27,7 +28,7 @@ const WAIT: Duration = Duration::from_secs(3_600);
 pub(crate) fn run(args: &CollectArgs) -> Result<(), CliError> {
     let token = args.token(arguments::token_variable())?;
     args.check_access(token.is_some())?;
-    let (tls, jaeger_ui) = (args.tls()?, args.jaeger_ui()?);
+    let (tls, jaeger_ui) = (args.tls()?, jaeger_ui(args.jaeger_ui_assets.as_deref())?);
     let saver = args.save.as_deref().map(saver).transpose()?;
     let signals = Signals::listen().map_err(|error| CliError::runtime(error.to_string()))?;
     let store = args.store.open(args.destinations())?;

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use super::{
     args::{DoctorArgs, Output},
     error::{CliError, Exit},
-    print,
+    output, print,
 };
 
 /// Looks at everything that was named; fails if spans end somewhere.
@@ -39,11 +39,7 @@ pub(crate) fn doctor(args: &DoctorArgs, quiet: bool) -> Result<(), CliError> {
 fn show(diagnosis: &Diagnosis, output: Output) -> Result<(), CliError> {
     match output {
         Output::Table => print(&text(diagnosis)),
-        Output::Json => {
-            let json = serde_json::to_string_pretty(diagnosis)
-                .map_err(|error| CliError::runtime(format!("cannot write the diagnosis: {error}")))?;
-            print(&format!("{json}\n"))
-        }
+        Output::Json => output::json(diagnosis),
     }
 }
 

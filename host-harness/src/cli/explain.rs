@@ -43,9 +43,7 @@ pub(crate) fn run(
     exchanges: impl Iterator<Item = Result<Exchange, TrafficError>>,
 ) -> Result<(), CliError> {
     let only_failures = args.explain.explain_only_failures;
-    let filter = args.run.cache.compile(wasm);
-    let filter = filter
-        .map_err(|error| CliError::bad_configuration(format!("the filter cannot be loaded: {error}")))?;
+    let filter = args.run.cache.filter(wasm)?;
     let answers = args.answer.iter().cloned().collect();
     let mut explainer = Explainer::new(&filter, mesh, replay_options(&args.run), answers);
     for exchange in exchanges {

@@ -1,6 +1,7 @@
 //! What a replay prints: a table and perhaps a waterfall, or one JSON document.
 
 use meshspan::view::{Trace, summary::Summary, table, text};
+use serde::Serialize;
 
 use super::{args::Output, error::CliError, print};
 
@@ -18,12 +19,15 @@ pub(crate) fn result(output: Output, summary: &Summary, shown: Option<&Trace>) -
             }
             print(&text)
         }
-        Output::Json => {
-            let json = serde_json::to_string_pretty(summary)
-                .map_err(|error| CliError::runtime(format!("cannot write the summary: {error}")))?;
-            print(&format!("{json}\n"))
-        }
+        Output::Json => json(summary),
     }
+}
+
+/// Prints one JSON document, indented.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), CliError> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|error| CliError::runtime(format!("cannot write the result: {error}")))?;
+    print(&format!("{json}\n"))
 }
 
 /// `COLUMNS`, else the terminal's width, else 120.

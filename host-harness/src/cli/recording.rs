@@ -1,4 +1,4 @@
-//! What `meshspan replay` reads: exchanges from any source, counted, and how they are dated.
+//! What `meshspan replay` and `meshspan doctor` read: exchanges from any source, counted, and how they are dated.
 
 use std::{
     iter::Peekable,
@@ -11,7 +11,7 @@ use meshspan::{
 };
 
 use super::{
-    args::{ReplayArgs, RunArgs},
+    args::{ReplayArgs, RunArgs, TrafficArgs},
     convert::unreadable,
     dates,
     error::CliError,
@@ -31,14 +31,14 @@ impl Recording {
     ///
     /// # Errors
     /// The first cannot be read at all.
-    pub(crate) fn open(args: &ReplayArgs) -> Result<Self, CliError> {
+    pub(crate) fn open(files: &[Input], traffic: &TrafficArgs) -> Result<Self, CliError> {
         let tally = Arc::new(Mutex::new(Tally::default()));
         let counted = Arc::clone(&tally);
         let count = move |entry: Result<Entry, TrafficError>| match entry {
             Ok(entry) => counted.lock().unwrap_or_else(PoisonError::into_inner).take(entry).map(Ok),
             Err(error) => Some(Err(error)),
         };
-        let entries = open_all(args.files.clone(), args.traffic.options());
+        let entries = open_all(files.to_vec(), traffic.options());
         let exchanges: Exchanges = Box::new(entries.filter_map(count));
         let mut recording = Self { exchanges: exchanges.peekable(), tally };
         match recording.exchanges.next_if(Result::is_err) {
@@ -59,7 +59,7 @@ impl Recording {
             let first = self.exchanges.peek().and_then(|first| first.as_ref().ok());
             return Ok(first.map_or(0, dates::shift_from));
         }
-        let again = Self::open(args)?;
+        let again = Self::open(&args.files, &args.traffic)?;
         Ok(dates::shift(args.speed, again.exchanges.filter_map(Result::ok)))
     }
 

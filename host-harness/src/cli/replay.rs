@@ -42,10 +42,10 @@ pub(crate) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), CliError> {
         return baseline::run(args, file, &wasm, &mesh, quiet);
     }
     if args.explain.is_asked() {
-        let (exchanges, _) = Recording::open(args)?.into_parts();
+        let (exchanges, _) = Recording::open(&args.files, &args.traffic)?.into_parts();
         return explain::run(args, &wasm, mesh.borrow(), exchanges);
     }
-    let mut recording = Recording::open(args)?;
+    let mut recording = Recording::open(&args.files, &args.traffic)?;
     let shift = recording.shift(args)?;
     let (exchanges, entries) = recording.into_parts();
     let mut outcome = run(Job {

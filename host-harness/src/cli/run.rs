@@ -60,7 +60,7 @@ where
         Runtime::new().map_err(|error| CliError::runtime(format!("cannot start threads: {error}")))?;
     let interrupt = Interrupt::listen(&runtime);
     let (run, quiet) = (job.run, job.quiet);
-    let filter = filter(job.wasm, run)?;
+    let filter = run.cache.filter(job.wasm)?;
     let endpoint = export::configuration(run, job.options.replay.seed)?;
     let export = endpoint.map(|config| Export::start(&runtime, &interrupt, config)).transpose()?;
     let sender = export.as_ref().map(|export| export.spans.clone());
@@ -76,13 +76,6 @@ where
         None => CliError::runtime(error.to_string()),
     })?;
     Ok(Outcome { stats, tally, export, spans: kept, was_interrupted: interrupt.is_requested() })
-}
-
-/// The filter, compiled now or before.
-pub(crate) fn filter(wasm: &[u8], run: &RunArgs) -> Result<Filter, CliError> {
-    run.cache
-        .compile(wasm)
-        .map_err(|error| CliError::bad_configuration(format!("the filter cannot be loaded: {error}")))
 }
 
 fn replay<I>(

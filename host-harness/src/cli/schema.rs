@@ -5,7 +5,7 @@ use meshspan::{
 };
 use schemars::schema_for;
 
-use super::{args::Schema, error::CliError};
+use super::{args::Schema, error::CliError, output};
 
 /// Generated from the filter's types; the harness knows the filter as a file only.
 const CONFIG: &str = include_str!("../../../filter/config.schema.json");
@@ -20,7 +20,5 @@ pub(crate) fn print(of: Schema) -> Result<(), CliError> {
         Schema::Summary => schema_for!(Summary),
         Schema::Comparison => schema_for!(Comparison),
     };
-    let text = serde_json::to_string_pretty(&schema)
-        .map_err(|error| CliError::runtime(format!("cannot write the schema: {error}")))?;
-    super::print(&format!("{text}\n"))
+    output::json(&schema)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use meshspan::store::{Store, StoreError, StoreOptions};
-use meshspan::view::query::parse_duration;
+use meshspan::view::query::parse_age;
 
 use super::error::CliError;
 
@@ -96,11 +96,7 @@ pub(crate) fn refused(error: &StoreError) -> CliError {
 
 /// Not without a unit: a number alone would be milliseconds.
 fn age(text: &str) -> Result<Duration, String> {
-    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
-    let age = match days {
-        Some(days) => Some(Duration::from_hours(24) * days),
-        None => parse_duration(text).filter(|_| text.ends_with(char::is_alphabetic)),
-    };
+    let age = parse_age(text).filter(|_| text.ends_with(char::is_alphabetic));
     age.ok_or_else(|| "expected a length of time such as 7d, 36h or 90s".to_owned())
 }
 

@@ -117,19 +117,13 @@ fn find(store: &Store, id: &str) -> Result<Trace, CliError> {
 fn draw(trace: &Trace, output: Output) -> Result<(), CliError> {
     match output {
         Output::Table => print(&text::waterfall(trace, output::width())),
-        Output::Json => json(&Document::from(trace)),
+        Output::Json => output::json(&Document::from(trace)),
     }
 }
 
 fn list(found: &SearchResult, output: Output) -> Result<(), CliError> {
     match output {
         Output::Table => print(&table::traces(found)),
-        Output::Json => json(found),
+        Output::Json => output::json(found),
     }
-}
-
-fn json(value: &impl serde::Serialize) -> Result<(), CliError> {
-    let json = serde_json::to_string_pretty(value)
-        .map_err(|error| CliError::runtime(format!("cannot write the result: {error}")))?;
-    print(&format!("{json}\n"))
 }

@@ -40,7 +40,7 @@ pub(crate) fn serve(store: Store, listen: Listen, quiet: bool) -> Result<(), Cli
         Runtime::new().map_err(|error| CliError::runtime(format!("cannot start threads: {error}")))?;
     runtime.block_on(async {
         let ended = end().map_err(|error| CliError::runtime(format!("cannot listen to signals: {error}")))?;
-        let jaeger_ui = jaeger_ui(&listen)?;
+        let jaeger_ui = jaeger_ui(listen.jaeger_ui_assets.as_deref())?;
         let mut server = bind(&store, &listen).await?;
         if let Some(jaeger_ui) = jaeger_ui {
             server = server.with_jaeger_ui(jaeger_ui);
@@ -57,8 +57,8 @@ pub(crate) fn serve(store: Store, listen: Listen, quiet: bool) -> Result<(), Cli
 }
 
 /// Jaeger's UI, if it is asked for.
-fn jaeger_ui(listen: &Listen) -> Result<Option<JaegerUi>, CliError> {
-    let jaeger_ui = listen.jaeger_ui_assets.as_deref().map(JaegerUi::load).transpose();
+pub(crate) fn jaeger_ui(assets: Option<&Path>) -> Result<Option<JaegerUi>, CliError> {
+    let jaeger_ui = assets.map(JaegerUi::load).transpose();
     jaeger_ui.map_err(|error| {
         CliError::bad_configuration(format!("--jaeger-ui-assets: {error}"))
             .help("such a folder is packages/jaeger-ui/build of a build of https://github.com/jaegertracing/jaeger-ui")

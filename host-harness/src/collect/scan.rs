@@ -200,11 +200,7 @@ fn message(mut bytes: &[u8], kind: Message, depth: usize, scan: &mut Scan) -> Re
     scan.messages += 1;
     let mut ids = Ids::default();
     while !bytes.is_empty() {
-        let key = varint(&mut bytes)?;
-        let (field, found) = (key >> 3, (key & 7) as u8);
-        if field == 0 || key > u64::from(u32::MAX) || !matches!(found, 0 | 1 | 2 | 5) {
-            return Err(ScanError::Key(key));
-        }
+        let (field, found) = key(&mut bytes)?;
         let expected = kind.field(field);
         if let Some(expected) = expected.map(Kind::wire_type).filter(|expected| *expected != found) {
             return Err(ScanError::Type { message: kind.name(), field, found, expected });
@@ -226,8 +222,18 @@ fn message(mut bytes: &[u8], kind: Message, depth: usize, scan: &mut Scan) -> Re
     Ok(())
 }
 
+/// Takes a field's number and its wire type off.
+pub(crate) fn key(bytes: &mut &[u8]) -> Result<(u64, u8), ScanError> {
+    let key = varint(bytes)?;
+    let (field, wire_type) = (key >> 3, (key & 7) as u8);
+    if field == 0 || key > u64::from(u32::MAX) || !matches!(wire_type, 0 | 1 | 2 | 5) {
+        return Err(ScanError::Key(key));
+    }
+    Ok((field, wire_type))
+}
+
 /// Takes a value off; of a number nothing is left to look at.
-fn value<'a>(bytes: &mut &'a [u8], wire_type: u8) -> Result<&'a [u8], ScanError> {
+pub(crate) fn value<'a>(bytes: &mut &'a [u8], wire_type: u8) -> Result<&'a [u8], ScanError> {
     let length = match wire_type {
         0 => return varint(bytes).map(|_| [].as_slice()),
         1 => 8,

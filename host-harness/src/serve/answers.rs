@@ -19,7 +19,7 @@ use crate::time::Timestamp;
 use crate::view::document::Document;
 use crate::view::graph::Graph;
 use crate::view::library::SearchResult;
-use crate::view::query::{parse_attributes, parse_duration};
+use crate::view::query::{parse_age, parse_attributes};
 use crate::view::side_by_side::SideBySide;
 use crate::view::{Query, Trace, traces};
 
@@ -120,15 +120,13 @@ fn number(text: &str) -> Option<usize> {
 }
 
 fn length(name: &str, text: &str) -> Result<Option<Duration>, Problem> {
-    // The page offers a week.
-    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
-    match (text, days) {
-        ("", _) => Ok(None),
-        (_, Some(days)) => Ok(Some(Duration::from_hours(24) * days)),
-        (text, None) => parse_duration(text).map(Some).ok_or_else(|| {
-            bad(format_args!("{name} is {text:?}, expected a length of time such as 250us, 100ms or 1.5s"))
-        }),
+    if text.is_empty() {
+        return Ok(None);
     }
+    // The page offers a week.
+    parse_age(text).map(Some).ok_or_else(|| {
+        bad(format_args!("{name} is {text:?}, expected a length of time such as 250us, 100ms or 1.5s"))
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "a search counts back from the real now")]

@@ -3,63 +3,61 @@
 //!
 //! 512 spans of 64 traces → the 8 of one, in some microseconds instead of the best part of a millisecond
 
-use prost::{decode_length_delimiter, encode_length_delimiter};
+use prost::encode_length_delimiter;
+
+use crate::collect::ScanError;
+use crate::collect::scan::{key, value};
 
 /// `ExportTraceServiceRequest.resource_spans`, `ResourceSpans.scope_spans`, `ScopeSpans.spans`: the fields on the
 /// way down to a span.
-const WAY: [usize; 3] = [1, 2, 2];
+const WAY: [u8; 3] = [1, 2, 2];
 
 /// `Span.trace_id`
-const TRACE_ID: usize = 1;
+const TRACE_ID: u64 = 1;
 
-/// The kinds of values, in the last three bits of a field's key.
-const VARINT: usize = 0;
-const SIXTY_FOUR_BIT: usize = 1;
-const LENGTH_DELIMITED: usize = 2;
-const THIRTY_TWO_BIT: usize = 5;
+/// The wire type of messages and bytes, in the last three bits of a field's key.
+const LENGTH_DELIMITED: u8 = 2;
 
 /// A field of a message.
 struct Field<'a> {
-    number: usize,
+    number: u64,
     /// All its bytes.
     whole: &'a [u8],
     /// Its value, if that is bytes.
     value: &'a [u8],
 }
 
-/// Not protobuf, or of a form that OTLP has not.
-struct Malformed;
-
 /// `request` with the spans of `trace` only, below their resources and scopes. What is no request comes back as it
 /// is: decoding it will tell.
 pub(super) fn only(request: &[u8], trace: &[u8; 16]) -> Vec<u8> {
     match kept(request, &WAY, trace) {
         Ok(kept) => kept.unwrap_or_default(),
-        Err(Malformed) => request.to_vec(),
+        Err(_) => request.to_vec(),
     }
 }
 
 /// `message` without what lies on the `way` and is not of the trace; `None` if nothing there is.
-fn kept(message: &[u8], way: &[usize], trace: &[u8; 16]) -> Result<Option<Vec<u8>>, Malformed> {
+fn kept(message: &[u8], way: &[u8], trace: &[u8; 16]) -> Result<Option<Vec<u8>>, ScanError> {
     let [number, below @ ..] = way else {
         return Ok(is_of(message, trace)?.then(|| message.to_vec()));
     };
     let (mut all, mut has_any, mut rest) = (Vec::new(), false, message);
     while let Some(field) = next(&mut rest)? {
-        if field.number != *number {
+        if field.number != u64::from(*number) {
             all.extend_from_slice(field.whole);
         } else if let Some(inner) = kept(field.value, below, trace)? {
             has_any = true;
-            for varint in [*number << 3 | LENGTH_DELIMITED, inner.len()] {
-                encode_length_delimiter(varint, &mut all).map_err(|_| Malformed)?;
-            }
+            // Numbers below 16 leave a key of one byte.
+            all.push(*number << 3 | LENGTH_DELIMITED);
+            // A Vec has always room.
+            let _ = encode_length_delimiter(inner.len(), &mut all);
             all.extend_from_slice(&inner);
         }
     }
     Ok(has_any.then_some(all))
 }
 
-fn is_of(span: &[u8], trace: &[u8; 16]) -> Result<bool, Malformed> {
+fn is_of(span: &[u8], trace: &[u8; 16]) -> Result<bool, ScanError> {
     let mut rest = span;
     while let Some(field) = next(&mut rest)? {
         if field.number == TRACE_ID && field.value == trace {
@@ -70,25 +68,15 @@ fn is_of(span: &[u8], trace: &[u8; 16]) -> Result<bool, Malformed> {
 }
 
 /// Takes the first field off `rest`.
-fn next<'a>(rest: &mut &'a [u8]) -> Result<Option<Field<'a>>, Malformed> {
+fn next<'a>(rest: &mut &'a [u8]) -> Result<Option<Field<'a>>, ScanError> {
     if rest.is_empty() {
         return Ok(None);
     }
-    let mut behind = *rest;
-    // A length is a number as any other.
-    let mut number = || decode_length_delimiter(&mut behind).map_err(|_| Malformed);
-    let key = number()?;
-    let (length, is_bytes) = match key & 7 {
-        VARINT => (number().map(|_| 0)?, false),
-        LENGTH_DELIMITED => (number()?, true),
-        SIXTY_FOUR_BIT => (8, false),
-        THIRTY_TWO_BIT => (4, false),
-        _ => return Err(Malformed),
-    };
-    let (value, behind) = behind.split_at_checked(length).ok_or(Malformed)?;
-    let whole = rest.get(..rest.len() - behind.len()).ok_or(Malformed)?;
-    *rest = behind;
-    Ok(Some(Field { number: key >> 3, whole, value: if is_bytes { value } else { &[] } }))
+    let all = *rest;
+    let (number, wire_type) = key(rest)?;
+    let value = value(rest, wire_type)?;
+    let whole = all.get(..all.len() - rest.len()).unwrap_or_default();
+    Ok(Some(Field { number, whole, value: if wire_type == LENGTH_DELIMITED { value } else { &[] } }))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use meshspan::forward::{Destination, DestinationError};
 use meshspan::receive::{GRPC_PORT, HTTP_PORT, METRICS_PORT, ReceiverOptions, Token};
-use meshspan::serve::{DEFAULT_PORT, JaegerUi};
+use meshspan::serve::DEFAULT_PORT;
 use meshspan::tls::{ANY_HTTP, Acceptor, ClientRules, Identity, ServerFiles};
 
 use crate::cli::args::Output;
@@ -129,11 +129,6 @@ impl CollectArgs {
     /// Their names, by which the store knows how far each has come.
     pub(super) fn destinations(&self) -> Vec<String> {
         self.forward.iter().map(|destination| destination.name.clone()).collect()
-    }
-
-    pub(super) fn jaeger_ui(&self) -> Result<Option<JaegerUi>, CliError> {
-        let jaeger_ui = self.jaeger_ui_assets.as_deref().map(JaegerUi::load).transpose();
-        jaeger_ui.map_err(|error| CliError::bad_configuration(format!("--jaeger-ui-assets: {error}")))
     }
 
     /// Nobody is let in whom the user has not thought of.

@@ -7,6 +7,7 @@ use meshspan::{
     collect::records,
     doctor::{Cluster, Counters, Evidence, Metrics, Seen, Visible},
     serve::spans_of_file,
+    store::Store,
     view::{Trace, traces},
 };
 use rand_core::{Rng, SeedableRng};
@@ -54,9 +55,10 @@ pub(super) async fn examine(args: &DoctorArgs, evidence: &mut Evidence) -> Resul
         });
     }
     if let Some(path) = &args.store {
+        let store = stored::open(path)?;
         evidence.visible = Some(match &trace_id {
-            Some(id) => arrived_in_store(path, id, patience(args)).await?,
-            None => stored::latest(path)?,
+            Some(id) => arrived_in_store((&store, path), id, patience(args)).await?,
+            None => stored::latest(&store, path)?,
         });
     }
     Ok(())
@@ -122,10 +124,14 @@ async fn arrived(fetch: &Fetch, viewer: &Uri, id: &str, patience: Duration) -> R
 }
 
 /// As [`arrived`], in a store.
-async fn arrived_in_store(path: &Path, id: &str, patience: Duration) -> Result<Visible, CliError> {
+async fn arrived_in_store(
+    (store, path): (&Store, &Path),
+    id: &str,
+    patience: Duration,
+) -> Result<Visible, CliError> {
     let deadline = Instant::now() + patience;
     loop {
-        let found = stored::trace(path, id)?;
+        let found = stored::trace(store, id)?;
         if !found.is_empty() || Instant::now() >= deadline {
             return Ok(of_probe(&path.display().to_string(), id, &found));
         }

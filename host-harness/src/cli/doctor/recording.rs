@@ -1,19 +1,22 @@
 //! What a recording tells: its headers, and what the filter makes of them.
 
-use std::{ops::ControlFlow, sync::Mutex};
+use std::{
+    ops::ControlFlow,
+    sync::{Mutex, PoisonError},
+};
 
 use meshspan::{
     collect::Direction,
     doctor::{Counters, Evidence, Formats, Metrics, Seen},
     filter_wasm,
     replay::{Mesh, ReplayOptions, SingleProxy, StreamOptions, stream},
-    traffic::{Entry, Exchange, Tally, TrafficError, open_all},
 };
 
 use crate::cli::{
     args::DoctorArgs,
     error::CliError,
     progress,
+    recording::{Recording, count_skipped},
     replay::{clusters, read_json},
     run::{tell, told},
     spans::Spans,
@@ -30,13 +33,14 @@ pub(super) fn examine(args: &DoctorArgs, evidence: &mut Evidence, quiet: bool) -
         configuration: configuration.map(|json| json.to_string().into_bytes()).unwrap_or_default(),
         direction: Direction::from(args.direction),
     };
-    let filter = args
-        .cache
-        .compile(filter_wasm())
-        .map_err(|error| CliError::bad_configuration(format!("the filter cannot be loaded: {error}")))?;
-    let read = Mutex::new((Formats::default(), Tally::default()));
-    let entries = open_all(args.files.clone(), args.traffic.options());
-    let exchanges = entries.filter_map(|entry| counted(entry, &read));
+    let filter = args.cache.filter(filter_wasm())?;
+    let formats = Mutex::new(Formats::default());
+    let (exchanges, entries) = Recording::open(&args.files, &args.traffic)?.into_parts();
+    let exchanges = exchanges.inspect(|exchange| {
+        if let Ok(exchange) = exchange {
+            formats.lock().unwrap_or_else(PoisonError::into_inner).add(exchange);
+        }
+    });
     let options = StreamOptions::new(ReplayOptions::new(SEED));
     let spans = Spans::new(options.lanes, |_| (0, 0), &[]);
     let bar = progress::bar("replaying", None, quiet);
@@ -45,12 +49,10 @@ pub(super) fn examine(args: &DoctorArgs, evidence: &mut Evidence, quiet: bool) -
         ControlFlow::Continue(())
     });
     bar.finish_and_clear();
-    let stats = replayed.map_err(told)?;
+    let mut stats = replayed.map_err(told)?;
+    count_skipped(&mut stats, &entries);
     tell(&stats);
-    let (formats, tally) = read.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for (kind, skipped) in &tally.skipped {
-        tracing::warn!("{} left out: {kind}; the first: {}", skipped.count, skipped.first);
-    }
+    let formats = formats.into_inner().unwrap_or_else(PoisonError::into_inner);
     if formats.requests == 0 {
         return Err(CliError::bad_configuration("the recording has no exchange that can be used"));
     }
@@ -58,19 +60,4 @@ pub(super) fn examine(args: &DoctorArgs, evidence: &mut Evidence, quiet: bool) -
     evidence.filter = Some(counters.map_or(Seen::Missing, Seen::Found));
     evidence.formats = Some(formats);
     Ok(())
-}
-
-fn counted(
-    entry: Result<Entry, TrafficError>,
-    read: &Mutex<(Formats, Tally)>,
-) -> Option<Result<Exchange, TrafficError>> {
-    let mut read = read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let (formats, tally) = &mut *read;
-    match entry {
-        Err(error) => Some(Err(error)),
-        Ok(entry) => tally.take(entry).map(|exchange| {
-            formats.add(&exchange);
-            Ok(exchange)
-        }),
-    }
 }

@@ -10,26 +10,25 @@ use meshspan::{
 };
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
-use crate::cli::error::CliError;
+use crate::cli::{error::CliError, stored::refused};
 
 /// How many of the latest traces are looked at.
 const MAX_TRACES: usize = 200;
 
 /// The latest traces of all.
-pub(super) fn latest(path: &Path) -> Result<Visible, CliError> {
-    let store = open(path)?;
+pub(super) fn latest(store: &Store, path: &Path) -> Result<Visible, CliError> {
     let query = Query { limit: MAX_TRACES, ..Query::default() };
     let found = store.search(&query).map_err(|error| unreadable(&error))?;
     let mut spans: Vec<ResourceSpans> = Vec::new();
     for trace in &found.traces {
-        spans.extend(of_trace(&store, &trace.trace_id)?);
+        spans.extend(of_trace(store, &trace.trace_id)?);
     }
     Ok(Visible::of(&path.display().to_string(), "any trace", &traces(records(&spans))))
 }
 
 /// The trace with this id, 32 hexadecimal digits; none if it is not there yet.
-pub(super) fn trace(path: &Path, id: &str) -> Result<Vec<Trace>, CliError> {
-    Ok(traces(records(&of_trace(&open(path)?, id)?)))
+pub(super) fn trace(store: &Store, id: &str) -> Result<Vec<Trace>, CliError> {
+    Ok(traces(records(&of_trace(store, id)?)))
 }
 
 fn of_trace(store: &Store, id: &str) -> Result<Vec<ResourceSpans>, CliError> {
@@ -40,10 +39,11 @@ fn of_trace(store: &Store, id: &str) -> Result<Vec<ResourceSpans>, CliError> {
     Ok(found.map_err(|error| unreadable(&error))?.unwrap_or_default())
 }
 
-fn open(path: &Path) -> Result<Store, CliError> {
+/// The store at `path`, also while `meshspan collect` has it.
+pub(super) fn open(path: &Path) -> Result<Store, CliError> {
     Store::open_to_read(path).map_err(|error| unreadable(&error))
 }
 
 fn unreadable(error: &StoreError) -> CliError {
-    CliError::runtime(error.to_string()).help("--store takes the file that `meshspan collect` keeps spans in")
+    refused(error).help("--store takes the file that `meshspan collect` keeps spans in")
 }

@@ -24,9 +24,6 @@ use crate::cli::{
 
 use super::collector::Collector;
 
-/// The cluster that `--otlp-endpoint` names, unless the configuration names another.
-pub(super) const COLLECTOR: &str = "otel_collector";
-
 #[derive(Debug, Args)]
 pub(crate) struct ProxyArgs {
     /// Where requests go on to: http://HOST:PORT or https://HOST:PORT

@@ -9,9 +9,9 @@ use meshspan::{
 };
 use serde_json::{Value, json};
 
-use super::arguments::{COLLECTOR, Direction, ProxyArgs};
+use super::arguments::{Direction, ProxyArgs};
 use super::collector::{self, Collector};
-use crate::cli::error::CliError;
+use crate::cli::{error::CliError, replay::COLLECTOR};
 
 /// Size and time of a file, which change with it.
 type Stamp = Option<(u64, Option<SystemTime>)>;
