@@ -3,6 +3,9 @@
 /** The choice of a time that opens fields of its own. */
 const BETWEEN = "between";
 
+/** What is ticked for comparison, in whichever list: titles by the traces' ids. */
+const ticked = new Map();
+
 async function showSearch(main, query) {
   const { services } = await api.services();
   const results = el("section", { "aria-label": "Results" });
@@ -81,8 +84,7 @@ function drawResults(section, { traces, total, more }, query) {
     scatter(traces, longest),
     el("div", { class: "toolbar" }, by,
       orphans > 0 && el("span", { class: "bad" }, `${plural(orphans, "orphan")}: context was lost on the way`),
-      el("span", { class: "space" }),
-      el("button", { type: "button", onclick: () => compareChosen(section) }, "Compare the two that are ticked")),
+      el("span", { class: "space" }), comparison(section)),
     list);
   fill();
   if (!traces.length) {
@@ -101,13 +103,15 @@ function sorted(traces, by) {
   return [...traces].sort(orders[by]);
 }
 
-/** A trace of a list; of those that the server has, two can be ticked. */
+/** A trace of a list, to be opened, or ticked to be compared. */
 function result(trace, longest) {
-  const href = `/trace/${trace.traceId}`;
+  const { traceId } = trace;
+  const title = `${trace.service}: ${trace.name}`;
+  const tick = (event) => (event.target.checked ? ticked.set(traceId, title) : ticked.delete(traceId));
   return el("li", {},
     el("div", { class: "facts" },
-      !api.isUploaded(trace.traceId) && el("input", { type: "checkbox", value: trace.traceId, "aria-label": `Tick ${trace.name} for comparison` }),
-      el("a", { href, class: "title", "data-route": true }, `${trace.service}: ${trace.name}`),
+      el("input", { type: "checkbox", value: traceId, checked: ticked.has(traceId), onchange: tick, "aria-label": `Tick ${trace.name} for comparison` }),
+      el("a", { href: `/trace/${traceId}`, class: "title", "data-route": true }, title),
       el("span", {}, duration(trace.durationNs)),
       el("span", { class: "faint" }, instant(trace.startUnixNano)),
       el("span", {}, plural(trace.spans, "span")),
@@ -117,10 +121,27 @@ function result(trace, longest) {
     el("div", { class: "length", style: { width: `${(100 * trace.durationNs) / longest}%` } }));
 }
 
-function compareChosen(section) {
-  const ids = [...section.querySelectorAll(".results input:checked")].map((input) => input.value);
-  if (ids.length !== 2) return say(`Tick two traces to compare; ${ids.length} are ticked`, true);
-  go(`/compare?${new URLSearchParams({ a: ids[0], b: ids[1] })}`);
+/** Says what is ticked, in this list of `section`'s or another, and compares it. */
+function comparison(section) {
+  const names = el("span", {});
+  const update = () => {
+    names.textContent = ticked.size ? `Ticked: ${[...ticked.values()].join(" and ")}` : "";
+    none.hidden = !ticked.size;
+  };
+  const none = el("button", { type: "button", onclick: () => {
+    ticked.clear();
+    section.querySelectorAll(".results input").forEach((input) => (input.checked = false));
+    update();
+  } }, "Untick all");
+  section.addEventListener("change", update);
+  update();
+  return [names, none, el("button", { type: "button", onclick: compareTicked }, "Compare the two that are ticked")];
+}
+
+function compareTicked() {
+  if (ticked.size !== 2) return say(`Tick two traces to compare; ${ticked.size} are ticked`, true);
+  const [a, b] = ticked.keys();
+  go(`/compare?${new URLSearchParams({ a, b })}`);
 }
 
 /** Each trace at its start and with its duration. */

@@ -5,6 +5,30 @@ async function showTrace(main, id, query) {
   new TraceView(trace).show(main, query);
 }
 
+/** What can be done with a trace beside looking at it. */
+function elsewhere(traceId) {
+  const [page, json] = [`trace-${traceId}.html`, `trace-${traceId}.json`];
+  const button = (text, onclick) => el("button", { type: "button", onclick }, text);
+  const kept = api.isUploaded(traceId)
+    ? [button("Save as HTML", () => save(page, () => api.page(traceId))),
+      button("OTLP JSON", () => save(json, () => new Blob([otlp(traceId)], { type: "application/json" })))]
+    : [el("a", { href: `/view/traces/${traceId}/page`, download: page }, "Save as HTML"),
+      el("a", { href: `/api/v3/traces/${traceId}`, download: json }, "OTLP JSON")];
+  return [...kept, el("a", { href: `/compare?a=${traceId}`, "data-route": true }, "Compare")];
+}
+
+/** Has the browser keep what `make` gives as a file. */
+async function save(name, make) {
+  try {
+    const href = URL.createObjectURL(await make());
+    el("a", { href, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 60_000);
+    say(`Saved ${name}`);
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
 class TraceView {
   constructor(trace) {
     this.rows = new Rows(trace);
@@ -56,7 +80,6 @@ class TraceView {
 
   toolbar() {
     const { trace } = this.rows;
-    const isStored = !embedded() && !api.isUploaded(trace.traceId);
     const isSkewed = trace.spans.some((span) => span.skewNs !== undefined);
     this.search = el("input", {
       type: "search", placeholder: "Find in this trace ( / )", "aria-label": "Find in this trace",
@@ -75,8 +98,7 @@ class TraceView {
       el("button", { type: "button", "aria-pressed": String(tab === this.tab), data: { tab }, onclick: () => this.setTab(tab) }, label));
     return el("div", { class: "toolbar" }, this.search, this.count, this.proxies, this.critical, this.skew,
       el("span", { class: "space" }), el("span", { role: "group", "aria-label": "Beside the waterfall" }, tabs),
-      isStored && el("a", { href: `/view/traces/${trace.traceId}/page`, download: `trace-${trace.traceId}.html` }, "Save as HTML"),
-      isStored && el("a", { href: `/api/v3/traces/${trace.traceId}`, download: `trace-${trace.traceId}.json` }, "OTLP JSON"));
+      !embedded() && elsewhere(trace.traceId));
   }
 
   switch(label, property) {

@@ -96,13 +96,15 @@ function graphTable({ calls }) {
 
 async function showCompare(main, query) {
   const [a, b] = [query.get("a") ?? "", query.get("b") ?? ""];
-  const field = (label, name, value) => el("label", {}, `${label} `, el("input", { name, value, size: 34, spellcheck: "false", required: true }));
-  main.append(el("h1", {}, "Compare two traces"),
+  const field = (label, name, value) => el("label", {}, `${label} `, el("input", { name, value, size: 34, spellcheck: "false", required: true, list: "known" }));
+  // Those that one cannot look up by searching.
+  const known = api.uploaded().map(({ traceId, service, name }) => el("option", { value: traceId }, `${service}: ${name}`));
+  main.append(el("h1", {}, "Compare two traces"), el("datalist", { id: "known" }, known),
     el("form", { class: "toolbar", onsubmit: (event) => {
       event.preventDefault();
       go(`/compare?${new URLSearchParams(new FormData(event.target))}`);
     } }, field("First", "a", a), field("Second", "b", b), el("button", { type: "submit" }, "Compare")));
-  if (!a || !b) return say("Give two trace ids, or tick two traces in the search");
+  if (!a || !b) return say("Give two trace ids, or tick two traces in the search or among those uploaded");
   const { rows, first, second } = await api.compare(a, b);
   const more = rows.filter((row) => row.second > row.first).length;
   const less = rows.filter((row) => row.second < row.first).length;
@@ -148,7 +150,9 @@ function showUpload(main) {
       take(event.dataTransfer.files);
     } }, el("label", { for: "file" }, "Drop files here, or choose them: OTLP JSON, OTLP JSON Lines, Jaeger's JSON "), input,
   el("p", { class: "faint" }, "They stay in this tab; nothing is stored."));
-  main.append(el("h1", {}, "Look at traces from a file"), drop, list);
+  const section = el("section", { "aria-label": "Uploaded traces" });
+  section.append(el("div", { class: "toolbar" }, comparison(section)), list);
+  main.append(el("h1", {}, "Look at traces from a file"), drop, section);
   fill();
   say("Choose files");
 }

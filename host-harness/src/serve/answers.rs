@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::page::trace_page;
 use super::upload::spans_of_file;
-use crate::collect::records;
+use crate::collect::{by_trace, records};
 use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
 use crate::view::document::Document;
@@ -142,11 +142,13 @@ pub(super) async fn trace(
     Ok(Json(Document::from(&find(&store, &id).await?)))
 }
 
+/// The trace as one HTML file; `carried`, if there is any, is OTLP JSON of traces that are not in the store.
 pub(super) async fn exported(
     State(store): State<Store>,
     Path(id): Path<String>,
+    carried: Bytes,
 ) -> Result<Response, Problem> {
-    let trace = find(&store, &id).await?;
+    let trace = Library { store, carried: read(&carried)? }.find(&id).await?;
     let file = format!("attachment; filename=\"trace-{}.html\"", hex::encode(trace.trace_id));
     let page = Html(trace_page(&Document::from(&trace)));
     Ok(([(header::CONTENT_DISPOSITION, file)], page).into_response())
@@ -163,18 +165,53 @@ pub(super) struct Pair {
     b: String,
 }
 
+/// Two traces side by side, each of those `carried`, else of the store.
 pub(super) async fn compare(
     State(store): State<Store>,
     Parameters(Pair { a, b }): Parameters<Pair>,
+    carried: Bytes,
 ) -> Result<Json<SideBySide>, Problem> {
-    Ok(Json(SideBySide::of(&find(&store, &a).await?, &find(&store, &b).await?)))
+    let library = Library { store, carried: read(&carried)? };
+    Ok(Json(SideBySide::of(&library.find(&a).await?, &library.find(&b).await?)))
 }
 
-/// The traces of a file, which are shown and not kept.
+/// The traces of a file, which are shown and not kept: each as it is drawn, and in OTLP for questions about it.
 pub(super) async fn upload(body: Bytes) -> Result<Json<Value>, Problem> {
     let spans = spans_of_file(&body).map_err(bad)?;
-    let documents: Vec<Document> = traces(records(&spans)).iter().map(Document::from).collect();
-    Ok(Json(json!({ "traces": documents })))
+    let found = traces(records(&spans));
+    let mut original = by_trace(spans);
+    let found: Vec<Value> = found
+        .iter()
+        .map(|trace| {
+            let spans = original.remove(trace.trace_id.as_slice()).unwrap_or_default();
+            json!({ "trace": Document::from(trace), "resourceSpans": spans })
+        })
+        .collect();
+    Ok(Json(json!({ "traces": found })))
+}
+
+/// Where a trace may be: with the question, or in the store.
+struct Library {
+    store: Store,
+    carried: Vec<Trace>,
+}
+
+impl Library {
+    async fn find(&self, id: &str) -> Result<Trace, Problem> {
+        let wanted = trace_id(id)?;
+        match self.carried.iter().find(|trace| trace.trace_id == wanted) {
+            Some(trace) => Ok(trace.clone()),
+            None => find(&self.store, id).await,
+        }
+    }
+}
+
+/// The traces that come with a question.
+fn read(carried: &[u8]) -> Result<Vec<Trace>, Problem> {
+    if carried.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(traces(records(&spans_of_file(carried).map_err(bad)?)))
 }
 
 /// The trace with that id, which may lack leading zeros, as Jaeger's ids do.

@@ -71,6 +71,30 @@ async fn the_page_and_what_it_asks() {
 }
 
 #[tokio::test]
+async fn a_question_may_carry_the_trace_that_it_is_about() {
+    let address = start().await;
+    let carried = SPANS.replace("000000ab", "000000cd").replace("\"Vote\"", "\"Unvote\"");
+    let (status, body) = ask(address, "POST", "/view/compare?a=ab&b=cd", "localhost", &carried).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let rows: Value = serde_json::from_str(&body).unwrap();
+    let rows: Vec<_> = rows["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["name"].as_str().unwrap().to_owned(), row["first"].as_u64(), row["second"].as_u64()))
+        .collect();
+    let expected = [("GET /", 1, 1), ("GET /", 1, 1), ("Vote", 1, 0), ("Unvote", 0, 1)];
+    assert_eq!(rows, expected.map(|(name, a, b)| (name.to_owned(), Some(a), Some(b))));
+    let (status, page) = ask(address, "POST", "/view/traces/cd/page", "localhost", &carried).await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    assert!(page.contains("\"name\":\"Unvote\""));
+    let (status, body) = ask(address, "GET", "/view/traces/cd/page", "localhost", "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "nothing of it is kept: {body}");
+    let (status, _) = ask(address, "POST", "/view/compare?a=ab&b=cd", "localhost", "{}").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn jaegers_page_and_grafana_get_what_they_ask() {
     let address = start().await;
     assert_eq!(json(address, "/api/services").await["data"], serde_json::json!(["emoji", "web"]));
