@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 pub use emojivoto::Emojivoto;
 
+/// The cluster that a plugin's configuration exports to unless it names another.
+pub const COLLECTOR: &str = "otel_collector";
+
 /// The collector's address where the host's profile is nginx, which knows no clusters.
 pub const NGINX_COLLECTOR: &str = "127.0.0.1:4318";
 
@@ -261,7 +264,7 @@ fn default_wire() -> u32 {
 }
 
 fn default_clusters() -> Vec<String> {
-    vec!["otel_collector".to_owned()]
+    vec![COLLECTOR.to_owned()]
 }
 
 #[cfg(test)]

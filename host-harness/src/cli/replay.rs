@@ -9,7 +9,7 @@ use meshspan::{
     collect::Direction,
     filter_wasm,
     replay::{Mesh, ReplayOptions, SingleProxy, StreamOptions},
-    topology::Topology,
+    topology::{COLLECTOR, Topology},
     view::{Trace, summary::Summary},
 };
 
@@ -21,9 +21,6 @@ use super::{
     recording::{Recording, count_skipped},
     run::{Job, run, tell},
 };
-
-/// The cluster that the filter exports to unless its configuration says otherwise.
-pub(crate) const COLLECTOR: &str = "otel_collector";
 
 /// What the traffic passes, with all that it consists of.
 pub(crate) enum Owned {

@@ -14,10 +14,9 @@ use super::plan::{Application, Outbound, Plan, Program, Workload};
 use super::process::{Processes, Tell};
 use crate::host::PropertyValue;
 use crate::proxy::{self, Endpoint, Protocol, Proxy, ProxyOptions, ProxyStats};
+use crate::topology::COLLECTOR;
 use crate::vm::{FailurePolicy, Filter, PluginOptions};
 
-/// The cluster that a configuration exports to unless it names another.
-const COLLECTOR: &str = "otel_collector";
 /// The port on which collectors speak OTLP/HTTP.
 const OTLP_HTTP_PORT: u16 = 4318;
 

@@ -4,10 +4,11 @@ use std::{convert::Infallible, path::PathBuf};
 
 use clap::{ArgGroup, Args};
 use http::Uri;
+use meshspan::topology::COLLECTOR;
 use meshspan::traffic::Input;
 
 use super::{Output, replay::Direction, traffic::TrafficArgs};
-use crate::cli::{cache::CacheArgs, replay::COLLECTOR};
+use crate::cli::cache::CacheArgs;
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("patient").required(true).multiple(true))]

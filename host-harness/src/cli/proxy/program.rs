@@ -5,13 +5,14 @@ use std::{path::Path, time::SystemTime};
 use meshspan::{
     filter_wasm,
     proxy::Program,
+    topology::COLLECTOR,
     vm::{Filter, PluginOptions, PropertyValue},
 };
 use serde_json::{Value, json};
 
 use super::arguments::{Direction, ProxyArgs};
 use super::collector::{self, Collector};
-use crate::cli::{error::CliError, replay::COLLECTOR};
+use crate::cli::error::CliError;
 
 /// Size and time of a file, which change with it.
 type Stamp = Option<(u64, Option<SystemTime>)>;
