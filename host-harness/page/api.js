@@ -4,7 +4,7 @@
 const uploaded = new Map();
 
 async function answer(path, options) {
-  const response = await fetch(path, options).catch(() => {
+  const response = await fetch(at(path), options).catch(() => {
     throw new Error("meshspan does not answer: is it still running?");
   });
   if (response.ok) return response;

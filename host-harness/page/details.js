@@ -23,7 +23,7 @@ function spanDetails(view) {
     breaks(trace.breaks.filter((found) => found.span === view.selected)),
     section("Attributes", span.attributes),
     (span.events ?? []).map((event) => section(`Event ${event.name} at ${duration(event.atNs)}`, event.attributes)),
-    (span.links ?? []).map((link) => section(["Link to ", el("a", { href: `/trace/${link.traceId}?span=${link.spanId}`, "data-route": true },
+    (span.links ?? []).map((link) => section(["Link to ", el("a", { href: at(`/trace/${link.traceId}?span=${link.spanId}`), "data-route": true },
       link.traceId.slice(0, 8))], link.attributes)),
     section("Resource", trace.resources[span.resource]),
     el("div", { class: "toolbar" },

@@ -1,5 +1,10 @@
 // Elements, numbers and colours: what every view needs. The page's files are parts of one module.
 
+/** Where the viewer has a path of its own, below that which an ingress shows it at. */
+function at(path) {
+  return (document.documentElement.dataset.base ?? "") + path;
+}
+
 /** An element with properties (`on…` are listeners, `data` a dataset) and children. */
 function el(tag, properties = {}, ...children) {
   const element = tag === "svg" || svgTags.has(tag)

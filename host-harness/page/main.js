@@ -9,9 +9,10 @@ const KEYS = [
 
 async function route() {
   const main = document.getElementById("main");
-  const { pathname, searchParams } = new URL(location.href);
+  const { pathname: whole, searchParams } = new URL(location.href);
+  const pathname = whole.slice(at("").length);
   document.querySelectorAll("nav a").forEach((link) => {
-    if (link.getAttribute("href") === pathname) link.setAttribute("aria-current", "page");
+    if (link.getAttribute("href") === at(pathname)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   });
   main.replaceChildren();
@@ -62,7 +63,7 @@ addEventListener("popstate", route);
 document.getElementById("jump").addEventListener("submit", (event) => {
   event.preventDefault();
   const id = event.target.elements.id.value.trim();
-  if (/^[0-9a-fA-F]{1,32}$/.test(id)) go(`/trace/${id}`);
+  if (/^[0-9a-fA-F]{1,32}$/.test(id)) go(at(`/trace/${id}`));
   else say(`${id || "nothing"} is no trace id; one has up to 32 hexadecimal digits`, true);
 });
 

@@ -67,7 +67,7 @@ function submitSearch(event) {
       return say(`${value} is no duration; write 250us, 100ms or 1.5s`, true);
     }
   }
-  go(`/search?${new URLSearchParams(fields)}`);
+  go(at(`/search?${new URLSearchParams(fields)}`));
 }
 
 function drawResults(section, { traces, total, more }, query) {
@@ -111,7 +111,7 @@ function result(trace, longest) {
   return el("li", {},
     el("div", { class: "facts" },
       el("input", { type: "checkbox", value: traceId, checked: ticked.has(traceId), onchange: tick, "aria-label": `Tick ${trace.name} for comparison` }),
-      el("a", { href: `/trace/${traceId}`, class: "title", "data-route": true }, title),
+      el("a", { href: at(`/trace/${traceId}`), class: "title", "data-route": true }, title),
       el("span", {}, duration(trace.durationNs)),
       el("span", { class: "faint" }, instant(trace.startUnixNano)),
       el("span", {}, plural(trace.spans, "span")),
@@ -141,7 +141,7 @@ function comparison(section) {
 function compareTicked() {
   if (ticked.size !== 2) return say(`Tick two traces to compare; ${ticked.size} are ticked`, true);
   const [a, b] = ticked.keys();
-  go(`/compare?${new URLSearchParams({ a, b })}`);
+  go(at(`/compare?${new URLSearchParams({ a, b })}`));
 }
 
 /** Each trace at its start and with its duration. */
@@ -154,7 +154,7 @@ function scatter(traces, longest) {
   const dots = traces.map((trace, index) =>
     el("circle", {
       cx: x(starts[index]), cy: y(trace.durationNs), r: Math.min(9, 3 + Math.log2(trace.spans)),
-      class: trace.errors ? "failed" : "", onclick: () => go(`/trace/${trace.traceId}`),
+      class: trace.errors ? "failed" : "", onclick: () => go(at(`/trace/${trace.traceId}`)),
     }, el("title", {}, `${trace.service}: ${trace.name}, ${duration(trace.durationNs)}`)));
   const label = `${plural(traces.length, "trace")} by start and duration, the longest ${duration(longest)}; the list below has them all`;
   const time = (micros) => instant(`${micros}000`).slice(11, 19);

@@ -12,9 +12,9 @@ function elsewhere(traceId) {
   const kept = api.isUploaded(traceId)
     ? [button("Save as HTML", () => save(page, () => api.page(traceId))),
       button("OTLP JSON", () => save(json, () => new Blob([otlp(traceId)], { type: "application/json" })))]
-    : [el("a", { href: `/view/traces/${traceId}/page`, download: page }, "Save as HTML"),
-      el("a", { href: `/api/v3/traces/${traceId}`, download: json }, "OTLP JSON")];
-  return [...kept, el("a", { href: `/compare?a=${traceId}`, "data-route": true }, "Compare")];
+    : [el("a", { href: at(`/view/traces/${traceId}/page`), download: page }, "Save as HTML"),
+      el("a", { href: at(`/api/v3/traces/${traceId}`), download: json }, "OTLP JSON")];
+  return [...kept, el("a", { href: at(`/compare?a=${traceId}`), "data-route": true }, "Compare")];
 }
 
 /** Has the browser keep what `make` gives as a file. */
@@ -153,7 +153,7 @@ class TraceView {
 
   link() {
     const span = this.rows.trace.spans[this.selected];
-    return `${location.origin}/trace/${this.rows.trace.traceId}${span ? `?span=${span.spanId}` : ""}`;
+    return `${location.origin}${at("/trace/")}${this.rows.trace.traceId}${span ? `?span=${span.spanId}` : ""}`;
   }
 
   toggle(index, collapse) {

@@ -73,7 +73,7 @@ function drawGraph(graph) {
   const box = ({ name }) => {
     const { x, y } = places.get(name);
     const short = name.length > 20 ? `${name.slice(0, 19)}…` : name;
-    return el("g", { style: { cursor: "pointer" }, onclick: () => go(`/search?${new URLSearchParams({ service: name })}`) },
+    return el("g", { style: { cursor: "pointer" }, onclick: () => go(at(`/search?${new URLSearchParams({ service: name })}`)) },
       el("rect", { x, y, width: boxWidth, height: boxHeight, rx: 5, service: name }, el("title", {}, name)),
       el("text", { x: x + boxWidth / 2, y: y + 21, "text-anchor": "middle" }, short));
   };
@@ -84,7 +84,7 @@ function drawGraph(graph) {
 }
 
 function tracesOf(service) {
-  return el("a", { href: `/search?${new URLSearchParams({ service })}`, "data-route": true }, chip(service));
+  return el("a", { href: at(`/search?${new URLSearchParams({ service })}`), "data-route": true }, chip(service));
 }
 
 function graphTable({ calls }) {
@@ -102,7 +102,7 @@ async function showCompare(main, query) {
   main.append(el("h1", {}, "Compare two traces"), el("datalist", { id: "known" }, known),
     el("form", { class: "toolbar", onsubmit: (event) => {
       event.preventDefault();
-      go(`/compare?${new URLSearchParams(new FormData(event.target))}`);
+      go(at(`/compare?${new URLSearchParams(new FormData(event.target))}`));
     } }, field("First", "a", a), field("Second", "b", b), el("button", { type: "submit" }, "Compare")));
   if (!a || !b) return say("Give two trace ids, or tick two traces in the search or among those uploaded");
   const { rows, first, second } = await api.compare(a, b);

@@ -4,6 +4,7 @@
 //! `Server::bind(([127, 0, 0, 1], 16686).into(), store).await?.run(until).await`
 
 mod answers;
+mod base;
 mod jaeger;
 mod limits;
 mod page;
@@ -16,9 +17,11 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
+use axum::response::Redirect;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
+pub use base::{BasePath, BasePathError};
 pub use jaeger::{JaegerUi, JaegerUiError};
 pub use page::trace_page;
 pub use upload::{UploadError, spans_of_file};
@@ -37,6 +40,7 @@ pub struct Server {
     listener: TcpListener,
     store: Store,
     jaeger_ui: Option<JaegerUi>,
+    base_path: BasePath,
 }
 
 impl Server {
@@ -45,13 +49,20 @@ impl Server {
     /// # Errors
     /// Whatever the system says, such as that the port is taken.
     pub async fn bind(address: SocketAddr, store: Store) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(address).await?, store, jaeger_ui: None })
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self { listener, store, jaeger_ui: None, base_path: BasePath::default() })
     }
 
     /// Serves Jaeger's page instead of ours.
     #[must_use]
     pub fn with_jaeger_ui(self, jaeger_ui: JaegerUi) -> Self {
         Self { jaeger_ui: Some(jaeger_ui), ..self }
+    }
+
+    /// Serves everything below a path, as an ingress shows it.
+    #[must_use]
+    pub fn with_base_path(self, base_path: BasePath) -> Self {
+        Self { base_path, ..self }
     }
 
     /// Where it listens.
@@ -68,25 +79,32 @@ impl Server {
     /// If the listener fails.
     pub async fn run(self, until: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let is_local = self.address()?.ip().is_loopback();
-        let pages = self.jaeger_ui.map_or_else(own_pages, JaegerUi::router);
-        axum::serve(self.listener, router(self.store, pages, is_local)).with_graceful_shutdown(until).await
+        let pages = match self.jaeger_ui {
+            Some(jaeger_ui) => jaeger_ui.router(&self.base_path),
+            None => page::router(&self.base_path),
+        };
+        let router = below(self.base_path, router(self.store, pages));
+        let router =
+            if is_local { router.layer(middleware::from_fn(limits::local_hosts_only)) } else { router };
+        axum::serve(self.listener, router).with_graceful_shutdown(until).await
     }
 }
 
-fn own_pages() -> Router<Store> {
-    Router::new()
-        .route("/", get(page::to_search))
-        .route("/search", get(page::page))
-        .route("/trace/{id}", get(page::page))
-        .route("/dependencies", get(page::page))
-        .route("/compare", get(page::page))
-        .route("/upload", get(page::page))
-        .route("/page.js", get(page::script))
-        .route("/style.css", get(page::style))
+/// All of it below the base path, to which those are led who ask without.
+fn below(base_path: BasePath, router: Router) -> Router {
+    if base_path.is_root() {
+        return router;
+    }
+    let start = format!("{base_path}/");
+    let to_start = || {
+        let start = start.clone();
+        get(move || std::future::ready(Redirect::to(&start)))
+    };
+    Router::new().route("/", to_start()).route(base_path.as_str(), to_start()).nest_service(&start, router)
 }
 
-fn router(store: Store, pages: Router<Store>, is_local: bool) -> Router {
-    let router = pages
+fn router(store: Store, pages: Router<Store>) -> Router {
+    pages
         .route("/view/services", get(answers::services))
         .route("/view/search", get(answers::search))
         .route("/view/traces/{id}", get(answers::trace))
@@ -96,8 +114,7 @@ fn router(store: Store, pages: Router<Store>, is_local: bool) -> Router {
         .route("/view/upload", post(answers::upload))
         .merge(jaeger::router())
         .layer(DefaultBodyLimit::max(MAX_UPLOAD_BYTES))
-        .with_state(store);
-    if is_local { router.layer(middleware::from_fn(limits::local_hosts_only)) } else { router }
+        .with_state(store)
 }
 
 #[cfg(test)]

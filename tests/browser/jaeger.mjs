@@ -28,7 +28,7 @@ await journey(async (page) => {
   await page.goto(`${VIEWER}/search?service=voting&tags=%7B%22error%22%3A%22true%22%7D&limit=20&lookback=1h`);
   await shows("10 Traces");
   await page.click("a.ResultItemTitle--item");
-  await page.waitForFunction(() => location.pathname.startsWith("/trace/"));
+  await page.waitForFunction(() => location.pathname.includes("/trace/"));
   await shows("Total Spans 18");
 
   await page.goto(`${VIEWER}/trace/${TRACE}`);

@@ -29,12 +29,13 @@ impl Viewer {
             process.assert_alive("meshspan view");
             let log = process.stderr();
             let (_, rest) = log.split_once("Browse the traces at http://")?;
-            Some(rest.split_once('/')?.0.to_owned())
+            let (address, _) = rest.split_once("/ ")?;
+            Some(address.to_owned())
         });
         Viewer { process, address }
     }
 
-    /// Where it listens, such as `127.0.0.1:16686`.
+    /// Where it listens, such as `127.0.0.1:16686`, and the base path, if it has one.
     pub fn address(&self) -> &str {
         &self.address
     }

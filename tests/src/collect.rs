@@ -48,7 +48,12 @@ impl Collect {
             let text = process.stdout();
             let port = |purpose: &str| {
                 let line = text.lines().find(|line| line.contains(purpose))?;
-                line.split_once("127.0.0.1:")?.1.split_whitespace().next()?.parse().ok()
+                line.split_once("127.0.0.1:")?
+                    .1
+                    .split(|sign: char| !sign.is_ascii_digit())
+                    .next()?
+                    .parse()
+                    .ok()
             };
             let (grpc, http, page) = (port("over gRPC")?, port("over HTTP")?, port("the page")?);
             Some(Ports { grpc, http, page, metrics: port("/metrics")? })

@@ -41,13 +41,13 @@ pub(crate) fn serve(store: Store, listen: Listen, quiet: bool) -> Result<(), Cli
     runtime.block_on(async {
         let ended = end().map_err(|error| CliError::runtime(format!("cannot listen to signals: {error}")))?;
         let jaeger_ui = jaeger_ui(listen.jaeger_ui_assets.as_deref())?;
-        let mut server = bind(&store, &listen).await?;
+        let mut server = bind(&store, &listen).await?.with_base_path(listen.base_path.clone());
         if let Some(jaeger_ui) = jaeger_ui {
             server = server.with_jaeger_ui(jaeger_ui);
         }
         let address = server.address().map_err(|error| CliError::runtime(error.to_string()))?;
         if !quiet {
-            eprintln!("Browse the traces at http://{address}/ (Ctrl-C ends it)");
+            eprintln!("Browse the traces at http://{address}{}/ (Ctrl-C ends it)", listen.base_path);
         }
         server
             .run(ended)

@@ -2,9 +2,14 @@
 //!
 //! An exported trace is the same page with style, script and trace inside it, which needs no server.
 
+use axum::Router;
+use axum::body::Bytes;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Redirect};
+use axum::routing::get;
 
+use super::base::BasePath;
+use crate::store::Store;
 use crate::view::document::Document;
 
 const PAGE: &str = include_str!("../../page/index.html");
@@ -30,25 +35,37 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const NO_SNIFFING: (HeaderName, HeaderValue) =
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 
-pub(super) async fn to_search() -> Redirect {
-    Redirect::to("/search")
+/// The page's addresses, which are all the same page, and what it consists of.
+pub(super) fn router(base: &BasePath) -> Router<Store> {
+    let search = format!("{base}/search");
+    let whole = page(base);
+    let page = get(move || {
+        let whole = whole.clone();
+        async move { ([(header::CONTENT_SECURITY_POLICY, POLICY), NO_SNIFFING], Html(whole)) }
+    });
+    let addresses = ["/search", "/trace/{id}", "/dependencies", "/compare", "/upload"];
+    let router = addresses.into_iter().fold(Router::new(), |router, path| router.route(path, page.clone()));
+    router
+        .route("/", get(move || std::future::ready(Redirect::to(&search))))
+        .route("/page.js", get(script))
+        .route("/style.css", get(style))
 }
 
-pub(super) async fn page() -> impl IntoResponse {
+fn page(base: &BasePath) -> Bytes {
     let page = PAGE
-        .replace("<!--style-->", "<link rel=\"stylesheet\" href=\"/style.css\">")
-        .replace("<!--script-->", "<script type=\"module\" src=\"/page.js\"></script>");
-    ([(header::CONTENT_SECURITY_POLICY, POLICY), NO_SNIFFING], Html(page))
+        .replace("<!--style-->", "<link rel=\"stylesheet\" href=\"{base}/style.css\">")
+        .replace("<!--script-->", "<script type=\"module\" src=\"{base}/page.js\"></script>");
+    Bytes::from(page.replace("{base}", base.as_str()))
 }
 
-pub(super) async fn script() -> impl IntoResponse {
+async fn script() -> impl IntoResponse {
     (
         [(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8")), NO_SNIFFING],
         SCRIPT,
     )
 }
 
-pub(super) async fn style() -> impl IntoResponse {
+async fn style() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")), NO_SNIFFING], STYLE)
 }
 
@@ -63,7 +80,8 @@ pub fn trace_page(document: &Document) -> String {
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline'; \
          style-src 'unsafe-inline'\">\n<style>\n{STYLE}</style>"
     );
-    PAGE.replace("<!--style-->", &style).replace("<!--script-->", &script)
+    let page = PAGE.replace("{base}", "");
+    page.replace("<!--style-->", &style).replace("<!--script-->", &script)
 }
 
 #[cfg(test)]

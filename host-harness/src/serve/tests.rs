@@ -20,9 +20,14 @@ fn spans() -> Vec<ResourceSpans> {
 }
 
 async fn start() -> SocketAddr {
+    start_below("/").await
+}
+
+async fn start_below(base_path: &str) -> SocketAddr {
     let store = Store::in_memory(StoreOptions::default()).unwrap();
     let store = tokio::task::spawn_blocking(move || store.keep(spans()).map(|()| store)).await.unwrap();
     let server = Server::bind(([127, 0, 0, 1], 0).into(), store.unwrap()).await.unwrap();
+    let server = server.with_base_path(base_path.parse().unwrap());
     let address = server.address().unwrap();
     tokio::spawn(server.run(std::future::pending()));
     address
@@ -92,6 +97,34 @@ async fn a_question_may_carry_the_trace_that_it_is_about() {
     assert_eq!(status, StatusCode::NOT_FOUND, "nothing of it is kept: {body}");
     let (status, _) = ask(address, "POST", "/view/compare?a=ab&b=cd", "localhost", "{}").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn everything_is_below_the_base_path() {
+    let address = start_below("/ops/traces").await;
+    for (path, expected) in [
+        ("/", StatusCode::SEE_OTHER),
+        ("/ops/traces", StatusCode::SEE_OTHER),
+        ("/ops/traces/", StatusCode::SEE_OTHER),
+        ("/ops/traces/search", StatusCode::OK),
+        ("/ops/traces/trace/ab?span=1", StatusCode::OK),
+        ("/ops/traces/view/services", StatusCode::OK),
+        ("/ops/traces/api/services/web/operations", StatusCode::OK),
+        ("/ops/traces/api/v3/traces/ab", StatusCode::OK),
+        ("/search", StatusCode::NOT_FOUND),
+        ("/api/services", StatusCode::NOT_FOUND),
+        ("/ops/tracessearch", StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(ask(address, "GET", path, "localhost", "").await.0, expected, "{path}");
+    }
+    let (_, page) = ask(address, "GET", "/ops/traces/search", "localhost", "").await;
+    for part in
+        ["src=\"/ops/traces/page.js\"", "href=\"/ops/traces/style.css\"", "href=\"/ops/traces/upload\""]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    let (status, _) = ask(address, "GET", "/ops/traces/search", "evil.example", "").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

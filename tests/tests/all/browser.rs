@@ -57,6 +57,20 @@ fn jaegers_own_ui_over_our_traces() {
     Viewer::start(&[demo_traces()], &arguments).journey("jaeger");
 }
 
+/// As behind an ingress: a request for anything outside the prefix fails the journey.
+#[test]
+fn the_page_below_a_base_path() {
+    let arguments = ["--base-path", "/ops/traces"];
+    Viewer::start(&[demo_traces()], &arguments).journey("prefix");
+}
+
+#[test]
+fn jaegers_own_ui_below_a_base_path() {
+    let assets = tools::jaeger_ui().into_os_string();
+    let arguments = ["--base-path".into(), "/ops/traces/".into(), "--jaeger-ui-assets".into(), assets];
+    Viewer::start(&[demo_traces()], &arguments).journey("jaeger");
+}
+
 /// Two services call each other.
 #[test]
 fn the_service_graph() {

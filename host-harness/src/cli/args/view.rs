@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use meshspan::serve::DEFAULT_PORT;
+use meshspan::serve::{BasePath, DEFAULT_PORT};
 
 use super::super::stored::StorePlace;
 use super::Output;
@@ -23,6 +23,9 @@ pub(crate) struct ListenArgs {
     /// Serve Jaeger's own page instead: the folder of its build, with index.html and static/
     #[arg(long, value_name = "DIR")]
     jaeger_ui_assets: Option<PathBuf>,
+    /// The path below which an ingress shows the page, such as /traces
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    base_path: BasePath,
 }
 
 /// Where to listen, whether the user said so, and what to show there.
@@ -31,6 +34,7 @@ pub(crate) struct Listen {
     pub(crate) address: SocketAddr,
     pub(crate) is_asked_for: bool,
     pub(crate) jaeger_ui_assets: Option<PathBuf>,
+    pub(crate) base_path: BasePath,
 }
 
 impl ListenArgs {
@@ -39,6 +43,7 @@ impl ListenArgs {
             address: self.listen.unwrap_or(DEFAULT_ADDRESS),
             is_asked_for: self.listen.is_some(),
             jaeger_ui_assets: self.jaeger_ui_assets.clone(),
+            base_path: self.base_path.clone(),
         }
     }
 }

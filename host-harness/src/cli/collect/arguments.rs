@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use meshspan::forward::{Destination, DestinationError};
 use meshspan::receive::{GRPC_PORT, HTTP_PORT, METRICS_PORT, ReceiverOptions, Token};
-use meshspan::serve::DEFAULT_PORT;
+use meshspan::serve::{BasePath, DEFAULT_PORT};
 use meshspan::tls::{ANY_HTTP, Acceptor, ClientRules, Identity, ServerFiles};
 
 use crate::cli::args::Output;
@@ -45,6 +45,9 @@ pub(crate) struct CollectArgs {
     /// identity, header.NAME, or Linkerd's serviceAccountName, namespace, trustDomain
     #[arg(long, value_name = "URL[,KEY=VALUE…]", value_parser = destination)]
     pub(super) forward: Vec<Destination>,
+    /// The path below which an ingress shows the page and Jaeger's query API, such as /traces
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    pub(super) base_path: BasePath,
     /// Serve Jaeger's own page from this folder instead of ours
     #[arg(long, value_name = "DIRECTORY")]
     pub(super) jaeger_ui_assets: Option<PathBuf>,

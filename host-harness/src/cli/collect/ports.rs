@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meshspan::receive::{Receiver, Served, serve, watch};
-use meshspan::serve::{JaegerUi, Server};
+use meshspan::serve::{BasePath, JaegerUi, Server};
 use meshspan::store::Store;
 use meshspan::tls::Acceptor;
 use tokio::net::TcpListener;
@@ -22,6 +22,7 @@ pub(super) struct Ports {
     grpc: TcpListener,
     http: TcpListener,
     page: Server,
+    base_path: BasePath,
     metrics: TcpListener,
 }
 
@@ -40,6 +41,7 @@ impl Ports {
         let at = |port| SocketAddr::new(args.listen, port);
         let page = Server::bind(args.page, store.clone()).await;
         let page = page.map_err(|error| refused(args.page, "--page ADDRESS:PORT", &error))?;
+        let page = page.with_base_path(args.base_path.clone());
         Ok(Self {
             grpc: bind(at(args.grpc_port), "--grpc-port").await?,
             http: bind(at(args.http_port), "--http-port").await?,
@@ -47,6 +49,7 @@ impl Ports {
                 Some(jaeger_ui) => page.with_jaeger_ui(jaeger_ui),
                 None => page,
             },
+            base_path: args.base_path.clone(),
             metrics: bind(args.metrics, "--metrics ADDRESS:PORT").await?,
         })
     }
@@ -59,11 +62,12 @@ impl Ports {
         Ok(format!(
             "Listening on {scheme}://{} for OTLP over gRPC\n\
              Listening on {scheme}://{} for OTLP over HTTP\n\
-             Listening on http://{} for the page and Jaeger's query API\n\
+             Listening on http://{}{}/ for the page and Jaeger's query API\n\
              Listening on http://{} with /metrics, /healthz and /readyz\n",
             told(self.grpc.local_addr())?,
             told(self.http.local_addr())?,
             told(self.page.address())?,
+            self.base_path,
             told(self.metrics.local_addr())?,
         ))
     }

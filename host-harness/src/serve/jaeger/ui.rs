@@ -15,10 +15,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::super::answers::problem;
+use super::super::base::BasePath;
 use crate::store::Store;
 
 /// The page that stands for every address of the UI's own.
 const INDEX: &str = "/index.html";
+
+/// Where the page says below which path its files and its API are.
+const BASE: &str = "<base href=\"/\"";
 
 /// What Jaeger's server replaces in the page, so that the UI offers what we have: no monitor, no archive.
 const SUBSTITUTIONS: [(&str, &str); 2] = [
@@ -76,8 +80,18 @@ impl JaegerUi {
     }
 
     /// Answers for every path that no other route has.
-    pub(in crate::serve) fn router(self) -> Router<Store> {
+    pub(in crate::serve) fn router(mut self, base_path: &BasePath) -> Router<Store> {
+        self.set_base(base_path);
         Router::new().fallback(get(move |uri: Uri| std::future::ready(self.answer(uri.path()))))
+    }
+
+    /// Tells the page below which path it stands. A UI since 2.17 finds out by itself.
+    fn set_base(&mut self, base_path: &BasePath) {
+        let files = Arc::make_mut(&mut self.files);
+        if let Some(page) = files.get_mut(INDEX) {
+            let text = String::from_utf8_lossy(page);
+            *page = Bytes::from(text.replace(BASE, &format!("<base href=\"{base_path}/\"")));
+        }
     }
 
     /// The file, or for an address that the UI itself knows, its page.
@@ -166,6 +180,22 @@ mod tests {
                 (status, &kind.parse().unwrap()),
                 "{path}"
             );
+        }
+    }
+
+    #[test]
+    fn the_page_knows_its_base_path() {
+        let folder = build();
+        std::fs::write(
+            folder.path().join("index.html"),
+            "<base href=\"/\" data-inject-target=\"BASE_URL\" /> JAEGER_CONFIG",
+        )
+        .unwrap();
+        for (base, expected) in [("/", "<base href=\"/\" "), ("/ops/traces", "<base href=\"/ops/traces/\" ")]
+        {
+            let mut ui = JaegerUi::load(folder.path()).unwrap();
+            ui.set_base(&base.parse().unwrap());
+            assert!(ui.files[INDEX].starts_with(expected.as_bytes()), "{base}");
         }
     }
 
