@@ -1,8 +1,10 @@
 //! Jaeger's query API, so that Jaeger's own page and Grafana's data source work against our traces.
 //!
-//! Version 1 is what Grafana and Jaeger's page before 2.15 ask; version 3 is what it asks since, in OTLP.
+//! Version 1 is what Grafana and Jaeger's page before 2.15 ask; since then it searches by version 3, in OTLP, and
+//! is to load traces by it, too.
 //! Source: <https://www.jaegertracing.io/docs/latest/architecture/apis/>
 
+mod canonical;
 mod read;
 mod ui;
 mod v1;
@@ -35,9 +37,11 @@ pub(super) fn router() -> Router<Store> {
         .route("/api/quality-metrics", any(not_here))
         .route("/api/v3/services", get(v3::services))
         .route("/api/v3/operations", get(v3::operations))
-        .route("/api/v3/trace-summaries", get(v3::summaries))
-        .route("/api/v3/traces", get(v3::traces))
+        .route("/api/v3/trace-summaries", get(v3::summaries).post(v3::summaries_of))
+        .route("/api/v3/traces", get(v3::traces).post(v3::traces_of))
         .route("/api/v3/traces/{id}", get(v3::trace))
+        .route("/api/v3/dependencies", get(v3::dependencies))
+        .route("/api/v3/capabilities", get(v3::capabilities))
 }
 
 async fn not_here() -> Problem {

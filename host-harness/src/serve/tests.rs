@@ -155,6 +155,22 @@ async fn jaegers_page_and_grafana_get_what_they_ask() {
     assert_eq!(summaries["summaries"][0]["maxEndTimeUnixNano"], "3000000");
     let otlp = json(address, "/api/v3/traces/ab").await;
     assert_eq!(otlp["result"]["resourceSpans"].as_array().map(Vec::len), Some(2), "as it came");
+    let calls =
+        json(address, "/api/v3/dependencies?startTime=1970-01-01T00:00:00Z&end_time=1970-01-02T00:00:00Z")
+            .await;
+    assert_eq!(
+        calls["dependencies"],
+        serde_json::json!([{ "parent": "web", "child": "emoji", "callCount": "1" }])
+    );
+    assert_eq!(json(address, "/api/v3/capabilities").await["search"]["withoutServiceName"], true);
+    let answer = Client::builder(TokioExecutor::new()).build_http().request(
+        Request::post(format!("http://{address}/api/v3/trace-summaries"))
+            .header("host", "localhost")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(r#"{"query":{"serviceName":"emoji"}}"#)))
+            .unwrap(),
+    );
+    assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
     let (status, transformed) = ask(address, "POST", "/api/transform", "localhost", SPANS).await;
     assert_eq!(status, StatusCode::OK, "{transformed}");
     assert!(transformed.contains("\"operationName\":\"Vote\""));
@@ -167,6 +183,7 @@ async fn what_is_wrong_is_said_in_the_protocols_way() {
         ("GET", "/view/traces/ff", "localhost", "", 404, "is not here"),
         ("GET", "/api/traces/zz", "localhost", "", 400, "is no trace id"),
         ("GET", "/view/search?limit=x", "localhost", "", 400, "expected a number from 1 to 1500"),
+        ("GET", "/api/v3/dependencies?startTime=x&endTime=y", "localhost", "", 400, "expected an instant"),
         ("POST", "/view/upload", "localhost", "{}", 400, "neither resourceSpans"),
         ("GET", "/api/metrics/calls", "localhost", "", 501, "no metrics"),
         ("GET", "/search", "evil.example", "", 403, "answers for localhost or an address"),

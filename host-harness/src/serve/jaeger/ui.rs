@@ -24,16 +24,29 @@ const INDEX: &str = "/index.html";
 /// Where the page says below which path its files and its API are.
 const BASE: &str = "<base href=\"/\"";
 
-/// What Jaeger's server replaces in the page, so that the UI offers what we have: no monitor, no archive.
-const SUBSTITUTIONS: [(&str, &str); 2] = [
+/// What Jaeger's server replaces in the page, `NAME = DEFAULT;` with or without spaces, so that the UI offers what
+/// we have: no monitor, no archive, no assistant.
+const SUBSTITUTIONS: [(&str, &str, &str); 4] = [
     (
-        "const JAEGER_CONFIG = DEFAULT_CONFIG;",
-        r#"const JAEGER_CONFIG = {"archiveEnabled":false,"dependencies":{"menuEnabled":true},"monitor":{"menuEnabled":false}};"#,
+        "JAEGER_CONFIG",
+        "DEFAULT_CONFIG;",
+        r#"{"archiveEnabled":false,"dependencies":{"menuEnabled":true},"monitor":{"menuEnabled":false}};"#,
     ),
     (
-        "const JAEGER_VERSION = DEFAULT_VERSION;",
+        "JAEGER_STORAGE_CAPABILITIES",
+        "DEFAULT_STORAGE_CAPABILITIES;",
+        r#"{"archiveStorage":false,"metricsStorage":false};"#,
+    ),
+    (
+        "JAEGER_BACKEND_CAPABILITIES",
+        "DEFAULT_BACKEND_CAPABILITIES;",
+        r#"{"archiveStorage":false,"metricsStorage":false,"aiAssistant":false};"#,
+    ),
+    (
+        "JAEGER_VERSION",
+        "DEFAULT_VERSION;",
         concat!(
-            r#"const JAEGER_VERSION = {"gitCommit":"","gitVersion":"meshspan "#,
+            r#"{"gitCommit":"","gitVersion":"meshspan "#,
             env!("CARGO_PKG_VERSION"),
             r#"","buildDate":""};"#
         ),
@@ -72,7 +85,9 @@ impl JaegerUi {
         let page = std::fs::read_to_string(folder.join("index.html")).ok();
         let page = page.filter(|page| page.contains("JAEGER_CONFIG"));
         let page = page.ok_or_else(|| JaegerUiError::NoPage(folder.to_owned()))?;
-        let page = SUBSTITUTIONS.iter().fold(page, |page, (from, to)| page.replace(from, to));
+        let page = SUBSTITUTIONS
+            .iter()
+            .fold(page, |page, (name, default, value)| substituted(&page, name, default, value));
         let mut files = HashMap::new();
         read(folder, "", &mut files)?;
         files.insert(INDEX.to_owned(), Bytes::from(page));
@@ -107,6 +122,19 @@ impl JaegerUi {
             None => problem(StatusCode::NOT_FOUND, &format!("{path} is not here")).into_response(),
         }
     }
+}
+
+/// The page with `name = default` as `name = value`.
+fn substituted(page: &str, name: &str, default: &str, value: &str) -> String {
+    let mut parts = page.split(default);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let before = text.trim_end_matches(' ').strip_suffix('=').map(|text| text.trim_end_matches(' '));
+        let is_asked = before.is_some_and(|text| text.ends_with(name));
+        text.push_str(if is_asked { value } else { default });
+        text.push_str(part);
+    }
+    text
 }
 
 /// Puts all files below `folder` to `files`.
@@ -196,6 +224,18 @@ mod tests {
             let mut ui = JaegerUi::load(folder.path()).unwrap();
             ui.set_base(&base.parse().unwrap());
             assert!(ui.files[INDEX].starts_with(expected.as_bytes()), "{base}");
+        }
+    }
+
+    #[test]
+    fn only_what_jaegers_server_looks_for_is_replaced() {
+        for (page, expected) in [
+            ("const A = B;", "const A = 1;"),
+            ("const A=B;", "const A=1;"),
+            ("let A  =   B; A = B;", "let A  =   1; A = 1;"),
+            ("const B = 2; C = B; B;", "const B = 2; C = B; B;"),
+        ] {
+            assert_eq!(substituted(page, "A", "B;", "1;"), expected);
         }
     }
 
