@@ -14,7 +14,7 @@
 //! | `proxy_log` | all | kept as a line, bounded; 2 for no level |
 //! | `proxy_get_log_level` | 0.2.1 | info, Envoy's default |
 //! | `proxy_get_current_time_nanoseconds` | all | the virtual clock |
-//! | `proxy_set_tick_period_milliseconds` | all | how often `proxy_on_tick` is wanted; 0 ends it |
+//! | `proxy_set_tick_period_milliseconds` | all | how often `proxy_on_tick` of the calling plugin is wanted; 0 ends it |
 //! | `proxy_get_buffer_bytes`, `proxy_get_buffer_status` | all | a body in its phase and empty outside it; 1 for a configuration outside `proxy_on_configure` and a call's body outside its answer; 2 beyond the end |
 //! | `proxy_set_buffer_bytes` | all | bodies prepended, appended or replaced from their start; 2 for another part, or another buffer |
 //! | `proxy_get_header_map_size` | all | bytes of a map that may be changed now, or else 2 |
@@ -39,7 +39,7 @@
 //! | `proxy_set_property` | all | the stream's own; 1 outside streams, 2 for one declared read-only that is set |
 //! | `proxy_call_foreign_function` | all | see [`ForeignFunctions`](crate::host::ForeignFunctions); 1 for no such function |
 //! | `proxy_set_effective_context` | all | 2 for no such context |
-//! | `proxy_done` | all | 1 unless `proxy_on_done` asked to wait |
+//! | `proxy_done` | all | 1 unless the context is a plugin's whose `proxy_on_done` asked to wait |
 //! | `emscripten_notify_memory_growth`, `pthread_equal` | all | nothing; whether two numbers are the same |
 //! | `fd_write` | WASI | lines of level info (1) and error (2), else 8 |
 //! | `clock_time_get` | WASI | the virtual clock for 0 and 1, else 58 |

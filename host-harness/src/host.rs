@@ -20,6 +20,7 @@ mod pairs;
 mod plugin;
 mod profile;
 mod property;
+mod roots;
 mod shared;
 mod stream;
 mod streams;
@@ -28,7 +29,6 @@ mod version;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -48,6 +48,7 @@ pub use pairs::{MAX_PAIRS, MAX_PAIRS_BYTES, decode_pairs, encode_pairs};
 pub use plugin::{Lifecycle, PluginOptions};
 pub use profile::{HostProfile, NGINX_AUTHORITY, NGINX_VERSION};
 pub use property::{MAX_PROPERTY_BYTES, PropertyValue};
+pub use roots::{RootId, RootOptions, RootState};
 pub use shared::{MAX_NOTICES, MAX_QUEUES, MAX_SHARED_BYTES, Shared};
 pub use stream::{LocalReply, MAX_ACTIONS, MAX_BODY_BYTES, MAX_MAP_BYTES, StreamAction, StreamId};
 pub use version::AbiVersion;
@@ -61,10 +62,11 @@ use hostcalls::Hostcalls;
 use logs::Logs;
 use metrics::Metrics;
 use property::PropertyTable;
+use roots::Roots;
 use shared::Member;
 use streams::Streams;
 
-/// The plugin's own context.
+/// The own context of the plugin that a VM is started with.
 pub(crate) const ROOT_CONTEXT: u32 = 1;
 /// What each entry of a map is counted for besides its bytes.
 pub const ENTRY_OVERHEAD: usize = 64;
@@ -78,19 +80,6 @@ pub enum Gate {
     Open,
 }
 
-/// Whether and how the plugin's context has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RootState {
-    /// In use.
-    Running,
-    /// `proxy_on_done` said to wait for `proxy_done`.
-    Waiting,
-    /// `proxy_done` was called.
-    Done,
-    /// `proxy_on_delete` has run.
-    Deleted,
-}
-
 /// Everything that a guest can see or change outside its own memory.
 #[derive(Debug)]
 pub struct HostState {
@@ -98,7 +87,7 @@ pub struct HostState {
     hostcalls: Hostcalls,
     /// The callback that is running, or ran last.
     callback: &'static str,
-    configuration: Vec<u8>,
+    roots: Roots,
     vm_configuration: Vec<u8>,
     environment: Vec<Vec<u8>>,
     properties: PropertyTable,
@@ -117,10 +106,10 @@ pub struct HostState {
     last_context: u32,
     current: u32,
     effective: Option<u32>,
-    configuring: bool,
+    /// The plugin that is being configured.
+    configuring: Option<RootId>,
     reply: Option<CallReply>,
     status: (u32, String),
-    tick_period: Option<Duration>,
     actions: Vec<(StreamId, StreamAction)>,
     /// Whether a stream may have a local reply that nobody has taken.
     has_local_replies: bool,
@@ -128,8 +117,6 @@ pub struct HostState {
     pub abi: AbiVersion,
     /// Whether hostcalls are served now.
     pub gate: Gate,
-    /// How far the plugin's end has come.
-    pub root: RootState,
 }
 
 impl HostState {
@@ -137,14 +124,7 @@ impl HostState {
     pub fn new(options: PluginOptions) -> Self {
         let shared = options.shared.unwrap_or_default().join(options.vm_id.clone());
         let mut properties = PropertyTable::default();
-        let names = [
-            ("plugin_name", options.plugin_name),
-            ("plugin_root_id", options.root_id),
-            ("plugin_vm_id", options.vm_id),
-        ];
-        for (path, name) in names {
-            properties.insert(&[path], PropertyValue::Bytes(name.into_bytes()));
-        }
+        properties.insert(&["plugin_vm_id"], PropertyValue::Bytes(options.vm_id.into_bytes()));
         for (path, value) in options.properties {
             properties.insert(&path, value);
         }
@@ -154,7 +134,11 @@ impl HostState {
             profile: options.profile,
             hostcalls: Hostcalls::default(),
             callback: "",
-            configuration: options.configuration,
+            roots: Roots::new(RootOptions {
+                configuration: options.configuration,
+                plugin_name: options.plugin_name,
+                root_id: options.root_id,
+            }),
             vm_configuration: options.vm_configuration,
             environment,
             properties,
@@ -172,15 +156,13 @@ impl HostState {
             last_context: ROOT_CONTEXT,
             current: ROOT_CONTEXT,
             effective: None,
-            configuring: false,
+            configuring: None,
             reply: None,
             status: (0, String::new()),
-            tick_period: None,
             actions: Vec::new(),
             has_local_replies: false,
             abi: AbiVersion::default(),
             gate: Gate::Closed,
-            root: RootState::Running,
         }
     }
 
@@ -232,20 +214,6 @@ impl HostState {
     /// Takes the lines since the last time.
     pub fn take_logs(&mut self) -> Vec<LogLine> {
         self.logs.take()
-    }
-
-    /// How often the guest wants `proxy_on_tick`.
-    pub fn tick_period(&self) -> Option<Duration> {
-        self.tick_period
-    }
-
-    /// Sets the tick period; 0 ends ticking.
-    pub fn set_tick_period_ms(&mut self, period: u32) -> Result<(), HostError> {
-        if self.tick_period.is_some() && !self.profile.resets_ticks() {
-            return Err(HostError::Fatal { call: "set_tick_period", why: "tick_period already set" });
-        }
-        self.tick_period = (period > 0).then(|| Duration::from_millis(u64::from(period)));
-        Ok(())
     }
 
     /// The proxy that the host behaves as.

@@ -15,8 +15,10 @@ mod functions;
 mod heads;
 mod hostile;
 mod plugin;
+mod plugins;
 mod probe;
 mod queues;
+mod roots;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -30,8 +32,8 @@ use wasmtime::{Memory, Store, Trap, TypedFunc, WasmParams, WasmResults};
 
 pub use crate::host::{
     AbiVersion, CallReply, ForeignError, ForeignFunctions, HeaderMap, HostProfile, Lifecycle, LocalReply,
-    LogLevel, LogLine, MetricValue, OutboundCall, OutboundKind, PluginOptions, PropertyValue, Shared,
-    StreamAction, StreamId, Transcript,
+    LogLevel, LogLine, MetricValue, OutboundCall, OutboundKind, PluginOptions, PropertyValue, RootId,
+    RootOptions, Shared, StreamAction, StreamId, Transcript,
 };
 pub use bounds::{Bound, Unit, bounds};
 pub use cache::{MAX_CACHED_MODULES, ModuleCache};
@@ -40,10 +42,11 @@ pub use filter::Filter;
 pub use functions::{HostFunction, Number, host_functions};
 pub use hostile::Callback;
 pub use plugin::{FailurePolicy, Generation, Outcome, Plugin, PluginStats};
+pub use plugins::{PluginId, Plugins};
 pub use workers::MAX_WORKERS;
 
 use crate::abi::VmData;
-use crate::host::{HostState, ROOT_CONTEXT, RootState};
+use crate::host::HostState;
 use crate::time::Timestamp;
 use exports::Exports;
 
@@ -74,7 +77,9 @@ pub enum Verdict {
     LocalReply(LocalReply),
 }
 
-/// One running instance of a filter, with one plugin in it.
+/// One running instance of a filter, with one plugin in it, or [several](Vm::add_root).
+///
+/// Where no plugin is named, the one that the VM was started with is meant.
 pub struct Vm {
     store: Store<VmData>,
     exports: Exports,
@@ -104,7 +109,7 @@ impl Vm {
 
     /// How often the guest wants [`tick`](Self::tick), if it does.
     pub fn tick_period(&self) -> Option<Duration> {
-        self.state().tick_period()
+        self.tick_period_of(RootId::FIRST)
     }
 
     /// `proxy_on_tick`.
@@ -112,10 +117,7 @@ impl Vm {
     /// # Errors
     /// [`VmError`] if the guest fails.
     pub fn tick(&mut self) -> Result<(), VmError> {
-        self.run_queues()?;
-        self.call("proxy_on_tick", ROOT_CONTEXT, |exports| &exports.tick, ROOT_CONTEXT, ())?;
-        self.state_mut().collect_local_replies();
-        Ok(())
+        self.tick_of(RootId::FIRST)
     }
 
     /// The log since the last time, also of a poisoned VM.
@@ -159,73 +161,18 @@ impl Vm {
         self.state_mut().take_hostcalls()
     }
 
-    /// Ends the plugin: closes what is open, then `proxy_on_done` and, if that does not ask to wait,
-    /// `proxy_on_delete` (with `proxy_on_log` before it in the specification's order).
+    /// Ends the plugin, or all of several: [`finish_root`](Self::finish_root).
     ///
     /// False means: the guest waits; answer its calls, then call this again.
     ///
     /// # Errors
     /// [`VmError`] if the guest fails.
     pub fn finish(&mut self) -> Result<bool, VmError> {
-        for stream in self.state().open_streams() {
-            self.close_stream(stream)?;
+        let mut is_done = true;
+        for root in self.roots() {
+            is_done &= self.finish_root(root)?;
         }
-        if !self.state().profile().ends_plugins() {
-            self.state_mut().root = RootState::Deleted;
-        }
-        if self.state().root == RootState::Running {
-            // Waiting already while the guest runs, which may call `proxy_done` at once.
-            self.state_mut().root = RootState::Waiting;
-            let done = self.call("proxy_on_done", ROOT_CONTEXT, |exports| &exports.done, ROOT_CONTEXT, 1)?;
-            if done != 0 {
-                self.state_mut().root = RootState::Done;
-            }
-        }
-        if self.state().root == RootState::Done {
-            if self.lifecycle == Lifecycle::Specification {
-                self.call("proxy_on_log", ROOT_CONTEXT, |exports| &exports.log, ROOT_CONTEXT, ())?;
-            }
-            self.call("proxy_on_delete", ROOT_CONTEXT, |exports| &exports.delete, ROOT_CONTEXT, ())?;
-            self.state_mut().root = RootState::Deleted;
-        }
-        Ok(self.state().root == RootState::Deleted)
-    }
-
-    /// The plugin's own context, its start and its configuration.
-    fn begin(&mut self) -> Result<(), VmError> {
-        self.call(
-            "proxy_on_context_create",
-            ROOT_CONTEXT,
-            |exports| &exports.context_create,
-            (ROOT_CONTEXT, 0),
-            (),
-        )?;
-        let steps = if self.state().profile().configures_first() {
-            [Self::configure, Self::start_vm]
-        } else {
-            [Self::start_vm, Self::configure]
-        };
-        steps.into_iter().try_for_each(|step| step(self))
-    }
-
-    fn start_vm(&mut self) -> Result<(), VmError> {
-        let start = (ROOT_CONTEXT, wasm_size(self.state().configuration_sizes().1));
-        if self.call("proxy_on_vm_start", ROOT_CONTEXT, |exports| &exports.vm_start, start, 1)? == 0 {
-            return Err(VmError::StartRejected { logs: self.take_logs() });
-        }
-        Ok(())
-    }
-
-    fn configure(&mut self) -> Result<(), VmError> {
-        let configure = (ROOT_CONTEXT, wasm_size(self.state().configuration_sizes().0));
-        self.state_mut().set_configuring(true);
-        let accepted =
-            self.call("proxy_on_configure", ROOT_CONTEXT, |exports| &exports.configure, configure, 1)?;
-        self.state_mut().set_configuring(false);
-        if accepted == 0 {
-            return Err(VmError::ConfigurationRejected { logs: self.take_logs() });
-        }
-        Ok(())
+        Ok(is_done)
     }
 
     fn state(&self) -> &HostState {

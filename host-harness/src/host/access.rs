@@ -6,8 +6,7 @@ use super::derived::encode_derived;
 use super::stream::{MAX_ACTIONS, Stream, splice_body};
 use super::{
     BufferKind, CallReply, Direction, ENTRY_OVERHEAD, HeaderMap, HostError, HostState, LocalReply, LogLevel,
-    MAX_MAP_BYTES, MAX_PROPERTY_BYTES, MapKind, PropertyValue, ROOT_CONTEXT, RootState, StreamAction,
-    StreamId,
+    MAX_MAP_BYTES, MAX_PROPERTY_BYTES, MapKind, PropertyValue, StreamAction, StreamId,
 };
 
 static NO_BYTES: &[u8] = &[];
@@ -42,7 +41,7 @@ impl HostState {
     /// Makes later hostcalls of this callback act on another context.
     pub fn set_effective_context(&mut self, id: u32) -> Result<(), HostError> {
         // 0 is no context: the callback's own counts again.
-        if id != 0 && id != ROOT_CONTEXT && !self.streams.contains_key(&id) {
+        if id != 0 && !self.roots.has(id) && !self.streams.contains_key(&id) {
             return Err(HostError::NoSuchContext(id));
         }
         self.effective = (id != 0).then_some(id);
@@ -125,8 +124,7 @@ impl HostState {
             (BufferKind::GrpcMessage, Some(CallReply::Grpc { message })) => Ok(message),
             (BufferKind::VmConfiguration, _) => Ok(&self.vm_configuration),
             (BufferKind::ForeignArguments, _) => Ok(&self.foreign_arguments),
-            (BufferKind::PluginConfiguration, _) if self.configuring => Ok(&self.configuration),
-            (BufferKind::PluginConfiguration, _) => Err(HostError::NotFound),
+            (BufferKind::PluginConfiguration, _) => self.plugin_configuration().ok_or(HostError::NotFound),
             (BufferKind::GrpcMessage | BufferKind::DownstreamData | BufferKind::UpstreamData, _) => {
                 Ok(NO_BYTES)
             }
@@ -172,7 +170,8 @@ impl HostState {
                 || own_property(path).is_some_and(|path| stream.guest_properties.encode(path, profile, out))
         };
         let found = self.stream().is_some_and(|stream| of_stream(stream, out))
-            || self.properties.encode(path, profile, out);
+            || self.properties.encode(path, profile, out)
+            || self.roots.get(self.root_of(self.context())).properties.encode(path, profile, out);
         match found {
             true => Ok(()),
             false if profile.groups_properties() && PROPERTY_GROUPS.contains(&path) => {
@@ -252,15 +251,6 @@ impl HostState {
     /// The status of the call whose answer is being delivered, or of the last one that failed.
     pub fn status(&self) -> (u32, &str) {
         (self.status.0, &self.status.1)
-    }
-
-    /// `proxy_done`: ends the wait that `proxy_on_done` asked for.
-    pub fn done(&mut self) -> Result<(), HostError> {
-        if self.root != RootState::Waiting {
-            return Err(HostError::NotFound);
-        }
-        self.root = RootState::Done;
-        Ok(())
     }
 }
 

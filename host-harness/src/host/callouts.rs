@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::grpc_service::{ServiceBytes, parse_service};
 use super::grpc_streams::GrpcStreams;
-use super::{HostError, HostProfile};
+use super::{HostError, HostProfile, RootId};
 
 pub use outbound::{CallReply, OutboundCall, OutboundKind};
 
@@ -24,6 +24,15 @@ const TOKEN_STEP: u32 = 4;
 /// What a queued call takes beside its bytes.
 const CALL_OVERHEAD: usize = 128;
 
+/// Who made a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Caller {
+    /// The context that was running, or that the guest had chosen.
+    pub(super) context: u32,
+    /// Its plugin, which is told of the answer.
+    pub(super) root: RootId,
+}
+
 /// Calls queued and calls without an answer.
 #[derive(Debug, Default)]
 pub(super) struct Callouts {
@@ -31,8 +40,8 @@ pub(super) struct Callouts {
     clusters: BTreeSet<Vec<u8>>,
     queued: Vec<OutboundCall>,
     queued_bytes: usize,
-    /// Token to the context that made the call.
-    pending: BTreeMap<u32, u32>,
+    /// By their tokens.
+    pending: BTreeMap<u32, Caller>,
     streams: GrpcStreams,
     issued: u32,
 }
@@ -43,10 +52,10 @@ impl Callouts {
         Self { profile, clusters, ..Self::default() }
     }
 
-    /// Queues an HTTP call made by `context`; returns its token.
+    /// Queues an HTTP call; returns its token.
     pub(super) fn http(
         &mut self,
-        context: u32,
+        caller: Caller,
         upstream: &[u8],
         kind: OutboundKind,
         timeout_ms: u32,
@@ -69,32 +78,32 @@ impl Callouts {
                 headers.first(name).or_else(host).ok_or(HostError::MissingHeader(name))?;
             }
         }
-        self.queue(context, HTTP, upstream.to_vec(), kind, timeout_ms)
+        self.queue(caller, HTTP, upstream.to_vec(), kind, timeout_ms)
     }
 
-    /// Queues a unary gRPC call made by `context`; returns its token.
+    /// Queues a unary gRPC call; returns its token.
     pub(super) fn grpc(
         &mut self,
-        context: u32,
+        caller: Caller,
         upstream: &[u8],
         kind: OutboundKind,
         timeout_ms: u32,
     ) -> Result<u32, HostError> {
         let cluster = self.cluster(upstream)?;
-        self.queue(context, GRPC, cluster, kind, timeout_ms)
+        self.queue(caller, GRPC, cluster, kind, timeout_ms)
     }
 
-    /// Queues the opening of a gRPC stream by `context`; returns its token.
+    /// Queues the opening of a gRPC stream; returns its token.
     pub(super) fn open_stream(
         &mut self,
-        context: u32,
+        caller: Caller,
         upstream: &[u8],
         kind: OutboundKind,
     ) -> Result<u32, HostError> {
         let cluster = self.cluster(upstream)?;
-        let token = self.queue(context, GRPC_STREAM, cluster.clone(), kind, 0)?;
+        let token = self.queue(caller, GRPC_STREAM, cluster.clone(), kind, 0)?;
         self.pending.remove(&token);
-        self.streams.open(token, context, cluster);
+        self.streams.open(token, caller, cluster);
         Ok(token)
     }
 
@@ -147,7 +156,7 @@ impl Callouts {
 
     fn queue(
         &mut self,
-        context: u32,
+        caller: Caller,
         kind_bits: u32,
         upstream: Vec<u8>,
         kind: OutboundKind,
@@ -159,7 +168,7 @@ impl Callouts {
         let token = self.next_token(kind_bits);
         let timeout = (timeout_ms > 0).then(|| Duration::from_millis(u64::from(timeout_ms)));
         self.push(OutboundCall { token, upstream, timeout, kind })?;
-        self.pending.insert(token, context);
+        self.pending.insert(token, caller);
         Ok(token)
     }
 
@@ -190,8 +199,8 @@ impl Callouts {
         std::mem::take(&mut self.queued)
     }
 
-    /// Ends a call, or what it tells of a stream, if `reply` fits it; returns the context that made it.
-    pub(super) fn answered(&mut self, token: u32, reply: &CallReply) -> Option<u32> {
+    /// Ends a call, or what it tells of a stream, if `reply` fits it; returns who made it.
+    pub(super) fn answered(&mut self, token: u32, reply: &CallReply) -> Option<Caller> {
         match (token & KIND_MASK, reply) {
             (HTTP, CallReply::Http { .. } | CallReply::HttpFailure)
             | (GRPC, CallReply::Grpc { .. } | CallReply::GrpcFailure { .. }) => self.pending.remove(&token),
@@ -203,14 +212,20 @@ impl Callouts {
                 | CallReply::GrpcClosed { .. },
             ) => {
                 let stream = self.streams.stream(token).filter(|stream| stream.waits())?;
-                let context = stream.context;
+                let caller = stream.caller;
                 if matches!(reply, CallReply::GrpcClosed { .. }) {
                     self.streams.close_remote(token);
                 }
-                Some(context)
+                Some(caller)
             }
             _ => None,
         }
+    }
+
+    /// Waits no more for what a plugin's calls are answered, as Envoy, which cancels them.
+    pub(super) fn forget(&mut self, root: RootId) {
+        self.pending.retain(|_, caller| caller.root != root);
+        self.streams.forget(root);
     }
 
     /// Ends a gRPC call or stream whose answer the guest does not want any more.
@@ -246,6 +261,10 @@ mod tests {
     use super::super::HeaderMap;
     use super::*;
 
+    fn by(context: u32) -> Caller {
+        Caller { context, root: RootId::FIRST }
+    }
+
     fn http(headers: &[(&str, &str)]) -> OutboundKind {
         let headers = HeaderMap::from_pairs(headers.iter().copied());
         OutboundKind::Http { headers, body: Vec::new(), trailers: HeaderMap::new() }
@@ -270,15 +289,15 @@ mod tests {
             ("timeout -1", b"otel", &FULL, u32::MAX, HostError::NegativeTimeout),
         ];
         for (reason, upstream, headers, timeout, expected) in table {
-            assert_eq!(callouts.http(1, upstream, http(headers), timeout), Err(expected), "{reason}");
+            assert_eq!(callouts.http(by(1), upstream, http(headers), timeout), Err(expected), "{reason}");
         }
         assert!(callouts.take().is_empty());
         assert_eq!(
-            callouts.grpc(1, b"nope_cluster", grpc(), 0),
+            callouts.grpc(by(1), b"nope_cluster", grpc(), 0),
             Err(HostError::UnknownService("nope_cluster".into()))
         );
         assert_eq!(
-            callouts.grpc(1, b"\x0a\x06\x0a\x04nope", grpc(), 0),
+            callouts.grpc(by(1), b"\x0a\x06\x0a\x04nope", grpc(), 0),
             Err(HostError::ServiceWithoutCluster)
         );
     }
@@ -286,9 +305,9 @@ mod tests {
     #[test]
     fn tokens_are_unique_and_answers_must_fit() {
         let mut callouts = Callouts::new(&["otel".into()], HostProfile::Envoy);
-        let first = callouts.http(1, b"otel", http(&FULL), 0).unwrap();
-        let second = callouts.grpc(7, b"otel", grpc(), 5).unwrap();
-        let third = callouts.grpc(1, b"\x0a\x06\x0a\x04otel", grpc(), 5).unwrap();
+        let first = callouts.http(by(1), b"otel", http(&FULL), 0).unwrap();
+        let second = callouts.grpc(by(7), b"otel", grpc(), 5).unwrap();
+        let third = callouts.grpc(by(1), b"\x0a\x06\x0a\x04otel", grpc(), 5).unwrap();
         let calls = callouts.take();
         assert_eq!(calls.iter().map(|call| call.token).collect::<Vec<_>>(), [first, second, third]);
         assert_eq!(calls[0].timeout, None, "0 is without end");
@@ -296,9 +315,9 @@ mod tests {
         assert_eq!(calls[2].upstream, b"otel");
 
         assert_eq!(callouts.answered(first, &CallReply::Grpc { message: Vec::new() }), None, "wrong kind");
-        assert_eq!(callouts.answered(first, &CallReply::HttpFailure), Some(1));
+        assert_eq!(callouts.answered(first, &CallReply::HttpFailure), Some(by(1)));
         assert_eq!(callouts.answered(first, &CallReply::HttpFailure), None, "twice");
-        assert_eq!(callouts.answered(second, &CallReply::Grpc { message: Vec::new() }), Some(7));
+        assert_eq!(callouts.answered(second, &CallReply::Grpc { message: Vec::new() }), Some(by(7)));
         assert_eq!(callouts.cancel(third), Ok(()));
         assert_eq!(callouts.cancel(third), Err(HostError::NotFound));
     }
@@ -307,9 +326,9 @@ mod tests {
     fn calls_that_nobody_answers_are_bounded() {
         let mut callouts = Callouts::new(&["otel".into()], HostProfile::Envoy);
         for _ in 0..MAX_PENDING_CALLS {
-            callouts.http(1, b"otel", http(&FULL), 0).unwrap();
+            callouts.http(by(1), b"otel", http(&FULL), 0).unwrap();
         }
         let full = HostError::Full("calls without an answer", MAX_PENDING_CALLS);
-        assert_eq!(callouts.http(1, b"otel", http(&FULL), 0), Err(full));
+        assert_eq!(callouts.http(by(1), b"otel", http(&FULL), 0), Err(full));
     }
 }

@@ -1,9 +1,10 @@
 //! What `vm` does to the state around each callback.
 
+use super::callouts::Caller;
 use super::stream::Stream;
 use super::{
     CallReply, Direction, HeaderMap, HostError, HostState, LocalReply, LogLevel, PropertyValue, ROOT_CONTEXT,
-    StreamAction, StreamId,
+    RootId, StreamAction, StreamId,
 };
 
 static NO_HEADERS: HeaderMap = HeaderMap::new();
@@ -39,19 +40,24 @@ impl HostState {
         self.streams.enter(context);
     }
 
-    /// Whether the plugin's configuration can be read now.
-    pub fn set_configuring(&mut self, configuring: bool) {
+    /// The plugin whose configuration can be read now.
+    pub fn set_configuring(&mut self, configuring: Option<RootId>) {
         self.configuring = configuring;
+    }
+
+    /// The configuration of the plugin that is being configured.
+    pub fn plugin_configuration(&self) -> Option<&[u8]> {
+        self.configuring.map(|root| self.root_options(root).configuration.as_slice())
     }
 
     /// What ABI 0.1.0 calls the configuration: the plugin's while it is configured, or else the VM's.
     pub fn current_configuration(&self) -> &[u8] {
-        if self.configuring { &self.configuration } else { &self.vm_configuration }
+        self.plugin_configuration().unwrap_or(&self.vm_configuration)
     }
 
-    /// Bytes of the plugin's and of the VM's configuration.
-    pub fn configuration_sizes(&self) -> (usize, usize) {
-        (self.configuration.len(), self.vm_configuration.len())
+    /// Bytes of the VM's configuration.
+    pub fn vm_configuration_size(&self) -> usize {
+        self.vm_configuration.len()
     }
 
     /// Contexts that are to be told of messages in queues, and the queues' tokens.
@@ -64,14 +70,23 @@ impl HostState {
         self.foreign_arguments = arguments;
     }
 
-    /// A new stream.
-    pub fn open_stream(&mut self) -> StreamId {
+    /// A new stream of a plugin.
+    pub fn open_stream(&mut self, root: RootId) -> StreamId {
+        let id = StreamId(self.next_context());
+        self.streams.insert(id.0);
+        if let Some(stream) = self.of(id) {
+            stream.root = root;
+        }
+        self.set_logging(id, false);
+        id
+    }
+
+    /// A context's number that is not in use.
+    pub(super) fn next_context(&mut self) -> u32 {
         loop {
             self.last_context = self.last_context.wrapping_add(1).max(ROOT_CONTEXT + 1);
-            if !self.streams.contains_key(&self.last_context) {
-                self.streams.insert(self.last_context);
-                self.set_logging(StreamId(self.last_context), false);
-                return StreamId(self.last_context);
+            if !self.streams.contains_key(&self.last_context) && !self.roots.has(self.last_context) {
+                return self.last_context;
             }
         }
     }
@@ -79,6 +94,12 @@ impl HostState {
     /// Forgets a stream.
     pub fn remove_stream(&mut self, id: StreamId) {
         self.streams.remove(&id.0);
+    }
+
+    /// The streams of a plugin that are open.
+    pub fn open_streams_of(&self, root: RootId) -> Vec<StreamId> {
+        let streams = self.open_streams().into_iter();
+        streams.filter(|stream| self.root_of(stream.0) == root).collect()
     }
 
     /// The streams that are open.
@@ -233,16 +254,17 @@ impl HostState {
         self.has_local_replies = false;
     }
 
-    /// Makes an answer readable; `None`, with a log line, if no call waits for it.
-    pub fn begin_reply(&mut self, token: u32, reply: CallReply) -> Option<ReplyEvent> {
-        let Some(context) = self.callouts.answered(token, &reply) else {
+    /// Makes an answer readable, by the plugin that is to be told of it; `None`, with a log line, if no call
+    /// waits for it.
+    pub fn begin_reply(&mut self, token: u32, reply: CallReply) -> Option<(RootId, ReplyEvent)> {
+        let Some(Caller { context, root }) = self.callouts.answered(token, &reply) else {
             self.logs.host(
                 LogLevel::Warn,
                 format_args!("dropped an answer to call {token}, which waits for none"),
             );
             return None;
         };
-        if context != ROOT_CONTEXT && !self.streams.contains_key(&context) {
+        if context != root.0 && !self.streams.contains_key(&context) {
             self.logs.host(
                 LogLevel::Warn,
                 format_args!(
@@ -268,7 +290,7 @@ impl HostState {
             }
         };
         self.reply = Some(reply);
-        Some(event)
+        Some((root, event))
     }
 
     /// The answer was delivered.

@@ -3,11 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use super::RootId;
+use super::callouts::Caller;
+
 /// One stream, for as long as the guest may name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct GrpcStream {
-    /// The context that opened it.
-    pub(super) context: u32,
+    /// Who opened it.
+    pub(super) caller: Caller,
     /// The cluster's name.
     pub(super) upstream: Vec<u8>,
     local_closed: bool,
@@ -19,8 +22,8 @@ pub(super) struct GrpcStream {
 pub(super) struct GrpcStreams(BTreeMap<u32, GrpcStream>);
 
 impl GrpcStreams {
-    pub(super) fn open(&mut self, token: u32, context: u32, upstream: Vec<u8>) {
-        let stream = GrpcStream { context, upstream, local_closed: false, remote_closed: false };
+    pub(super) fn open(&mut self, token: u32, caller: Caller, upstream: Vec<u8>) {
+        let stream = GrpcStream { caller, upstream, local_closed: false, remote_closed: false };
         self.0.insert(token, stream);
     }
 
@@ -57,6 +60,11 @@ impl GrpcStreams {
         self.0.remove(&token).is_some()
     }
 
+    /// Forgets the streams of a plugin.
+    pub(super) fn forget(&mut self, root: RootId) {
+        self.0.retain(|_, stream| stream.caller.root != root);
+    }
+
     fn forget_if_ended(&mut self, token: u32) {
         if self.0.get(&token).is_some_and(|stream| stream.local_closed && stream.remote_closed) {
             self.0.remove(&token);
@@ -80,11 +88,13 @@ impl GrpcStream {
 mod tests {
     use super::*;
 
+    const CALLER: Caller = Caller { context: 1, root: RootId::FIRST };
+
     #[test]
     fn a_stream_is_gone_when_both_sides_have_closed_it() {
         for guest_first in [true, false] {
             let mut streams = GrpcStreams::default();
-            streams.open(6, 1, b"otel".to_vec());
+            streams.open(6, CALLER, b"otel".to_vec());
             assert!(streams.stream(6).unwrap().takes_messages());
             if guest_first {
                 streams.close_local(6)
@@ -102,7 +112,7 @@ mod tests {
             assert!(!streams.has(6));
         }
         let mut streams = GrpcStreams::default();
-        streams.open(6, 1, Vec::new());
+        streams.open(6, CALLER, Vec::new());
         assert!(streams.reset(6));
         assert!(!streams.reset(6), "once");
     }

@@ -1,7 +1,7 @@
 //! One HTTP stream through the proxy: its maps, bodies and properties, and what of them may be seen now.
 
 use super::property::PropertyTable;
-use super::{Direction, HeaderMap, HostError, MapKind};
+use super::{Direction, HeaderMap, HostError, MapKind, RootId};
 
 /// Most bytes of a body that is held back, or that a guest writes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
@@ -93,8 +93,10 @@ impl Side {
 }
 
 /// A stream's state.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stream {
+    /// The plugin that it belongs to.
+    pub(super) root: RootId,
     pub(super) request: Side,
     pub(super) response: Side,
     pub(super) properties: PropertyTable,
@@ -103,6 +105,22 @@ pub(super) struct Stream {
     pub(super) removed_request_headers: HeaderMap,
     pub(super) logging: bool,
     pub(super) local_reply: Option<LocalReply>,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self {
+            root: RootId::FIRST,
+            request: Side::default(),
+            response: Side::default(),
+            properties: PropertyTable::default(),
+            guest_properties: PropertyTable::default(),
+            guest_property_bytes: 0,
+            removed_request_headers: HeaderMap::default(),
+            logging: false,
+            local_reply: None,
+        }
+    }
 }
 
 impl Stream {

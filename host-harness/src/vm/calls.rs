@@ -1,7 +1,7 @@
 //! Calls that the guest made, and their answers.
 
 use super::{CallReply, OutboundCall, StreamAction, StreamId, Vm, VmError, wasm_size};
-use crate::host::{ROOT_CONTEXT, ReplyEvent};
+use crate::host::{ReplyEvent, RootId};
 
 impl Vm {
     /// The calls that the guest has made since the last time.
@@ -14,7 +14,7 @@ impl Vm {
         self.state_mut().take_stream_actions()
     }
 
-    /// Delivers an answer to the plugin's own context, as Envoy does whichever context made the call; the
+    /// Delivers an answer to the calling plugin's own context, as Envoy does whichever context made the call; the
     /// Rust SDK finds the stream, and drops the answer if that is gone.
     ///
     /// An answer that no call waits for, or of the wrong kind, is dropped with a log line.
@@ -26,15 +26,14 @@ impl Vm {
             return Err(VmError::Poisoned);
         }
         self.run_queues()?;
-        let Some(event) = self.state_mut().begin_reply(token, reply) else { return Ok(()) };
-        self.tell(token, event)?;
+        let Some((root, event)) = self.state_mut().begin_reply(token, reply) else { return Ok(()) };
+        self.tell(root, token, event)?;
         self.state_mut().end_reply();
         self.state_mut().collect_local_replies();
         Ok(())
     }
 
-    fn tell(&mut self, token: u32, event: ReplyEvent) -> Result<(), VmError> {
-        let root = ROOT_CONTEXT;
+    fn tell(&mut self, RootId(root): RootId, token: u32, event: ReplyEvent) -> Result<(), VmError> {
         let sized = |size: usize| (root, token, wasm_size(size));
         match event {
             ReplyEvent::Http { headers, body, trailers } => {

@@ -6,7 +6,7 @@ use wasmtime::{Trap, WasmBacktrace};
 
 use super::Limits;
 use crate::abi::{MAX_TABLE_ELEMENTS, Refused};
-use crate::host::{LogLine, StreamId};
+use crate::host::{LogLine, RootId, StreamId};
 
 /// Why a filter cannot be used, or a VM cannot be used any more.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +104,9 @@ pub enum VmError {
     /// The stream was closed or belongs to another VM.
     #[error("stream {0:?} is not open in this VM")]
     UnknownStream(StreamId),
+    /// The plugin has ended or belongs to another VM.
+    #[error("plugin {0:?} is not in this VM, or has ended")]
+    UnknownRoot(RootId),
     /// The guest holds back more of a body than the host keeps.
     #[error("the filter holds back a body of more than {0} bytes")]
     BodyLimit(usize),

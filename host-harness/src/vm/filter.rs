@@ -8,7 +8,7 @@ use wasmtime::{Config, Engine, InstancePre, Linker, Module, Store, Trap, Unknown
 use super::exports::{Exports, allocator, initialize};
 use super::{Limits, ModuleCache, PluginOptions, Vm, VmError};
 use crate::abi::{self, Limiter, VmData};
-use crate::host::{AbiVersion, Gate, HostState, MARKER};
+use crate::host::{AbiVersion, Gate, HostState, MARKER, RootId};
 
 /// How often running guests look whether their deadline has passed.
 pub(super) const EPOCH: Duration = Duration::from_millis(10);
@@ -144,7 +144,7 @@ impl Filter {
         let mut vm = Vm { store, exports, memory, limits: *limits, ticks, lifecycle, poisoned: false };
         initialize(&mut vm, &instance).map_err(|error| with_logs(&mut vm, error))?;
         vm.store.data_mut().state.gate = Gate::Open;
-        vm.begin().map_err(|error| with_logs(&mut vm, error))?;
+        vm.begin(RootId::FIRST).map_err(|error| with_logs(&mut vm, error))?;
         Ok(vm)
     }
 }

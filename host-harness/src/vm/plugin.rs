@@ -8,10 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rand_core::{Rng, SeedableRng};
-use rand_xoshiro::Xoshiro256PlusPlus;
-
-use super::{Filter, LogLevel, MetricValue, OutboundCall, PluginOptions, StreamId, Vm, VmError};
+use super::plugins::{PluginId, Plugins};
+use super::{Filter, MetricValue, OutboundCall, PluginOptions, StreamId, Vm, VmError};
 use crate::host::CallReply;
 use crate::time::Timestamp;
 
@@ -78,6 +76,10 @@ impl Generation {
     pub const fn number(self) -> u32 {
         self.0
     }
+
+    pub(super) fn after(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
 }
 
 /// What has happened to a plugin's VMs, as Envoy's `vm_reload_*` and our own.
@@ -97,24 +99,11 @@ pub struct PluginStats {
     pub refused: u64,
 }
 
-/// A filter with its options and its failure policy, and the VM that it runs in.
+/// A filter with its options and its failure policy, and the VM that it runs in: [`Plugins`] of one.
 #[derive(Debug)]
-pub struct Plugin {
-    filter: Filter,
-    options: PluginOptions,
-    policy: FailurePolicy,
-    vm: Vm,
-    generation: Generation,
-    /// When a VM was last started, or tried to.
-    started: Timestamp,
-    /// When the next may be, of a VM that failed.
-    due: Timestamp,
-    random: Xoshiro256PlusPlus,
-    stats: PluginStats,
-    failure: Option<VmError>,
-    /// Counters of the VMs before.
-    counters: BTreeMap<String, u64>,
-}
+pub struct Plugin(Plugins);
+
+const ONLY: PluginId = PluginId::FIRST;
 
 impl Plugin {
     /// Starts the filter at `options.start`. That must succeed whatever the policy: it is for what happens
@@ -123,62 +112,49 @@ impl Plugin {
     /// # Errors
     /// As [`Filter::start`].
     pub fn start(filter: &Filter, options: PluginOptions, policy: FailurePolicy) -> Result<Self, VmError> {
-        let vm = filter.start(options.clone())?;
-        Ok(Self {
-            filter: filter.clone(),
-            policy,
-            vm,
-            generation: Generation::default(),
-            started: options.start,
-            due: options.start,
-            random: Xoshiro256PlusPlus::seed_from_u64(options.seed),
-            stats: PluginStats::default(),
-            failure: None,
-            counters: BTreeMap::new(),
-            options,
-        })
+        Plugins::start(filter, options, policy).map(Self)
     }
 
     /// Whether the VM is one that has not failed.
     pub fn is_running(&self) -> bool {
-        !self.vm.is_poisoned()
+        self.0.is_running(ONLY)
     }
 
     /// Which VM it is.
     pub fn generation(&self) -> Generation {
-        self.generation
+        self.0.generation()
     }
 
     /// The policy.
     pub fn policy(&self) -> FailurePolicy {
-        self.policy
+        self.0.policy(ONLY)
     }
 
     /// What has happened so far.
     pub fn stats(&self) -> PluginStats {
-        self.stats
+        self.0.stats(ONLY)
     }
 
     /// Why a VM was lost, or could not be started anew, last.
     pub fn failure(&self) -> Option<&VmError> {
-        self.failure.as_ref()
+        self.0.failure(ONLY)
     }
 
     /// The VM, to read from; it may have failed.
     pub fn vm(&self) -> &Vm {
-        &self.vm
+        self.0.vm()
     }
 
     /// The VM, for what does not run the guest: its log, its calls, streams' properties. To run the guest,
     /// use the methods here, which keep the policy.
     pub fn vm_mut(&mut self) -> &mut Vm {
-        &mut self.vm
+        self.0.vm_mut()
     }
 
     /// A new stream, opened in the VM, which is started anew first if that is due. The stream belongs to the
     /// [`generation`](Self::generation) that the plugin then has.
     pub fn open(&mut self, now: Timestamp) -> Outcome<(Generation, StreamId)> {
-        self.open_with(now, Vm::open_stream)
+        self.0.open(ONLY, now)
     }
 
     /// As [`open`](Self::open), by `open`: what it gives belongs to the generation beside it.
@@ -187,12 +163,7 @@ impl Plugin {
         now: Timestamp,
         open: impl FnOnce(&mut Vm) -> Result<T, VmError>,
     ) -> Outcome<(Generation, T)> {
-        self.reload(now);
-        match self.on(self.generation, now, open) {
-            Ok(opened) => opened.map(|opened| (self.generation, opened)),
-            // A VM that can open no stream is a VM that has failed.
-            Err(_) => self.absent(),
-        }
+        self.0.open_with(ONLY, now, |vm, _| open(vm))
     }
 
     /// Enters the filter for what belongs to one of its VMs: a stream.
@@ -205,18 +176,7 @@ impl Plugin {
         now: Timestamp,
         enter: impl FnOnce(&mut Vm) -> Result<T, VmError>,
     ) -> Result<Outcome<T>, VmError> {
-        if generation != self.generation || self.vm.is_poisoned() {
-            return Ok(self.absent());
-        }
-        self.vm.set_time(now);
-        match enter(&mut self.vm) {
-            Ok(answer) => Ok(Outcome::Filtered(answer)),
-            Err(error) if self.vm.is_poisoned() => {
-                self.lose(now, error);
-                Ok(self.absent())
-            }
-            Err(error) => Err(error),
-        }
+        self.0.on(ONLY, generation, now, enter)
     }
 
     /// As [`on`](Self::on), for what belongs to no stream: ticks, the plugin's end. `None` if there is no
@@ -226,134 +186,29 @@ impl Plugin {
         now: Timestamp,
         enter: impl FnOnce(&mut Vm) -> Result<T, VmError>,
     ) -> Option<T> {
-        if self.vm.is_poisoned() {
-            return None;
-        }
-        self.vm.set_time(now);
-        match enter(&mut self.vm) {
-            Ok(answer) => Some(answer),
-            Err(error) => {
-                if self.vm.is_poisoned() {
-                    self.lose(now, error);
-                }
-                None
-            }
-        }
+        self.0.enter(ONLY, now, |vm, _| enter(vm))
     }
 
     /// Answers a call that a VM of this generation made; nobody waits for one of an earlier VM.
     pub fn answer(&mut self, generation: Generation, now: Timestamp, token: u32, reply: CallReply) {
-        if generation == self.generation {
-            self.enter(now, |vm| vm.answer(token, reply));
-        }
+        self.0.answer(generation, now, token, reply);
     }
 
     /// The calls that the guest has made since the last time, to be answered with the
     /// [`generation`](Self::generation) that the plugin now has. Calls that a VM leaves behind when it is
     /// replaced are lost: take them after each entry.
     pub fn take_calls(&mut self) -> Vec<OutboundCall> {
-        self.vm.take_calls()
+        self.0.take_calls()
     }
 
     /// How often the guest wants a tick, if it does and runs.
     pub fn tick_period(&self) -> Option<Duration> {
-        self.vm.tick_period().filter(|_| self.is_running())
+        self.0.tick_period(ONLY)
     }
 
     /// The guest's metrics by name. Counters go on when a VM is replaced, as in Envoy; gauges and histograms
     /// are the last VM's.
     pub fn metrics(&self) -> BTreeMap<String, MetricValue> {
-        let mut metrics = self.vm.metrics();
-        for (name, before) in &self.counters {
-            match metrics.get_mut(name) {
-                Some(MetricValue::Counter(value)) => *value = value.saturating_add(*before),
-                Some(MetricValue::Gauge(_) | MetricValue::Histogram(_)) => {}
-                None => {
-                    metrics.insert(name.clone(), MetricValue::Counter(*before));
-                }
-            }
-        }
-        metrics
-    }
-
-    /// What an entry without a filter comes to.
-    fn absent<T>(&mut self) -> Outcome<T> {
-        match self.policy {
-            FailurePolicy::FailOpen => {
-                self.stats.bypassed += 1;
-                Outcome::Bypassed
-            }
-            FailurePolicy::FailClosed | FailurePolicy::FailReload { .. } => {
-                self.stats.refused += 1;
-                Outcome::Refused
-            }
-        }
-    }
-
-    fn lose(&mut self, now: Timestamp, error: VmError) {
-        self.stats.lost += 1;
-        let fate = match self.policy {
-            FailurePolicy::FailOpen => "traffic goes on without it".to_owned(),
-            FailurePolicy::FailClosed => "traffic gets a 503".to_owned(),
-            FailurePolicy::FailReload { back_off } => {
-                self.back_off(back_off);
-                let wait = self.due.since(now);
-                format!(
-                    "traffic gets a 503 until it is started anew, at the first stream in {wait:?} or later"
-                )
-            }
-        };
-        self.vm.log(LogLevel::Critical, format_args!("the filter failed; {fate}: {error}"));
-        self.failure = Some(error);
-    }
-
-    /// Envoy draws at each new stream; once a failure makes the time independent of the traffic.
-    fn back_off(&mut self, least: Duration) {
-        let most_added = u64::try_from(least.as_nanos() / 2).unwrap_or(u64::MAX).max(1);
-        let added = Duration::from_nanos(self.random.next_u64() % most_added);
-        self.due = self.started.plus(least).plus(added);
-    }
-
-    /// Starts a VM in place of one that failed, if the policy has it so and the time has come.
-    fn reload(&mut self, now: Timestamp) {
-        let FailurePolicy::FailReload { back_off } = self.policy else { return };
-        if self.is_running() {
-            return;
-        }
-        if now < self.due {
-            self.stats.backed_off += 1;
-            return;
-        }
-        self.started = now;
-        let next = Generation(self.generation.0.wrapping_add(1));
-        let seed = self.options.seed.wrapping_add(next.0.into());
-        match self.filter.start(PluginOptions { start: now, seed, ..self.options.clone() }) {
-            Ok(vm) => self.replace(vm, next),
-            Err(error) => {
-                self.stats.reloads_failed += 1;
-                self.back_off(back_off);
-                let wait = self.due.since(now);
-                let next = format_args!("tried again at the first stream in {wait:?} or later");
-                self.vm.log(
-                    LogLevel::Critical,
-                    format_args!("the filter cannot be started anew, {next}: {error}"),
-                );
-                self.failure = Some(error);
-            }
-        }
-    }
-
-    fn replace(&mut self, vm: Vm, generation: Generation) {
-        self.stats.reloads += 1;
-        let mut old = std::mem::replace(&mut self.vm, vm);
-        self.generation = generation;
-        for (name, value) in old.metrics() {
-            if let MetricValue::Counter(value) = value {
-                let sum = self.counters.entry(name).or_default();
-                *sum = sum.saturating_add(value);
-            }
-        }
-        self.vm.log_before(old.take_logs());
-        self.vm.log(LogLevel::Warn, "the filter was started anew");
+        self.0.metrics()
     }
 }

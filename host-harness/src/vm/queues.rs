@@ -1,22 +1,28 @@
 //! What reaches a guest from outside its streams: messages in its queues, and calls of the embedder.
 
-use super::{Vm, VmError, wasm_size};
-use crate::host::ROOT_CONTEXT;
+use super::{Vm, VmError};
+use crate::host::RootId;
 
 impl Vm {
     /// `proxy_on_queue_ready`, once for each message put into a queue that this VM was the last to register,
-    /// by whichever VM that shares it. Runs by itself whenever a stream opens, the timer ticks or an answer
+    /// for the plugin that did, by whichever VM that shares it. Runs by itself whenever a stream opens, the timer ticks or an answer
     /// comes; call it where none of that happens. Returns the number of messages told.
     ///
     /// # Errors
     /// [`VmError`] if the guest fails.
     pub fn run_queues(&mut self) -> Result<usize, VmError> {
+        let mut told = 0;
         let notices = self.state().take_queue_notices();
         for &(context, token) in &notices {
+            // One of a plugin that has ended meanwhile is told to nobody, as in Envoy.
+            if !self.state().has_root(RootId(context)) {
+                continue;
+            }
             self.call("proxy_on_queue_ready", context, |exports| &exports.queue_ready, (context, token), ())?;
             self.state_mut().collect_local_replies();
+            told += 1;
         }
-        Ok(notices.len())
+        Ok(told)
     }
 
     /// `proxy_on_foreign_function`: the embedder calls the guest, which reads `arguments` from the buffer of
@@ -25,17 +31,6 @@ impl Vm {
     /// # Errors
     /// [`VmError`] if the guest fails.
     pub fn call_foreign_function(&mut self, function: u32, arguments: Vec<u8>) -> Result<(), VmError> {
-        let parameters = (ROOT_CONTEXT, function, wasm_size(arguments.len()));
-        self.state_mut().set_foreign_arguments(arguments);
-        let called = self.call(
-            "proxy_on_foreign_function",
-            ROOT_CONTEXT,
-            |exports| &exports.foreign_function,
-            parameters,
-            (),
-        );
-        self.state_mut().set_foreign_arguments(Vec::new());
-        self.state_mut().collect_local_replies();
-        called
+        self.call_foreign_function_of(RootId::FIRST, function, arguments)
     }
 }

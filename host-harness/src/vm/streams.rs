@@ -1,7 +1,7 @@
 //! Streams: what passes through the proxy is shown to the guest step by step.
 
 use super::{HeaderMap, HostProfile, Lifecycle, PropertyValue, StreamId, Verdict, Vm, VmError, wasm_size};
-use crate::host::{Direction, MAX_BODY_BYTES, ROOT_CONTEXT};
+use crate::host::{Direction, MAX_BODY_BYTES, RootId};
 
 impl Vm {
     /// A new HTTP stream.
@@ -9,14 +9,7 @@ impl Vm {
     /// # Errors
     /// [`VmError`] if the guest fails.
     pub fn open_stream(&mut self) -> Result<StreamId, VmError> {
-        if self.poisoned {
-            return Err(VmError::Poisoned);
-        }
-        self.run_queues()?;
-        let stream = self.state_mut().open_stream();
-        let parameters = (stream.0, ROOT_CONTEXT);
-        self.call("proxy_on_context_create", stream.0, |exports| &exports.context_create, parameters, ())?;
-        Ok(stream)
+        self.open_stream_of(RootId::FIRST)
     }
 
     /// Sets a property of one stream; of one that is not open, does nothing.

@@ -11,6 +11,8 @@ mod lifecycle;
 mod modules;
 mod nginx;
 mod plugin;
+mod plugins;
+mod roots;
 mod shared;
 mod statuses;
 mod transcript;

@@ -9,6 +9,7 @@ mod maps;
 mod metrics;
 mod properties;
 mod reply;
+mod roots;
 mod shared;
 mod statuses;
 mod trailers;
@@ -30,6 +31,7 @@ pub(crate) fn named(name: &str) -> Option<Box<dyn Root>> {
         "properties" => Box::new(Streams(|| Box::<properties::Properties>::default())),
         "trailers" => Box::new(Streams(|| Box::<trailers::Trailers>::default())),
         "statuses" => Box::new(Streams(|| Box::<statuses::Statuses>::default())),
+        "roots" => Box::<roots::Roots>::default(),
         "shared" => Box::<shared::Shared>::default(),
         "metrics" => Box::<metrics::Metrics>::default(),
         _ => return None,

@@ -33,6 +33,7 @@ mod nginx;
 mod proxy;
 mod readme;
 mod recording;
+mod roots;
 mod rules;
 mod sampling;
 mod secured;

@@ -1,8 +1,14 @@
 //! What hostcalls do outside streams: calls, metrics, shared data and queues.
 
-use super::super::{HostError, HostState, MetricKind, OutboundKind, ROOT_CONTEXT};
+use super::super::callouts::Caller;
+use super::super::{HostError, HostState, MetricKind, OutboundKind};
 
 impl HostState {
+    fn caller(&self) -> Caller {
+        let context = self.context();
+        Caller { context, root: self.root_of(context) }
+    }
+
     /// Queues an HTTP call; returns its token.
     pub fn http_call(
         &mut self,
@@ -14,8 +20,8 @@ impl HostState {
             let why = "can only send HTTP dispatch during request headers, request body, tick, call response";
             return Err(HostError::Fatal { call: "http_call", why });
         }
-        let context = self.context();
-        self.callouts.http(context, upstream, kind, timeout_ms)
+        let caller = self.caller();
+        self.callouts.http(caller, upstream, kind, timeout_ms)
     }
 
     /// Queues a unary gRPC call; returns its token.
@@ -25,14 +31,14 @@ impl HostState {
         kind: OutboundKind,
         timeout_ms: u32,
     ) -> Result<u32, HostError> {
-        let context = self.context();
-        self.callouts.grpc(context, upstream, kind, timeout_ms)
+        let caller = self.caller();
+        self.callouts.grpc(caller, upstream, kind, timeout_ms)
     }
 
     /// Queues the opening of a gRPC stream; returns its token.
     pub fn grpc_stream(&mut self, upstream: &[u8], kind: OutboundKind) -> Result<u32, HostError> {
-        let context = self.context();
-        self.callouts.open_stream(context, upstream, kind)
+        let caller = self.caller();
+        self.callouts.open_stream(caller, upstream, kind)
     }
 
     /// Queues a message on a gRPC stream.
@@ -89,9 +95,10 @@ impl HostState {
         self.shared.set(key, value, cas)
     }
 
-    /// Registers a shared queue, of whose messages the plugin's own context is told; returns its token.
+    /// Registers a shared queue, of whose messages the calling plugin's own context is told; returns its token.
     pub fn register_queue(&mut self, name: &[u8]) -> Result<u32, HostError> {
-        self.shared.register_queue(name, ROOT_CONTEXT)
+        let caller = self.caller();
+        self.shared.register_queue(name, caller.root.0)
     }
 
     /// The token of a shared queue; no `vm_id` is the VM's own.
