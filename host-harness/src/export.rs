@@ -9,6 +9,7 @@ mod courier;
 mod dial;
 mod flight;
 mod grpc;
+mod gzip;
 mod http;
 mod retry;
 mod transport;

@@ -2,6 +2,7 @@
 //! Spec: <https://opentelemetry.io/docs/specs/otlp/#otlpgrpc>
 
 mod codec;
+mod packing;
 
 use std::error::Error;
 
@@ -9,11 +10,8 @@ use http::{Uri, uri::PathAndQuery};
 use hyper::body::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use tonic::{
-    Code, Request, Status,
-    client::Grpc,
-    codec::CompressionEncoding,
-    metadata::MetadataMap,
-    transport::{Channel, Endpoint},
+    Code, Request, Status, client::Grpc, codec::CompressionEncoding, metadata::MetadataMap,
+    transport::Endpoint,
 };
 use tonic_types::StatusExt;
 
@@ -23,6 +21,7 @@ use super::{
     retry::{Attempt, Failure, root_cause},
 };
 use codec::Encoded;
+use packing::{Packed, Packing};
 
 /// OTLP's largest request.
 const MAX_REQUEST_BYTES: usize = 64 << 20;
@@ -36,7 +35,8 @@ const PORTS: &str = "OTLP/gRPC: usually port 4317";
 pub(crate) struct Client {
     endpoint: Uri,
     metadata: MetadataMap,
-    service: Grpc<Channel>,
+    is_packed: bool,
+    service: Grpc<Packing>,
 }
 
 impl Client {
@@ -50,15 +50,13 @@ impl Client {
             .map_err(setup)?
             .connect_timeout(config.timeout)
             .connect_with_connector_lazy(Dialer::new(config, &[b"h2"])?);
-        let mut service = Grpc::new(channel)
+        let service = Grpc::new(Packing(channel))
             .max_encoding_message_size(MAX_REQUEST_BYTES)
             .max_decoding_message_size(MAX_RESPONSE_BYTES)
             .accept_compressed(CompressionEncoding::Gzip);
-        if config.compression == Compression::Gzip {
-            service = service.send_compressed(CompressionEncoding::Gzip);
-        }
+        let is_packed = config.compression == Compression::Gzip;
         let metadata = MetadataMap::from_headers(config.headers.clone());
-        Ok(Self { endpoint: config.endpoint.clone(), metadata, service })
+        Ok(Self { endpoint: config.endpoint.clone(), metadata, is_packed, service })
     }
 
     pub(crate) async fn send(&self, request: Bytes) -> Attempt {
@@ -73,7 +71,10 @@ impl Client {
     }
 
     async fn call(&self, request: Bytes) -> Result<ExportTraceServiceResponse, Status> {
-        let mut call = Request::new(request);
+        let packed = self.is_packed.then(|| Packed::new(&request)).transpose();
+        let packed = packed.map_err(|error| Status::internal(format!("cannot pack the request: {error}")))?;
+        let mut call = Request::new(if packed.is_some() { Bytes::new() } else { request });
+        packed.map(|packed| call.extensions_mut().insert(packed));
         *call.metadata_mut() = self.metadata.clone();
         let mut service = self.service.clone();
         service.ready().await.map_err(|error| Status::from_error(error.into()))?;

@@ -3,7 +3,7 @@
 
 mod answer;
 
-use std::{io::Write, time::SystemTime};
+use std::time::SystemTime;
 
 use ::http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -15,6 +15,7 @@ use prost::Message;
 use super::{
     Compression, ExportError, ExporterConfig, MAX_RESPONSE_BYTES, Protocol, USER_AGENT,
     dial::Dialer,
+    gzip::gzip,
     retry::{Attempt, Failure, retry_after},
 };
 use crate::{collect::to_json_line, tls::ANY_HTTP};
@@ -72,7 +73,7 @@ impl Client {
             body = to_json_line(&ExportTraceServiceRequest::decode(body)?.resource_spans).into();
         }
         if self.compression == Compression::Gzip {
-            body = gzip(&body)?.into();
+            body = gzip(&[], &body)?.into();
         }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
@@ -94,10 +95,4 @@ impl Client {
             body: body?.to_bytes(),
         })
     }
-}
-
-fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(body)?;
-    encoder.finish()
 }
