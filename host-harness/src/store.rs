@@ -13,10 +13,14 @@ mod index;
 mod names;
 mod outbox;
 mod progress;
+mod queue;
 mod read;
+mod recent;
 mod search;
 mod stats;
 mod summary;
+mod sweep;
+mod upkeep;
 mod wire;
 mod writer;
 
@@ -44,6 +48,8 @@ use crate::view::graph::Graph;
 use crate::view::library::{SearchResult, Service};
 use file::File;
 use progress::Progress;
+use queue::Queue;
+use recent::Recent;
 use writer::Command;
 
 /// Requests that may wait for the writer; then callers wait.
@@ -72,18 +78,30 @@ pub struct StoreOptions {
     /// Names of those that the spans are sent to, each with an own position in the outbox. One that the file
     /// does not know starts with what comes from now on; one that is named again goes on where it was.
     pub destinations: Vec<String>,
+    /// Whether spans stay after they were sent, and can be looked at. If not, they go once every destination has
+    /// settled them; traces that are in the file already stay within the bounds.
+    pub keeps_traces: bool,
 }
 
 impl Default for StoreOptions {
-    /// 1 GiB, a week, nobody to send to.
+    /// 1 GiB, a week, nobody to send to, traces to look at.
     fn default() -> Self {
-        Self { max_bytes: 1 << 30, max_age: Duration::from_hours(7 * 24), destinations: Vec::new() }
+        let (max_age, destinations) = (Duration::from_hours(7 * 24), Vec::new());
+        Self { max_bytes: 1 << 30, max_age, destinations, keeps_traces: true }
     }
 }
 
 /// Spans in a file. Cheap to clone; the last clone that goes waits until all that was handed in is written.
 #[derive(Clone, Debug)]
-pub struct Store(Arc<Shared>);
+pub struct Store(Arc<Kept>);
+
+/// Where spans are.
+#[derive(Debug)]
+enum Kept {
+    InDatabase(Shared),
+    /// In memory, without traces.
+    InQueue(Queue),
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -91,10 +109,12 @@ struct Shared {
     /// Taken when the store goes.
     commands: Option<mpsc::Sender<Command>>,
     writer: Option<JoinHandle<()>>,
-    indexer: Option<JoinHandle<()>>,
+    /// The indexer or, where there are no traces, the sweeper.
+    follower: Option<JoinHandle<()>>,
     /// Those of the options; `None` if another process has them.
     destinations: Option<Vec<String>>,
     progress: Arc<Progress>,
+    recent: Arc<Recent>,
     /// The last request in the file.
     committed: watch::Receiver<u64>,
 }
@@ -109,11 +129,14 @@ impl Store {
         Self::start(File::open(path)?, options)
     }
 
-    /// A store that goes with the process, of at most 896 MiB.
+    /// A store that goes with the process, of at most 896 MiB if it keeps traces.
     ///
     /// # Errors
     /// [`StoreError`] if there is no memory for it.
     pub fn in_memory(options: StoreOptions) -> Result<Self, StoreError> {
+        if !options.keeps_traces {
+            return Ok(Self(Arc::new(Kept::InQueue(Queue::new(&options)))));
+        }
         let max_bytes = options.max_bytes.min(MAX_MEMORY_BYTES);
         Self::start(File::in_memory()?, StoreOptions { max_bytes, ..options })
     }
@@ -129,18 +152,24 @@ impl Store {
         }
         let (file, progress) = (Arc::new(File::open_shared(path)?), Arc::new(Progress::default()));
         let (_, committed) = watch::channel(0);
-        let (commands, writer, indexer, destinations) = (None, None, None, None);
-        Ok(Self(Arc::new(Shared { file, commands, writer, indexer, destinations, progress, committed })))
+        let (commands, writer, follower, destinations, recent) = (None, None, None, None, Arc::default());
+        let shared = Shared { file, commands, writer, follower, destinations, progress, recent, committed };
+        Ok(Self(Arc::new(Kept::InDatabase(shared))))
     }
 
     fn start(file: File, options: StoreOptions) -> Result<Self, StoreError> {
         let (file, progress) = (Arc::new(file), Arc::new(Progress::default()));
-        let (commands, waiting) = mpsc::channel(MAX_WAITING);
-        let (writer, committed) = writer::start(Arc::clone(&file), &options, Arc::clone(&progress), waiting)?;
-        let indexer = index::start(Arc::clone(&file), &options, Arc::clone(&progress))?;
-        let (commands, writer, indexer) = (Some(commands), Some(writer), Some(indexer));
+        let ((commands, waiting), recent) = (mpsc::channel(MAX_WAITING), Arc::<Recent>::default());
+        let marks = (Arc::clone(&progress), Arc::clone(&recent));
+        let (writer, committed) = writer::start(Arc::clone(&file), &options, marks.clone(), waiting)?;
+        let follower = match options.keeps_traces {
+            true => index::start(Arc::clone(&file), &options, marks)?,
+            false => sweep::start(Arc::clone(&file), &options, Arc::clone(&progress))?,
+        };
+        let (commands, writer, follower) = (Some(commands), Some(writer), Some(follower));
         let destinations = Some(options.destinations);
-        Ok(Self(Arc::new(Shared { file, commands, writer, indexer, destinations, progress, committed })))
+        let shared = Shared { file, commands, writer, follower, destinations, progress, recent, committed };
+        Ok(Self(Arc::new(Kept::InDatabase(shared))))
     }
 
     /// Keeps the `spans` spans of an encoded `ExportTraceServiceRequest`, which the caller has decoded and found
@@ -150,6 +179,10 @@ impl Store {
     /// [`StoreError`] if it could not be written, such as on a full disk: then nothing of it is kept, and the
     /// same request may be handed in again.
     pub async fn append(&self, request: Bytes, spans: u64) -> Result<(), StoreError> {
+        if let Kept::InQueue(queue) = &*self.0 {
+            queue.append(&request, spans);
+            return Ok(());
+        }
         let (command, done) = Command::append(request, spans);
         self.commands()?.send(command).await.map_err(|_| StoreError::Closed)?;
         done.await.map_err(|_| StoreError::Closed)?
@@ -160,6 +193,10 @@ impl Store {
     /// # Errors
     /// As [`append`](Self::append).
     pub fn append_blocking(&self, request: Bytes, spans: u64) -> Result<(), StoreError> {
+        if let Kept::InQueue(queue) = &*self.0 {
+            queue.append(&request, spans);
+            return Ok(());
+        }
         let (command, done) = Command::append(request, spans);
         self.commands()?.blocking_send(command).map_err(|_| StoreError::Closed)?;
         done.blocking_recv().map_err(|_| StoreError::Closed)?
@@ -195,6 +232,9 @@ impl Store {
         entries: (u64, Vec<(u64, u64)>),
         settled: Settled,
     ) -> Result<(), StoreError> {
+        if let Kept::InQueue(queue) = &*self.0 {
+            return queue.settle(destination, &entries, &settled);
+        }
         let (command, done) = Command::settle(destination, entries, settled);
         self.commands()?.send(command).await.map_err(|_| StoreError::Closed)?;
         done.await.map_err(|_| StoreError::Closed)?
@@ -255,8 +295,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the file cannot be read.
     pub fn stats(&self) -> Result<StoreStats, StoreError> {
-        let mut stats = stats::read(&self.0.file)?;
-        if let Some(named) = &self.0.destinations {
+        let shared = match &*self.0 {
+            Kept::InDatabase(shared) => shared,
+            Kept::InQueue(queue) => return Ok(queue.stats()),
+        };
+        let mut stats = stats::read(&shared.file)?;
+        if let Some(named) = &shared.destinations {
             // Others were named when the file was last open.
             stats.destinations.retain(|name, _| named.contains(name));
         }
@@ -265,28 +309,51 @@ impl Store {
 
     /// What `ask` reads, all of one moment, with all in it that was acknowledged before.
     fn ask<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        if self.0.indexer.is_some() {
-            let committed = *self.0.committed.borrow();
-            self.0.progress.wait(PATIENCE, |marks| marks.indexed >= committed);
+        let shared = self.shared()?;
+        if shared.follower.is_some() {
+            let committed = *shared.committed.borrow();
+            shared.progress.wait(PATIENCE, |marks| marks.indexed >= committed);
         } else {
-            self.await_other_process()?;
+            shared.await_other_process()?;
         }
-        self.0.file.read(|connection| ask(&*connection.unchecked_transaction()?))
+        shared.file.read(|connection| ask(&*connection.unchecked_transaction()?))
     }
 
+    fn shared(&self) -> Result<&Shared, StoreError> {
+        match &*self.0 {
+            Kept::InDatabase(shared) => Ok(shared),
+            Kept::InQueue(_) => Err(StoreError::NoTraces),
+        }
+    }
+
+    /// The last request that was kept, to wait for the next.
+    fn newest(&self) -> watch::Receiver<u64> {
+        match &*self.0 {
+            Kept::InDatabase(shared) => shared.committed.clone(),
+            Kept::InQueue(queue) => queue.last(),
+        }
+    }
+
+    fn commands(&self) -> Result<&mpsc::Sender<Command>, StoreError> {
+        self.shared()?.commands.as_ref().ok_or(StoreError::Closed)
+    }
+}
+
+impl Shared {
     /// Waits until the process that keeps its spans here has taken in all of them; if there is none, does it
     /// itself.
     fn await_other_process(&self) -> Result<(), StoreError> {
         let count = |name: &str| {
             let sql = "SELECT value FROM counts WHERE name = ?1";
-            self.0.file.read(|connection| connection.query_row(sql, [name], |row| row.get::<_, i64>(0)))
+            self.file.read(|connection| connection.query_row(sql, [name], |row| row.get::<_, i64>(0)))
         };
         let last = count("last")?;
         let mut patience = PATIENCE;
         while count("indexed")? < last && !patience.is_zero() {
             // Nothing goes because of being looked at.
-            let all = StoreOptions { max_bytes: u64::MAX, max_age: Duration::MAX, destinations: Vec::new() };
-            match Self::open(self.0.file.path(), all) {
+            let (max_bytes, max_age) = (u64::MAX, Duration::MAX);
+            let all = StoreOptions { max_bytes, max_age, ..StoreOptions::default() };
+            match Store::open(self.file.path(), all) {
                 Ok(own) => own.ask(|_| Ok(()))?,
                 Err(StoreError::InUse(_)) => std::thread::sleep(LOOK),
                 Err(other) => return Err(other),
@@ -294,10 +361,6 @@ impl Store {
             patience = patience.saturating_sub(LOOK);
         }
         Ok(())
-    }
-
-    fn commands(&self) -> Result<&mpsc::Sender<Command>, StoreError> {
-        self.0.commands.as_ref().ok_or(StoreError::Closed)
     }
 }
 
@@ -307,9 +370,9 @@ impl Drop for Shared {
         self.commands.take();
         let writer = self.writer.take().map(JoinHandle::join);
         self.progress.update(|marks| marks.is_ending = true);
-        let indexer = self.indexer.take().map(JoinHandle::join);
+        let follower = self.follower.take().map(JoinHandle::join);
         // A thread that panicked has said so.
-        let _ = (writer, indexer);
+        let _ = (writer, follower);
     }
 }
 

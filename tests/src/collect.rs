@@ -21,7 +21,7 @@ pub struct Ports {
     pub grpc: u16,
     /// OTLP over HTTP.
     pub http: u16,
-    /// The page and Jaeger's query API.
+    /// The page and Jaeger's query API; 0 where there is none.
     pub page: u16,
     /// Metrics and health.
     pub metrics: u16,
@@ -55,8 +55,10 @@ impl Collect {
                     .parse()
                     .ok()
             };
-            let (grpc, http, page) = (port("over gRPC")?, port("over HTTP")?, port("the page")?);
-            Some(Ports { grpc, http, page, metrics: port("/metrics")? })
+            // The last line.
+            let metrics = port("/metrics")?;
+            let page = port("the page").unwrap_or(0);
+            Some(Ports { grpc: port("over gRPC")?, http: port("over HTTP")?, page, metrics })
         });
         Collect { process, ports }
     }
@@ -119,7 +121,9 @@ fn command(ports: Ports, arguments: &[&str]) -> Command {
     }
     command.env_remove("MESHSPAN_TOKEN").arg("collect").args(arguments);
     command.arg("--grpc-port").arg(ports.grpc.to_string()).arg("--http-port").arg(ports.http.to_string());
-    command.arg("--page").arg(format!("127.0.0.1:{}", ports.page));
+    if !arguments.contains(&"--forward-only") {
+        command.arg("--page").arg(format!("127.0.0.1:{}", ports.page));
+    }
     command.arg("--metrics").arg(format!("127.0.0.1:{}", ports.metrics));
     command
 }

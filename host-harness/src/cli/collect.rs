@@ -1,4 +1,5 @@
-//! `meshspan collect`: spans in through OTLP, kept in a file, sent on, shown, until it is told to stop.
+//! `meshspan collect`: spans in through OTLP, kept in a file, sent on, shown, until it is told to stop; with
+//! `--forward-only` sent on alone.
 
 mod arguments;
 mod ports;
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &CollectArgs) -> Result<(), CliError> {
     let (tls, jaeger_ui) = (args.tls()?, jaeger_ui(args.jaeger_ui_assets.as_deref())?);
     let saver = args.save.as_deref().map(saver).transpose()?;
     let signals = Signals::listen().map_err(|error| CliError::runtime(error.to_string()))?;
-    let store = args.store.open(args.destinations())?;
+    let store = args.store.open(args.destinations(), !args.forward_only)?;
     let options = ReceiverOptions {
         max_request_bytes: args.max_request_bytes,
         max_memory_bytes: args.max_memory_bytes,

@@ -35,7 +35,8 @@ pub(crate) struct ImportArgs {
 /// Stores the spans of all files; what came before a line that cannot be read stays.
 pub(crate) fn import(args: &ImportArgs, quiet: bool) -> Result<(), CliError> {
     let bar = progress::bar("importing", None, quiet);
-    let mut target = Target { store: args.store.open(Vec::new())?, bar, spans: 0, unfit: 0, first: None };
+    let mut target =
+        Target { store: args.store.open(Vec::new(), true)?, bar, spans: 0, unfit: 0, first: None };
     let done = args.files.iter().try_for_each(|path| import_file(path, &mut target));
     target.bar.finish_and_clear();
     let mut text = format!("{} spans imported", target.spans);

@@ -39,10 +39,11 @@ pub(crate) struct StoreArgs {
 }
 
 impl StoreArgs {
-    /// Opens it, for these destinations.
-    pub(crate) fn open(&self, destinations: Vec<String>) -> Result<Store, CliError> {
-        let options = StoreOptions { max_bytes: self.max_bytes, max_age: self.max_age, destinations };
-        if self.in_memory {
+    /// Opens it, for these destinations. Without traces, it is in memory unless a file is named.
+    pub(crate) fn open(&self, destinations: Vec<String>, keeps_traces: bool) -> Result<Store, CliError> {
+        let (max_bytes, max_age) = (self.max_bytes, self.max_age);
+        let options = StoreOptions { max_bytes, max_age, destinations, keeps_traces };
+        if self.in_memory || (!keeps_traces && self.place.store.is_none()) {
             return Store::in_memory(options).map_err(|error| refused(&error));
         }
         let path = self.place.path()?;

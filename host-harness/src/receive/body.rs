@@ -13,6 +13,9 @@ use super::budget::Share;
 /// By how much the room for an unpacked body grows.
 const STEP: usize = 64 << 10;
 
+/// By how much a gzip is smaller than its content at most.
+const MAX_RATIO: usize = 1_032;
+
 /// All of a body, of at most `limit` bytes.
 pub(super) async fn whole<B>(body: B, limit: usize, share: &mut Share<'_>) -> Result<Bytes, Refusal>
 where
@@ -50,7 +53,10 @@ where
 /// The content of a gzip, of at most `limit` bytes: a bomb costs no more than that.
 pub(super) fn unpacked(packed: &[u8], limit: usize, share: &mut Share<'_>) -> Result<Bytes, Refusal> {
     let mut decoder = MultiGzDecoder::new(packed);
-    let (mut content, mut length) = (Vec::new(), 0);
+    // One byte more than announced shows that there are no more.
+    let mut content = vec![0; announced(packed).min(limit) + 1];
+    share.take(content.len())?;
+    let mut length = 0;
     loop {
         if length == content.len() {
             share.take(STEP)?;
@@ -67,7 +73,15 @@ pub(super) fn unpacked(packed: &[u8], limit: usize, share: &mut Share<'_>) -> Re
         }
     }
     content.truncate(length);
+    // It may be held for long, and what it was announced to be may be much more.
+    content.shrink_to(length + length / 8);
     Ok(content.into())
+}
+
+/// The length that a gzip's last four bytes tell of its last part, as far as such a body can have it.
+fn announced(packed: &[u8]) -> usize {
+    let length = packed.last_chunk().map_or(0, |last| u32::from_le_bytes(*last));
+    usize::try_from(length).unwrap_or(usize::MAX).min(packed.len().saturating_mul(MAX_RATIO))
 }
 
 #[cfg(test)]

@@ -45,6 +45,9 @@ pub enum StoreError {
     /// The outbox has no such destination.
     #[error("the outbox knows no destination {0:?}; name it in StoreOptions::destinations")]
     Destination(String),
+    /// Spans are here only until they are sent.
+    #[error("the store keeps no traces; open it with StoreOptions::keeps_traces to look at them")]
+    NoTraces,
     /// The store is going.
     #[error("the store is closed")]
     Closed,

@@ -12,6 +12,11 @@ use super::{StoreOptions, int};
 /// Why spans are dropped that were not sent yet.
 pub(super) const EVICTED: &str = "evicted";
 
+/// Why spans go, as [`StoreStats::evicted`](super::StoreStats::evicted) has it.
+pub(super) const BY_AGE: &str = "age";
+pub(super) const BY_SIZE: &str = "size";
+pub(super) const SETTLED: &str = "settled";
+
 /// The most requests, and the most of their bytes, in one transaction: it bounds how long the writer waits for it.
 const MAX_REQUESTS: i64 = 256;
 const MAX_BYTES: u64 = 16 << 20;
@@ -38,16 +43,16 @@ pub(super) struct Due {
     reason: &'static str,
 }
 
-/// What is to go next, if anything is; never what is not `indexed` yet.
-pub(super) fn due(connection: &Connection, bounds: &Bounds, indexed: u64) -> rusqlite::Result<Option<Due>> {
+/// What is to go next, if anything is; never what comes after `last`.
+pub(super) fn due(connection: &Connection, bounds: &Bounds, last: u64) -> rusqlite::Result<Option<Due>> {
     let before = now_ms().saturating_sub(i64::try_from(bounds.max_age.as_millis()).unwrap_or(i64::MAX));
     let sql =
         "SELECT max(seq) FROM (SELECT seq, received_ms FROM batches WHERE seq <= ?1 ORDER BY seq LIMIT ?2)
                WHERE received_ms < ?3";
     let too_old: Option<i64> =
-        connection.query_row(sql, params![int(indexed), MAX_REQUESTS, before], |row| row.get(0))?;
+        connection.query_row(sql, params![int(last), MAX_REQUESTS, before], |row| row.get(0))?;
     if let Some(up_to) = too_old.and_then(|seq| u64::try_from(seq).ok()) {
-        return Ok(Some(Due { up_to, reason: "age" }));
+        return Ok(Some(Due { up_to, reason: BY_AGE }));
     }
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let used = (number("page_count")? - number("freelist_count")?) * number("page_size")?;
@@ -56,15 +61,15 @@ pub(super) fn due(connection: &Connection, bounds: &Bounds, indexed: u64) -> rus
         return Ok(None);
     }
     // Somewhat more than it must, so that not every request costs another.
-    oldest(connection, indexed, over.saturating_add(bounds.max_bytes / 32).min(MAX_BYTES))
-        .map(|up_to| up_to.map(|up_to| Due { up_to, reason: "size" }))
+    oldest(connection, last, over.saturating_add(bounds.max_bytes / 32).min(MAX_BYTES))
+        .map(|up_to| up_to.map(|up_to| Due { up_to, reason: BY_SIZE }))
 }
 
 /// The last of the oldest requests that make up so many bytes.
-fn oldest(connection: &Connection, indexed: u64, bytes: u64) -> rusqlite::Result<Option<u64>> {
+fn oldest(connection: &Connection, up_to: u64, bytes: u64) -> rusqlite::Result<Option<u64>> {
     let sql = "SELECT seq, length(request) FROM batches WHERE seq <= ?1 ORDER BY seq LIMIT ?2";
     let mut select = connection.prepare(sql)?;
-    let mut rows = select.query([int(indexed), MAX_REQUESTS])?;
+    let mut rows = select.query([int(up_to), MAX_REQUESTS])?;
     let (mut last, mut found) = (None, 0);
     while found < bytes
         && let Some(row) = rows.next()?
@@ -78,6 +83,57 @@ fn oldest(connection: &Connection, indexed: u64, bytes: u64) -> rusqlite::Result
 /// Removes it; the last row of the traces that went.
 pub(super) fn evict(connection: &Connection, due: Due) -> rusqlite::Result<i64> {
     let up_to = int(due.up_to);
+    drop_for_all(connection, up_to)?;
+    // Rows and first requests grow together.
+    let sql = "SELECT row FROM traces WHERE first > ?1 ORDER BY row LIMIT 1";
+    let next: Option<i64> = connection.query_row(sql, [up_to], |row| row.get(0)).optional()?;
+    let last = next.map_or(i64::MAX, |row| row - 1);
+    let sql = "SELECT coalesce(sum(spans), 0) FROM traces WHERE row <= ?1";
+    let spans: i64 = connection.query_row(sql, [last], |row| row.get(0))?;
+    count(connection, due.reason, spans + unseen(connection, up_to)?)?;
+    connection.execute("DELETE FROM places WHERE trace <= ?1", [last])?;
+    connection.execute("DELETE FROM filters WHERE trace <= ?1", [last])?;
+    connection.execute("DELETE FROM traces WHERE row <= ?1", [last])?;
+    connection.execute("DELETE FROM batches WHERE seq <= ?1", [up_to])?;
+    see(connection, up_to)?;
+    Ok(last)
+}
+
+/// Removes what no trace tells of up to there: it is sent, and nobody looks at it.
+pub(super) fn evict_settled(connection: &Connection, up_to: i64) -> rusqlite::Result<()> {
+    let spans = unseen(connection, up_to)?;
+    if spans == 0 {
+        return Ok(());
+    }
+    drop_for_all(connection, up_to)?;
+    count(connection, SETTLED, spans)?;
+    let sql = "DELETE FROM batches
+               WHERE seq > (SELECT value FROM counts WHERE name = 'indexed') AND seq <= ?1";
+    connection.prepare(sql)?.execute([up_to])?;
+    see(connection, up_to)
+}
+
+/// Spans up to there that no trace tells of yet.
+fn unseen(connection: &Connection, up_to: i64) -> rusqlite::Result<i64> {
+    let sql = "SELECT coalesce(sum(spans), 0) FROM batches
+               WHERE seq > (SELECT value FROM counts WHERE name = 'indexed') AND seq <= ?1";
+    connection.prepare(sql)?.query_row([up_to], |row| row.get(0))
+}
+
+/// What has gone needs not be looked at any more.
+fn see(connection: &Connection, up_to: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE counts SET value = max(value, ?1) WHERE name = 'indexed'";
+    connection.prepare(sql)?.execute([up_to]).map(|_| ())
+}
+
+fn count(connection: &Connection, reason: &str, spans: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO evicted VALUES (?1, ?2)
+               ON CONFLICT (reason) DO UPDATE SET spans = spans + excluded.spans";
+    connection.prepare(sql)?.execute(params![reason, spans]).map(|_| ())
+}
+
+/// Who has not got what goes up to there, will not.
+fn drop_for_all(connection: &Connection, up_to: i64) -> rusqlite::Result<()> {
     let sql = "SELECT name, (SELECT coalesce(sum(spans), 0) FROM batches WHERE seq > position AND seq <= ?1)
                FROM destinations WHERE position < ?1";
     let mut select = connection.prepare(sql)?;
@@ -86,21 +142,7 @@ pub(super) fn evict(connection: &Connection, due: Due) -> rusqlite::Result<i64> 
         drop_for(connection, &name, EVICTED, spans)?;
         connection.execute("UPDATE destinations SET position = ?2 WHERE name = ?1", params![name, up_to])?;
     }
-    // Rows and first requests grow together.
-    let sql = "SELECT row FROM traces WHERE first > ?1 ORDER BY row LIMIT 1";
-    let next: Option<i64> = connection.query_row(sql, [up_to], |row| row.get(0)).optional()?;
-    let last = next.map_or(i64::MAX, |row| row - 1);
-    let sql = "SELECT coalesce(sum(spans), 0) FROM traces WHERE row <= ?1";
-    let spans: i64 = connection.query_row(sql, [last], |row| row.get(0))?;
-    connection.execute(
-        "INSERT INTO evicted VALUES (?1, ?2) ON CONFLICT (reason) DO UPDATE SET spans = spans + excluded.spans",
-        params![due.reason, spans],
-    )?;
-    connection.execute("DELETE FROM places WHERE trace <= ?1", [last])?;
-    connection.execute("DELETE FROM filters WHERE trace <= ?1", [last])?;
-    connection.execute("DELETE FROM traces WHERE row <= ?1", [last])?;
-    connection.execute("DELETE FROM batches WHERE seq <= ?1", [up_to])?;
-    Ok(last)
+    Ok(())
 }
 
 /// Adds to what a destination did not get, by reason.

@@ -13,19 +13,18 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use rusqlite::Connection;
 
-use super::evict::{self, Bounds};
+use super::evict::Bounds;
 use super::file::File;
 use super::names::Names;
 use super::progress::Progress;
-use super::{StoreError, StoreOptions, int, unsigned};
+use super::recent::Recent;
+use super::upkeep::Upkeep;
+use super::{Entry, StoreError, StoreOptions, int, outbox, unsigned};
 use traces::Traces;
 
 /// The most requests, and the most of their bytes, in one transaction: it bounds how long the writer waits for it.
 const MAX_REQUESTS: usize = 64;
 const MAX_BYTES: usize = 4 << 20;
-
-/// So much in the log is moved to its place in the file; less when there is nothing else to do.
-const MAX_LOGGED_BYTES: usize = 16 << 20;
 
 /// How often the age of what is kept is looked at, and how long a thread that failed rests.
 const TICK: Duration = Duration::from_millis(500);
@@ -34,10 +33,10 @@ const TICK: Duration = Duration::from_millis(500);
 pub(super) fn start(
     file: Arc<File>,
     options: &StoreOptions,
-    progress: Arc<Progress>,
+    marks: (Arc<Progress>, Arc<Recent>),
 ) -> Result<JoinHandle<()>, StoreError> {
     let connection = file.connect_to_write(options.max_bytes)?;
-    let indexer = Indexer::new(Arc::clone(&file), connection, progress, Bounds::of(options));
+    let indexer = Indexer::new(Arc::clone(&file), connection, marks, Bounds::of(options));
     let mut indexer = indexer.map_err(|error| file.failed(&error))?;
     let thread = thread::Builder::new().name("store-index".to_owned()).spawn(move || indexer.run());
     thread.map_err(|error| file.refused(&error))
@@ -47,20 +46,12 @@ struct Indexer {
     file: Arc<File>,
     connection: Connection,
     progress: Arc<Progress>,
-    bounds: Bounds,
+    recent: Arc<Recent>,
+    upkeep: Upkeep,
     names: Names,
     traces: Traces,
     /// The last request that was taken in.
     indexed: u64,
-    /// Of the requests since the log was last emptied.
-    logged_bytes: usize,
-}
-
-/// A request to take in.
-struct Batch {
-    seq: u64,
-    spans: u64,
-    request: Vec<u8>,
 }
 
 /// Spans that have no place among the traces.
@@ -74,7 +65,7 @@ impl Indexer {
     fn new(
         file: Arc<File>,
         connection: Connection,
-        progress: Arc<Progress>,
+        (progress, recent): (Arc<Progress>, Arc<Recent>),
         bounds: Bounds,
     ) -> rusqlite::Result<Self> {
         // The rows can be made again from the requests, so a commit need not wait for the disk.
@@ -83,7 +74,8 @@ impl Indexer {
         let indexed = connection.query_row(sql, [], |row| row.get(0).map(unsigned))?;
         progress.update(|marks| marks.indexed = indexed);
         let (names, traces) = (Names::new(&connection)?, Traces::new(&connection)?);
-        Ok(Self { file, connection, progress, bounds, names, traces, indexed, logged_bytes: 0 })
+        let upkeep = Upkeep::new(Arc::clone(&file), bounds);
+        Ok(Self { file, connection, progress, recent, upkeep, names, traces, indexed })
     }
 
     fn run(&mut self) {
@@ -117,17 +109,13 @@ impl Indexer {
             self.traces = Traces::new(&self.connection)?;
         }
         let is_idle = !outcome?;
-        if self.logged_bytes >= MAX_LOGGED_BYTES || (is_idle && self.logged_bytes > 0) {
-            self.file.checkpoint(&self.connection)?;
-            self.logged_bytes = 0;
-        }
-        Ok(())
+        self.upkeep.shorten_log(&self.connection, is_idle)
     }
 
     /// Takes in the next requests, if there are any.
     fn take(&mut self) -> rusqlite::Result<bool> {
         let batches = self.batches()?;
-        let Some(last) = batches.last().map(|batch| batch.seq) else { return Ok(false) };
+        let Some(last) = batches.last().map(|batch| batch.position) else { return Ok(false) };
         let mut aside = Aside::default();
         for batch in &batches {
             let other = self.take_one(batch)?;
@@ -148,7 +136,7 @@ impl Indexer {
         }
         self.indexed = last;
         let bytes: usize = batches.iter().map(|batch| batch.request.len()).sum();
-        self.logged_bytes += bytes;
+        self.upkeep.logged_bytes += bytes;
         self.progress.update(|marks| {
             marks.indexed = last;
             marks.unindexed_bytes = marks.unindexed_bytes.saturating_sub(bytes);
@@ -157,50 +145,24 @@ impl Indexer {
     }
 
     /// The next requests, in order.
-    fn batches(&self) -> rusqlite::Result<Vec<Batch>> {
-        let sql = "SELECT seq, spans, request FROM batches WHERE seq > ?1 ORDER BY seq";
-        let mut select = self.connection.prepare(sql)?;
-        let mut rows = select.query([int(self.indexed)])?;
-        let (mut batches, mut bytes) = (Vec::new(), 0);
-        while batches.len() < MAX_REQUESTS
-            && bytes < MAX_BYTES
-            && let Some(row) = rows.next()?
-        {
-            let request: Vec<u8> = row.get(2)?;
-            bytes += request.len();
-            let number = |column| row.get(column).map(unsigned);
-            batches.push(Batch { seq: number(0)?, spans: number(1)?, request });
+    fn batches(&self) -> rusqlite::Result<Vec<Entry>> {
+        match self.recent.after(self.indexed, MAX_REQUESTS, MAX_BYTES) {
+            Some(batches) => Ok(batches),
+            None => outbox::read(&self.connection, self.indexed, MAX_REQUESTS, MAX_BYTES),
         }
-        Ok(batches)
     }
 
-    fn take_one(&mut self, batch: &Batch) -> rusqlite::Result<Aside> {
-        let Ok(request) = ExportTraceServiceRequest::decode(batch.request.as_slice()) else {
+    fn take_one(&mut self, batch: &Entry) -> rusqlite::Result<Aside> {
+        let Ok(request) = ExportTraceServiceRequest::decode(batch.request.clone()) else {
             return Ok(Aside { unreadable: batch.spans, ..Aside::default() });
         };
-        self.traces.add(&self.connection, &mut self.names, batch.seq, &request)
+        self.traces.add(&self.connection, &mut self.names, batch.position, &request)
     }
 
     /// Lets the oldest go until the bounds hold.
     fn evict(&mut self) -> rusqlite::Result<()> {
-        while let Some(due) = evict::due(&self.connection, &self.bounds, self.indexed)? {
-            let _alone = self.file.write();
-            let transaction = self.connection.unchecked_transaction()?;
-            let rows = evict::evict(&transaction, due)?;
-            self.names.evict(&transaction, due.up_to)?;
-            transaction.commit()?;
-            self.traces.forget(rows);
-        }
-        let surplus = evict::surplus(&self.connection, &self.bounds)?;
-        if surplus > 0 {
-            let _alone = self.file.write();
-            let mut give_back = self.connection.prepare(&format!("PRAGMA incremental_vacuum({surplus})"))?;
-            // A row a page.
-            let mut pages = give_back.query([])?;
-            while pages.next()?.is_some() {}
-            // The file itself gets smaller only when the log is moved.
-            self.logged_bytes = MAX_LOGGED_BYTES;
-        }
-        Ok(())
+        let traces = &mut self.traces;
+        let gone = |rows| traces.forget(rows);
+        self.upkeep.evict(&self.connection, self.indexed, &mut self.names, gone)
     }
 }

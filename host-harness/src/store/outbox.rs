@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prost::bytes::Bytes;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Store, StoreError, int, unsigned};
+use super::{Kept, Store, StoreError, int, unsigned};
 
 /// A request that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Outbox {
     /// # Errors
     /// [`StoreError`] if the file cannot be read, or knows no such destination.
     pub async fn next(&mut self, max_bytes: usize) -> Result<Vec<Entry>, StoreError> {
-        let mut committed = self.store.0.committed.clone();
+        let mut committed = self.store.newest();
         loop {
             committed.mark_unchanged();
             let entries = self.read(max_bytes)?;
@@ -89,37 +89,62 @@ impl Outbox {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The next requests that are there.
     fn read(&self, max_bytes: usize) -> Result<Vec<Entry>, StoreError> {
         let position = match self.taken {
             Some(position) => position,
             None => self.position()?,
         };
-        self.store.0.file.read(|connection| {
-            let mut select =
-                connection.prepare("SELECT seq, spans, request FROM batches WHERE seq > ?1 ORDER BY seq")?;
-            let mut rows = select.query([int(position)])?;
-            let (mut entries, mut bytes) = (Vec::new(), 0);
-            while let Some(row) = rows.next()? {
-                let request: Vec<u8> = row.get(2)?;
-                bytes += request.len();
-                if bytes > max_bytes && !entries.is_empty() {
-                    break;
-                }
-                let number =
-                    |column| row.get::<_, i64>(column).map(|value| u64::try_from(value).unwrap_or(0));
-                entries.push(Entry { position: number(0)?, spans: number(1)?, request: request.into() });
-            }
-            Ok(entries)
-        })
+        let shared = match &*self.store.0 {
+            Kept::InDatabase(shared) => shared,
+            Kept::InQueue(queue) => return Ok(queue.after(position, max_bytes)),
+        };
+        if position >= *shared.committed.borrow() {
+            return Ok(Vec::new());
+        }
+        match shared.recent.after(position, usize::MAX, max_bytes) {
+            Some(entries) => Ok(entries),
+            None => shared.file.read(|connection| read(connection, position, usize::MAX, max_bytes)),
+        }
     }
 
     /// Up to where all is settled.
     fn position(&self) -> Result<u64, StoreError> {
-        let found: Option<i64> = self.store.0.file.read(|connection| {
+        let shared = match &*self.store.0 {
+            Kept::InDatabase(shared) => shared,
+            Kept::InQueue(queue) => return queue.position(&self.destination),
+        };
+        let found: Option<i64> = shared.file.read(|connection| {
             let mut select = connection.prepare("SELECT position FROM destinations WHERE name = ?1")?;
             select.query_row(params![self.destination], |row| row.get(0)).optional()
         })?;
         let found = found.ok_or_else(|| StoreError::Destination(self.destination.clone()))?;
         Ok(unsigned(found))
     }
+}
+
+/// The requests after `position` in the file: the first and then at most `max_requests` as far as they fit into
+/// `max_bytes`.
+pub(super) fn read(
+    connection: &Connection,
+    position: u64,
+    max_requests: usize,
+    max_bytes: usize,
+) -> rusqlite::Result<Vec<Entry>> {
+    let sql = "SELECT seq, spans, request FROM batches WHERE seq > ?1 ORDER BY seq";
+    let mut select = connection.prepare(sql)?;
+    let mut rows = select.query([int(position)])?;
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    while entries.len() < max_requests
+        && let Some(row) = rows.next()?
+    {
+        let request: Vec<u8> = row.get(2)?;
+        bytes += request.len();
+        if bytes > max_bytes && !entries.is_empty() {
+            break;
+        }
+        let number = |column| row.get(column).map(unsigned);
+        entries.push(Entry { position: number(0)?, spans: number(1)?, request: request.into() });
+    }
+    Ok(entries)
 }

@@ -9,6 +9,7 @@ use crate::collect::span_count;
 
 mod bounds;
 mod model;
+mod outbox_only;
 
 /// A request with spans of (trace, span).
 fn request(ids: &[(u8, u8)]) -> Bytes {

@@ -8,10 +8,11 @@ use prost::bytes::Bytes;
 use rusqlite::{Connection, Transaction, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::evict::{EVICTED, drop_for};
+use super::evict::{EVICTED, drop_for, evict_settled};
 use super::file::File;
 use super::progress::Progress;
-use super::{Settled, StoreError, StoreOptions, int};
+use super::recent::Recent;
+use super::{Entry, Settled, StoreError, StoreOptions, int};
 
 /// The most bytes of requests in one transaction: it bounds how long the first waits for the last.
 const MAX_GROUP_BYTES: usize = 8 << 20;
@@ -46,14 +47,17 @@ pub(super) struct Append {
 pub(super) fn start(
     file: Arc<File>,
     options: &StoreOptions,
-    progress: Arc<Progress>,
+    (progress, recent): (Arc<Progress>, Arc<Recent>),
     waiting: mpsc::Receiver<Command>,
 ) -> Result<(JoinHandle<()>, watch::Receiver<u64>), StoreError> {
     let connection = file.connect_to_write(options.max_bytes)?;
     let last = begin(&connection, options).map_err(|error| file.failed(&error))?;
     progress.update(|marks| marks.committed = last);
     let (committed, watched) = watch::channel(last);
-    let writer = Writer { file: Arc::clone(&file), connection, last, committed, progress };
+    // Without traces, what all of these have settled goes.
+    let let_go_after = (!options.keeps_traces).then(|| options.destinations.clone());
+    let writer =
+        Writer { file: Arc::clone(&file), connection, last, committed, progress, recent, let_go_after };
     let thread = thread::Builder::new().name("store".to_owned()).spawn(move || writer.run(waiting));
     Ok((thread.map_err(|error| file.refused(&error))?, watched))
 }
@@ -78,6 +82,8 @@ struct Writer {
     last: u64,
     committed: watch::Sender<u64>,
     progress: Arc<Progress>,
+    recent: Arc<Recent>,
+    let_go_after: Option<Vec<String>>,
 }
 
 impl Writer {
@@ -95,6 +101,7 @@ impl Writer {
             self.progress.wait(PATIENCE, |marks| marks.unindexed_bytes <= MAX_UNINDEXED_BYTES);
             let outcome = self.write(&group).map_err(|error| self.file.failed(&error));
             if let Ok(last) = outcome {
+                self.recent.push(entries(&group, self.last));
                 self.last = last;
                 self.committed.send_replace(last);
                 self.progress.update(|marks| {
@@ -135,9 +142,14 @@ impl Writer {
                 }
             }
         }
-        for (name, value) in [("received", spans), ("requests", requests), ("last", last - self.last)] {
-            transaction
-                .execute("UPDATE counts SET value = value + ?2 WHERE name = ?1", params![name, int(value)])?;
+        if let Some(names) = self.let_go_after.as_ref().filter(|_| group.iter().any(Command::settles)) {
+            evict_settled(&transaction, settled_by_all(&transaction, names, last)?)?;
+        }
+        if requests > 0 {
+            let mut count = transaction.prepare("UPDATE counts SET value = value + ?2 WHERE name = ?1")?;
+            for (name, value) in [("received", spans), ("requests", requests), ("last", last - self.last)] {
+                count.execute(params![name, int(value)])?;
+            }
         }
         transaction.commit()?;
         Ok(last)
@@ -174,6 +186,10 @@ impl Command {
         (Self::Append(Append { request, spans, reply }), done)
     }
 
+    fn settles(&self) -> bool {
+        matches!(self, Self::Settle(_))
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Self::Append(append) => append.request.len(),
@@ -189,10 +205,33 @@ impl Command {
     }
 }
 
+/// The requests of a group that was written after `last`.
+fn entries(group: &[Command], last: u64) -> impl Iterator<Item = Entry> {
+    let appended = group.iter().filter_map(|command| match command {
+        Command::Append(append) => Some(append),
+        Command::Settle(_) => None,
+    });
+    (last + 1..).zip(appended).map(|(position, append)| Entry {
+        position,
+        request: append.request.clone(),
+        spans: append.spans,
+    })
+}
+
+/// Up to where each of these destinations has settled all, of the requests up to `last`.
+fn settled_by_all(transaction: &Transaction<'_>, names: &[String], last: u64) -> rusqlite::Result<i64> {
+    let mut select = transaction.prepare("SELECT position FROM destinations WHERE name = ?1")?;
+    let mut all = int(last);
+    for name in names {
+        all = all.min(select.query_row([name], |row| row.get(0))?);
+    }
+    Ok(all)
+}
+
 fn settle(transaction: &Transaction<'_>, settlement: &Settlement) -> rusqlite::Result<()> {
     let Settlement { destination, position, entries, settled, .. } = settlement;
-    let sql = "SELECT position FROM destinations WHERE name = ?1";
-    let before: i64 = transaction.query_row(sql, [destination], |row| row.get(0))?;
+    let mut select = transaction.prepare("SELECT position FROM destinations WHERE name = ?1")?;
+    let before: i64 = select.query_row([destination], |row| row.get(0))?;
     // What went while it was under way has been counted as dropped, and now turns out not to be.
     let gone: u64 = entries.iter().filter(|(seq, _)| int(*seq) <= before).map(|(_, spans)| spans).sum();
     if gone > 0 {

@@ -1,5 +1,5 @@
-//! Receive and forward, side by side: `meshspan collect` without a file, with one, and rotel, each between the
-//! same senders and the same sink. Every span is counted at the sink; the clock stops with the last one.
+//! Receive and forward, side by side: rotel, and `meshspan collect` without and with traces to look at, without
+//! and with a file, each between the same senders and the same sink. Every span is counted at the sink; the clock stops with the last one.
 //!
 //! `cargo bench -p meshspan-tests --bench receive_throughput`
 

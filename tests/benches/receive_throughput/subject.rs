@@ -8,13 +8,16 @@ use meshspan_tests::rotel::Rotel;
 use tempfile::TempDir;
 
 /// The first is what the others are compared with.
-pub(crate) const SUBJECTS: [Subject; 3] = [Subject::Rotel, Subject::InMemory, Subject::Durable];
+pub(crate) const SUBJECTS: [Subject; 5] =
+    [Subject::Rotel, Subject::ForwardOnly, Subject::InMemory, Subject::ForwardOnlyDurable, Subject::Durable];
 
 /// A program and how it is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
     Rotel,
+    ForwardOnly,
     InMemory,
+    ForwardOnlyDurable,
     Durable,
 }
 
@@ -32,8 +35,10 @@ impl Subject {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Rotel => "rotel",
-            Self::InMemory => "meshspan, in memory",
-            Self::Durable => "meshspan, every span in the file first",
+            Self::ForwardOnly => "meshspan, --forward-only",
+            Self::InMemory => "meshspan, traces in memory",
+            Self::ForwardOnlyDurable => "meshspan, --forward-only, every span in the file first",
+            Self::Durable => "meshspan, traces, every span in the file first",
         }
     }
 
@@ -44,14 +49,15 @@ impl Subject {
         let file = directory.path().join("spans.db");
         let collect =
             |store: &[&str]| Collect::run(Ports::default(), &[&["--forward", &forward], store].concat());
-        match self {
-            Self::Rotel => Running::Rotel(Rotel::forwarding("grpc", sink)),
-            Self::InMemory => Running::Meshspan { collect: collect(&["--in-memory"]), _directory: directory },
-            Self::Durable => {
-                let file = file.to_str().expect("a temporary path is text");
-                Running::Meshspan { collect: collect(&["--store", file]), _directory: directory }
-            }
-        }
+        let file = file.to_str().expect("a temporary path is text");
+        let collect = match self {
+            Self::Rotel => return Running::Rotel(Rotel::forwarding("grpc", sink)),
+            Self::ForwardOnly => collect(&["--forward-only"]),
+            Self::InMemory => collect(&["--in-memory"]),
+            Self::ForwardOnlyDurable => collect(&["--forward-only", "--store", file]),
+            Self::Durable => collect(&["--store", file]),
+        };
+        Running::Meshspan { collect, _directory: directory }
     }
 }
 

@@ -39,6 +39,16 @@ struct Sent {
 #[test]
 fn no_acknowledged_span_is_lost() {
     let rounds = std::env::var("MESHSPAN_KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    kill(rounds, &[]);
+}
+
+#[test]
+fn no_acknowledged_span_is_lost_without_traces() {
+    kill(20, &["--forward-only"]);
+}
+
+/// Kills a collector with these arguments so often, and looks for what it acknowledged.
+fn kill(rounds: u64, arguments: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("spans.db");
     let (runtime, sink) = (Runtime::new().unwrap(), Sink::start());
@@ -47,7 +57,7 @@ fn no_acknowledged_span_is_lost() {
     // How often each span came.
     let mut delivered: BTreeMap<(Vec<u8>, Vec<u8>), u64> = BTreeMap::new();
     for round in 0..rounds {
-        let mut collect = start(&store, &sink);
+        let mut collect = start(&store, &sink, arguments);
         let senders = (0..SENDERS).map(|sender| {
             let trace = u128::from(round * SENDERS + sender + 1) << 64 | 1;
             runtime.spawn(hammer(collect.ports().grpc, trace))
@@ -65,7 +75,7 @@ fn no_acknowledged_span_is_lost() {
         }
         // Those of the last rounds: what this start had to send on, and what was left for the next.
         if round % 10 == 9 || round + 1 == rounds {
-            let collect = start(&store, &sink);
+            let collect = start(&store, &sink, arguments);
             check_delivered(&sent, &sink, &mut delivered);
             let traces: Vec<u128> = sent.acknowledged.keys().copied().collect();
             let recent = if round + 1 == rounds { 0 } else { traces.len() - 10 * SENDERS as usize };
@@ -79,7 +89,7 @@ fn no_acknowledged_span_is_lost() {
     let acknowledged: usize = sent.acknowledged.values().map(BTreeSet::len).sum();
     let more: u64 = delivered.values().map(|times| times - 1).sum();
     println!(
-        "{rounds} kills: {acknowledged} spans in {} requests acknowledged, none lost, each shown once; {} delivered, \
+        "{rounds} kills: {acknowledged} spans in {} requests acknowledged, none lost; {} delivered, \
          {more} of them again; {} spans without an answer",
         sent.requests,
         delivered.values().sum::<u64>(),
@@ -88,9 +98,10 @@ fn no_acknowledged_span_is_lost() {
     assert!(acknowledged as u64 > rounds * REQUEST_SPANS, "the collector was hardly used");
 }
 
-fn start(store: &Path, sink: &Sink) -> Collect {
+fn start(store: &Path, sink: &Sink, arguments: &[&str]) -> Collect {
     let forward = format!("http://127.0.0.1:{},protocol=grpc", sink.port());
-    Collect::run(Ports::default(), &["--store", store.to_str().unwrap(), "--forward", &forward])
+    let always = ["--store", store.to_str().unwrap(), "--forward", &forward];
+    Collect::run(Ports::default(), &[&always[..], arguments].concat())
 }
 
 /// Sends one request after the other until the connection breaks: the acknowledged spans of the trace, and the
@@ -129,9 +140,9 @@ fn check_delivered(sent: &Sent, sink: &Sink, delivered: &mut BTreeMap<(Vec<u8>, 
     wait::until("every acknowledged span at the sink", || probe().ok());
 }
 
-/// Each acknowledged span is shown exactly once, and none is shown twice.
+/// Each acknowledged span is shown exactly once, and none is shown twice, if there is a page.
 fn check_shown(collect: &Collect, trace: u128, acknowledged: &BTreeSet<u64>) {
-    if acknowledged.is_empty() {
+    if acknowledged.is_empty() || collect.ports().page == 0 {
         return;
     }
     let answer = Request::new("GET", "localhost", &format!("/api/traces/{trace:032x}"));

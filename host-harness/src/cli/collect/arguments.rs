@@ -45,6 +45,10 @@ pub(crate) struct CollectArgs {
     /// identity, header.NAME, or Linkerd's serviceAccountName, namespace, trustDomain
     #[arg(long, value_name = "URL[,KEY=VALUE…]", value_parser = destination)]
     pub(super) forward: Vec<Destination>,
+    /// Only receive and send on, as an agent or a gateway: no page, no search, and spans go once every --forward has
+    /// settled them. Until then they wait in memory or, with --store FILE, in the file
+    #[arg(long, requires = "forward", conflicts_with_all = ["page", "base_path", "jaeger_ui_assets"])]
+    pub(super) forward_only: bool,
     /// The path below which an ingress shows the page and Jaeger's query API, such as /traces
     #[arg(long, value_name = "PATH", default_value = "/")]
     pub(super) base_path: BasePath,
@@ -211,6 +215,27 @@ mod tests {
                 assert_eq!(error.exit, Exit::BadConfiguration);
                 assert!(error.help.unwrap().contains("--insecure"), "{reason}");
             }
+        }
+    }
+
+    #[test]
+    fn who_only_forwards_needs_somebody_to_forward_to_and_has_no_page() {
+        let forward = ["--forward-only", "--forward", "http://otel:4318"];
+        assert!(typed(&forward).forward_only);
+        assert!(typed(&[&forward[..], &["--store", "a.db"]].concat()).forward_only);
+        for (arguments, expected) in [
+            (&["--forward-only"][..], "required arguments were not provided:\n  --forward <URL"),
+            (
+                &[&forward[..], &["--page", "127.0.0.1:0"]].concat(),
+                "cannot be used with '--page <ADDRESS:PORT>'",
+            ),
+            (
+                &[&forward[..], &["--jaeger-ui-assets", "ui"]].concat(),
+                "cannot be used with '--jaeger-ui-assets",
+            ),
+        ] {
+            let error = Typed::try_parse_from([&["x"], arguments].concat()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
         }
     }
 

@@ -21,7 +21,7 @@ use crate::cli::error::CliError;
 pub(super) struct Ports {
     grpc: TcpListener,
     http: TcpListener,
-    page: Server,
+    page: Option<Server>,
     base_path: BasePath,
     metrics: TcpListener,
 }
@@ -39,16 +39,14 @@ impl Ports {
         jaeger_ui: Option<JaegerUi>,
     ) -> Result<Self, CliError> {
         let at = |port| SocketAddr::new(args.listen, port);
-        let page = Server::bind(args.page, store.clone()).await;
-        let page = page.map_err(|error| refused(args.page, "--page ADDRESS:PORT", &error))?;
-        let page = page.with_base_path(args.base_path.clone());
+        let page = match args.forward_only {
+            true => None,
+            false => Some(page(args, store, jaeger_ui).await?),
+        };
         Ok(Self {
             grpc: bind(at(args.grpc_port), "--grpc-port").await?,
             http: bind(at(args.http_port), "--http-port").await?,
-            page: match jaeger_ui {
-                Some(jaeger_ui) => page.with_jaeger_ui(jaeger_ui),
-                None => page,
-            },
+            page,
             base_path: args.base_path.clone(),
             metrics: bind(args.metrics, "--metrics ADDRESS:PORT").await?,
         })
@@ -59,15 +57,17 @@ impl Ports {
         let told =
             |address: io::Result<SocketAddr>| address.map_err(|error| CliError::runtime(error.to_string()));
         let scheme = if is_tls { "https" } else { "http" };
+        let page = self.page.as_ref().map(|page| told(page.address())).transpose()?;
+        let page = page.map_or_else(String::new, |page| {
+            format!("Listening on http://{page}{}/ for the page and Jaeger's query API\n", self.base_path)
+        });
         Ok(format!(
             "Listening on {scheme}://{} for OTLP over gRPC\n\
              Listening on {scheme}://{} for OTLP over HTTP\n\
-             Listening on http://{}{}/ for the page and Jaeger's query API\n\
+             {page}\
              Listening on http://{} with /metrics, /healthz and /readyz\n",
             told(self.grpc.local_addr())?,
             told(self.http.local_addr())?,
-            told(self.page.address())?,
-            self.base_path,
             told(self.metrics.local_addr())?,
         ))
     }
@@ -89,7 +89,9 @@ impl Ports {
         // Whoever watches or looks at traces sees the drain, too: these end with the process.
         let watched = watch(receiver.clone(), store.clone(), self.metrics, std::future::pending());
         runtime.spawn(told("the metrics' server", watched));
-        runtime.spawn(told("the page's server", self.page.run(std::future::pending())));
+        if let Some(page) = self.page {
+            runtime.spawn(told("the page's server", page.run(std::future::pending())));
+        }
         Serving { stop, receivers: receivers.into() }
     }
 }
@@ -115,6 +117,16 @@ async fn told(server: &str, served: impl Future<Output = io::Result<()>>) {
 async fn ended(mut stopped: watch::Receiver<bool>) {
     // A sender that has gone asks for the end, too.
     let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn page(args: &CollectArgs, store: &Store, jaeger_ui: Option<JaegerUi>) -> Result<Server, CliError> {
+    let page = Server::bind(args.page, store.clone()).await;
+    let page = page.map_err(|error| refused(args.page, "--page ADDRESS:PORT", &error))?;
+    let page = page.with_base_path(args.base_path.clone());
+    Ok(match jaeger_ui {
+        Some(jaeger_ui) => page.with_jaeger_ui(jaeger_ui),
+        None => page,
+    })
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, CliError> {
