@@ -75,6 +75,10 @@ pub struct ProxyOptions {
     pub cluster_tls: BTreeMap<String, ClientFiles>,
     /// TLS for clients.
     pub tls: Option<Arc<Acceptor>>,
+    /// Clients may do without it.
+    pub takes_plain_text: bool,
+    /// TLS to the upstream, where it is another than to the rest.
+    pub upstream_tls: Option<ClientFiles>,
     /// A file with the roots to believe instead of the system's, for upstream and clusters.
     pub roots: Option<PathBuf>,
     /// Threads, each with a VM; at least 1.
@@ -100,6 +104,8 @@ impl ProxyOptions {
             clusters: BTreeMap::new(),
             cluster_tls: BTreeMap::new(),
             tls: None,
+            takes_plain_text: false,
+            upstream_tls: None,
             roots: None,
             workers: 1,
             buffer_limit_bytes: DEFAULT_BUFFER_LIMIT_BYTES,

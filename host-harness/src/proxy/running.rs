@@ -12,7 +12,7 @@ use super::stats::Counts;
 use super::upstream::Pool;
 use super::worker::{Ended, Message, Worker};
 use super::{Protocol, ProxyError, ProxyOptions};
-use crate::tls::{ClientFiles, TlsError};
+use crate::tls::TlsError;
 
 /// A worker that runs.
 pub(super) struct Running {
@@ -37,7 +37,8 @@ impl Running {
             let _entered = runtime.enter();
             program.start(&clusters)?
         };
-        let files = ClientFiles { roots: options.roots.clone(), ..ClientFiles::default() };
+        let mut files = options.upstream_tls.clone().unwrap_or_default();
+        files.roots = files.roots.or_else(|| options.roots.clone());
         let worker = Arc::new(Worker {
             upstream: Arc::new(Pool::new(options.upstream.clone(), options.protocol, files)?),
             buffer_limit_bytes: options.buffer_limit_bytes,
@@ -45,6 +46,7 @@ impl Running {
             recorder,
             clusters,
             tls: options.tls.clone(),
+            takes_plain_text: options.takes_plain_text,
             guest: Mutex::new(guest),
             leaving: Mutex::default(),
             retired: Mutex::default(),

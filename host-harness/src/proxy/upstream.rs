@@ -34,6 +34,8 @@ pub enum Protocol {
     /// What the client used; over TLS, what the upstream chooses.
     #[default]
     Same,
+    /// What the client used, over TLS, too: behind the upstream stands somebody who speaks but one.
+    AsClient,
     /// HTTP/1.1.
     Http1,
     /// HTTP/2, without TLS by prior knowledge.
@@ -133,6 +135,7 @@ impl Pool {
     fn wants_http2(&self, prefers_http2: bool) -> bool {
         match self.protocol {
             Protocol::Same => prefers_http2 || self.tls.is_some(),
+            Protocol::AsClient => prefers_http2,
             Protocol::Http1 => false,
             Protocol::Http2 => true,
         }
@@ -148,8 +151,9 @@ impl Pool {
                 return Ok((Connected::Http2(sender.clone(), *peer), false));
             }
             *shared = None;
-            // Over TLS an upstream may have chosen HTTP/1.1 before.
-            if let Some(idle) = self.take_idle() {
+            // Over TLS an upstream may have chosen HTTP/1.1 before; else the idle ones are other clients'.
+            let is_chosen = self.protocol == Protocol::Same && self.tls.is_some();
+            if let Some(idle) = is_chosen.then(|| self.take_idle()).flatten() {
                 return Ok((Connected::Http1(idle), false));
             }
             let connected = self.connect(true).await?;
@@ -178,13 +182,17 @@ impl Pool {
         let Some(tls) = &self.tls else { return self.shake_hands(socket, peer, wants_http2).await };
         let versions: &[&[u8]] = match self.protocol {
             Protocol::Same if wants_http2 => &ANY_HTTP,
-            Protocol::Same | Protocol::Http1 => &[b"http/1.1"],
+            Protocol::AsClient if wants_http2 => &[b"h2"],
+            Protocol::Same | Protocol::AsClient | Protocol::Http1 => &[b"http/1.1"],
             Protocol::Http2 => &[b"h2"],
         };
         let stream = tls.connect(&self.endpoint.host, socket, versions);
         let stream = match tokio::time::timeout(CONNECT_TIMEOUT, stream).await {
             Ok(stream) => stream.map_err(|error| match fault(&error) {
-                Some(fault) => failed(&fault),
+                Some(fault) => {
+                    tracing::warn!("nothing was sent to {}: {fault}", self.endpoint);
+                    failed(&fault)
+                }
                 None => failed(&error),
             })?,
             Err(_) => return Err(failed(&format_args!("no TLS in {CONNECT_TIMEOUT:?}"))),

@@ -23,7 +23,7 @@ use super::stats::{Counts, count};
 
 use super::program::Program;
 use super::upstream::Pool;
-use crate::tls::Acceptor;
+use crate::tls::{AcceptError, Acceptor};
 
 /// How long a client may take for its TLS handshake, or for a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -67,6 +67,7 @@ pub(super) struct Worker {
     pub(super) recorder: Option<Arc<Recorder>>,
     pub(super) clusters: Arc<Clusters>,
     pub(super) tls: Option<Arc<Acceptor>>,
+    pub(super) takes_plain_text: bool,
     pub(super) guest: Mutex<Arc<Guest>>,
     /// Filters that were replaced and are not done yet.
     pub(super) leaving: Mutex<Vec<Arc<Guest>>>,
@@ -173,6 +174,9 @@ impl Worker {
         let Some(acceptor) = &self.tls else {
             return self.serve_http(socket, connection, watcher).await;
         };
+        if self.takes_plain_text && !begins_tls(&socket).await {
+            return self.serve_http(socket, connection, watcher).await;
+        }
         match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(socket)).await {
             Ok(Ok((stream, _))) => {
                 let session = stream.get_ref().1;
@@ -182,6 +186,7 @@ impl Worker {
                 connection.tls = Some((version.replace("TLSv1_", "TLSv1."), name));
                 self.serve_http(stream, connection, watcher).await;
             }
+            Ok(Err(error @ AcceptError::Tls(_))) => tracing::warn!("no TLS with {source}: {error}"),
             Ok(Err(error)) => tracing::debug!("no TLS with {source}: {error}"),
             Err(_) => tracing::debug!("no TLS with {source} in {HEAD_TIMEOUT:?}"),
         }
@@ -206,6 +211,13 @@ impl Worker {
             tracing::debug!("the connection from {} ended: {error}", connection.source);
         }
     }
+}
+
+/// Whether a client's first byte is that of a handshake (RFC 8446 §5.1), which no request begins with.
+async fn begins_tls(socket: &TcpStream) -> bool {
+    let mut first = [0];
+    let peeked = tokio::time::timeout(HEAD_TIMEOUT, socket.peek(&mut first)).await;
+    matches!(peeked, Ok(Ok(1))) && first == [22]
 }
 
 /// When a filter that failed open is started anew.

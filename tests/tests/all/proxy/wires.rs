@@ -6,10 +6,12 @@ use std::net::TcpStream;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::header::HeaderValue;
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use meshspan_tests::client;
 use meshspan_tests::echo::Echo;
 use meshspan_tests::live::{LiveProxy, tls};
+use meshspan_tests::upstream::Upstream;
 use meshspan_tests::wait::PATIENCE;
 
 use super::before_echo;
@@ -166,6 +168,18 @@ fn an_upgrade_makes_a_tunnel() {
         assert_eq!(code, Some(0), "{output}");
         assert!(output.contains("1 completed"), "{output}");
     }
+}
+
+#[test]
+fn each_client_s_version_goes_on_to_the_upstream() {
+    let upstream = Upstream::start();
+    let proxy = LiveProxy::before(upstream.port(), &[]);
+    // The connection that the first leaves behind is not the second's.
+    client::Request::get("/").send_http1(proxy.port());
+    client::Request::get("/").send_http2(proxy.port());
+    client::Request::get("/").send_http1(proxy.port());
+    let versions: Vec<Version> = upstream.take().iter().map(|got| got.version).collect();
+    assert_eq!(versions, [Version::HTTP_11, Version::HTTP_2, Version::HTTP_11]);
 }
 
 #[test]
