@@ -5,18 +5,21 @@
 //! |---|---|
 //! | `file` | the file as written; its schema is `schemas/mesh.schema.json` |
 //! | `plan` | the file, checked: workloads with their calls and plugin configurations |
+//! | `certificates` | how sidecars know each other, where they speak TLS |
 //! | `sidecars` | the proxies, their ports, what applications are told of them |
 //! | `process` | the applications, from their start to their end |
 //!
 //! client ─▶ inbound ─▶ `web` ─▶ outbound ─▶ inbound ─▶ `emoji`: two spans at each of three sidecars
 
+mod certificates;
 mod file;
 mod plan;
 mod process;
 mod sidecars;
 
-pub use file::{Call, Form, Http, MeshFile, Service};
-pub use plan::{Application, FileError, Outbound, Plan, Program, Workload};
+pub use certificates::CertificateError;
+pub use file::{Call, Form, Http, MeshFile, Naming, OwnTls, Service, Tls};
+pub use plan::{Application, Authority, FileError, Outbound, Plan, Program, Trust, Workload};
 pub use process::{Ended, Processes, Tell};
 pub use sidecars::{Drained, Side, Sidecar, SidecarOptions, Sidecars};
 
@@ -31,6 +34,9 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The run's certificates cannot be had.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// A sidecar does not start.
     #[error("the {side} sidecar of {service}: {source}")]
     Sidecar {

@@ -15,6 +15,7 @@ use meshspan::{
     filter_wasm,
     mesh::{Drained, Ended, Plan, Processes, SidecarOptions, Sidecars, StartError, Tell},
     proxy::{Endpoint, ProxyError},
+    time::Timestamp,
 };
 
 use super::{
@@ -68,6 +69,9 @@ pub(crate) fn run(args: &MeshArgs) -> Result<(), CliError> {
     let mut sidecars = Sidecars::start(&plan, &options).map_err(refused)?;
     let mut processes = sidecars.start_processes(&plan, teller(&plan)).map_err(refused)?;
     print(&table::addresses(&plan, &sidecars))?;
+    if let Some(roots) = sidecars.roots() {
+        tracing::info!("the sidecars speak mutual TLS; what they show is believed by {}", roots.display());
+    }
     let early = watch(&signals, &mut processes, args.keep_going);
     end(&signals, processes, args.grace);
     signals.release();
@@ -97,6 +101,7 @@ fn options(args: &MeshArgs) -> Result<SidecarOptions, CliError> {
         collector: args.otlp_endpoint.clone(),
         workers: args.workers,
         seed: clock::unix_nanos(),
+        now: Timestamp::from_unix_nanos(clock::unix_nanos()),
     })
 }
 

@@ -1,5 +1,7 @@
 //! The file as written.
 
+mod tls;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -7,6 +9,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::proxy::Endpoint;
+
+pub use tls::{Naming, OwnTls, Tls};
 
 /// A mesh to run: local applications and who calls whom.
 #[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
@@ -21,6 +25,9 @@ pub struct MeshFile {
     /// service, and so is `export` unless it is given.
     #[serde(default)]
     pub plugin: Map<String, Value>,
+    /// Mutual TLS between the sidecars, and with the collector; plain text unless given.
+    #[serde(default)]
+    pub tls: Option<Tls>,
     /// The services by name.
     pub services: BTreeMap<String, Service>,
 }
@@ -57,6 +64,9 @@ pub struct Service {
     /// What is different in the plugin configuration of its sidecars: objects are merged, all else is replaced.
     #[serde(default)]
     pub plugin: Map<String, Value>,
+    /// Who its sidecars are, where the file has `tls`.
+    #[serde(default)]
+    pub tls: Option<OwnTls>,
 }
 
 /// How an application finds its sidecar for a call.

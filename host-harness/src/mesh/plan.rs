@@ -1,6 +1,7 @@
 //! The file, checked.
 
 mod configuration;
+mod identities;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::file::{Call, Form, Http, MeshFile, Service};
 use crate::proxy::Endpoint;
+use crate::tls::{Identity, IdentityError};
+
+pub use identities::{Authority, Trust};
 
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +32,14 @@ pub enum FileError {
         /// The names that would do.
         known: String,
     },
+    /// A name that no certificate can hold.
+    #[error("{place}: {source}")]
+    Identity {
+        /// Where it stands.
+        place: String,
+        /// What is wrong with it.
+        source: IdentityError,
+    },
     /// Something else that does not fit.
     #[error("{place} is {found}, expected {expected}")]
     Value {
@@ -47,6 +59,8 @@ pub struct Plan {
     pub entry: String,
     /// All, by name.
     pub workloads: BTreeMap<String, Workload>,
+    /// How sidecars know each other; `None`: they speak plain text.
+    pub trust: Option<Trust>,
 }
 
 /// An application with what its sidecars are to do.
@@ -132,7 +146,15 @@ impl Plan {
             };
             workloads.insert(name.clone(), workload);
         }
-        Ok(Self { entry: file.entry, workloads })
+        let trust = identities::of(&file, directory)?;
+        Ok(Self { entry: file.entry, workloads, trust })
+    }
+
+    /// Who may call a workload, where sidecars know each other.
+    pub fn callers(&self, callee: &str) -> Vec<Identity> {
+        let Some(trust) = &self.trust else { return Vec::new() };
+        let calling = self.workloads.iter().filter(|(_, workload)| workload.calls.contains_key(callee));
+        calling.filter_map(|(name, _)| trust.identities.get(name).cloned()).collect()
     }
 }
 

@@ -3,17 +3,22 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::StartError;
+use super::certificates::Certificates;
 use super::file::{Form, Http};
 use super::plan::{Application, Outbound, Plan, Program, Workload};
 use super::process::{Processes, Tell};
 use crate::host::PropertyValue;
 use crate::proxy::{self, Endpoint, Protocol, Proxy, ProxyOptions, ProxyStats};
+use crate::time::Timestamp;
+use crate::tls::{ANY_HTTP, Acceptor};
 use crate::topology::COLLECTOR;
 use crate::vm::{FailurePolicy, Filter, PluginOptions};
 
@@ -31,6 +36,8 @@ pub struct SidecarOptions {
     pub workers: usize,
     /// Seeds the filters' randomness, differently for each VM.
     pub seed: u64,
+    /// When the run begins: its certificates hold from then on.
+    pub now: Timestamp,
 }
 
 /// What a sidecar is for.
@@ -66,6 +73,8 @@ pub struct Drained {
 pub struct Sidecars {
     sidecars: Vec<Sidecar>,
     applications: BTreeMap<String, Endpoint>,
+    /// Whose files the sidecars read again when they change.
+    certificates: Option<Certificates>,
     /// So that nobody else gets the applications' ports before them.
     held: Vec<TcpListener>,
 }
@@ -92,7 +101,10 @@ impl Sidecars {
     /// # Errors
     /// [`StartError`] if a port cannot be had or the filter does not start.
     pub fn start(plan: &Plan, options: &SidecarOptions) -> Result<Self, StartError> {
-        let mut mesh = Self { sidecars: Vec::new(), applications: BTreeMap::new(), held: Vec::new() };
+        let certificates =
+            plan.trust.as_ref().map(|trust| Certificates::new(trust, options.now)).transpose()?;
+        let mut mesh =
+            Self { sidecars: Vec::new(), applications: BTreeMap::new(), certificates, held: Vec::new() };
         for (name, workload) in &plan.workloads {
             let application = match &workload.application {
                 Application::Running(endpoint) => endpoint.clone(),
@@ -108,16 +120,28 @@ impl Sidecars {
                 Http::H1 => Protocol::Http1,
                 Http::H2 => Protocol::Http2,
             };
-            let base =
-                ProxyOptions { listen: listen(workload.port), protocol, ..ProxyOptions::new(upstream) };
-            mesh.add((name, workload), Side::Inbound, base, options)?;
+            let base = ProxyOptions {
+                listen: listen(workload.port),
+                protocol,
+                tls: mesh.acceptor(plan, name)?,
+                // Whoever asks the mesh from outside has no certificate of its.
+                takes_plain_text: *name == plan.entry,
+                ..ProxyOptions::new(upstream)
+            };
+            mesh.add((name, workload), Side::Inbound, base, (plan, options))?;
         }
         for (name, workload) in &plan.workloads {
             for (callee, call) in &workload.calls {
                 let Some(upstream) = mesh.address(callee, &Side::Inbound) else { continue };
-                let upstream = local(upstream.port());
-                let base = ProxyOptions { listen: listen(call.port), ..ProxyOptions::new(upstream) };
-                mesh.add((name, workload), Side::Outbound(callee.clone()), base, options)?;
+                let upstream = Endpoint { is_tls: mesh.certificates.is_some(), ..local(upstream.port()) };
+                let callee_is = plan.trust.as_ref().and_then(|trust| trust.identities.get(callee)).cloned();
+                let base = ProxyOptions {
+                    listen: listen(call.port),
+                    protocol: Protocol::AsClient,
+                    upstream_tls: mesh.certificates.as_ref().map(|files| files.client(name, callee_is)),
+                    ..ProxyOptions::new(upstream)
+                };
+                mesh.add((name, workload), Side::Outbound(callee.clone()), base, (plan, options))?;
             }
         }
         Ok(mesh)
@@ -141,6 +165,11 @@ impl Sidecars {
             })?;
         }
         Ok(processes)
+    }
+
+    /// What others have to believe of what the sidecars show, if they show anything.
+    pub fn roots(&self) -> Option<&Path> {
+        self.certificates.as_ref().map(Certificates::roots)
     }
 
     /// All that run.
@@ -180,6 +209,17 @@ impl Sidecars {
         })
     }
 
+    /// What a service's inbound sidecar shows, and whom it lets in.
+    fn acceptor(&self, plan: &Plan, service: &str) -> Result<Option<Arc<Acceptor>>, StartError> {
+        let files = self.certificates.as_ref().and_then(|files| files.server(service, plan.callers(service)));
+        let acceptor = files.map(|files| Acceptor::new(files, &ANY_HTTP)).transpose();
+        acceptor.map(|acceptor| acceptor.map(Arc::new)).map_err(|source| StartError::Sidecar {
+            service: service.to_owned(),
+            side: Side::Inbound,
+            source: source.into(),
+        })
+    }
+
     /// A free port for an application.
     fn hold(&mut self, service: &str) -> Result<Endpoint, StartError> {
         let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
@@ -197,7 +237,7 @@ impl Sidecars {
         (service, workload): (&str, &Workload),
         side: Side,
         base: ProxyOptions,
-        options: &SidecarOptions,
+        (plan, options): (&Plan, &SidecarOptions),
     ) -> Result<(), StartError> {
         let (configuration, cluster) = configuration(workload, options.collector.as_ref());
         let direction = if side == Side::Inbound { 1 } else { 2 };
@@ -212,7 +252,10 @@ impl Sidecars {
             },
             policy: FailurePolicy::FailOpen,
         };
+        let collector_is = plan.trust.as_ref().and_then(|trust| trust.collector.clone());
+        let shown = self.certificates.as_ref().map(|files| files.client(service, collector_is));
         let proxy_options = ProxyOptions {
+            cluster_tls: shown.map(|files| (cluster.clone(), files)).into_iter().collect(),
             clusters: options
                 .collector
                 .iter()

@@ -1,5 +1,8 @@
 //! `meshspan mesh`: real processes with their sidecars, from the first request to the last process.
 
+mod shapes;
+mod tls;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -26,11 +29,17 @@ struct Mesh(Process);
 impl Mesh {
     /// Starts the mesh of these services; the first of them is the entry.
     fn start(entry: &str, services: &str, arguments: &[&str]) -> Mesh {
+        Mesh::start_with(entry, "null", services, arguments)
+    }
+
+    /// Starts it with `tls`, too.
+    fn start_with(entry: &str, tls: &str, services: &str, arguments: &[&str]) -> Mesh {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("mesh.json");
         let plugin = r#"{"export": {"max_delay_ms": 100}}"#;
-        let json =
-            format!(r#"{{"version": 1, "entry": "{entry}", "plugin": {plugin}, "services": {services}}}"#);
+        let json = format!(
+            r#"{{"version": 1, "entry": "{entry}", "tls": {tls}, "plugin": {plugin}, "services": {services}}}"#
+        );
         std::fs::write(&file, json).unwrap();
         let mut command = Command::new(&*MESHSPAN);
         command.arg("mesh").arg(file).args(arguments);
@@ -55,6 +64,15 @@ impl Mesh {
             let line = printed.lines().find_map(|line| line.strip_prefix("Entry: http://127.0.0.1:"))?;
             line.split_once(',')?.0.parse().ok()
         })
+    }
+
+    /// The port of a service's inbound sidecar, from the table that the mesh prints.
+    fn inbound(&mut self, service: &str) -> u16 {
+        self.entry();
+        let printed = self.0.stdout();
+        let line = printed.lines().find(|line| line.starts_with(service)).expect("its line");
+        let inbound = line.split_whitespace().nth(2).expect("its inbound sidecar");
+        inbound.rsplit_once(':').expect("its port").1.parse().unwrap()
     }
 
     fn interrupt(&self) {

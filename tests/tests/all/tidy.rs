@@ -32,7 +32,7 @@ const ARROWS: &[Arrow] = &[
     ("doctor", &["traffic", "view"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("receive", &["collect", "store", "tls"], &["wasmtime", "clap"]),
     ("proxy", &["flow", "tls", "traffic", "vm"], &["wasmtime", "tonic", "clap"]),
-    ("mesh", &["proxy", "topology", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
+    ("mesh", &["proxy", "tls", "topology", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("replay", &["collect", "flow", "topology", "traffic", "vm"], &["tokio", "hyper", "tonic", "clap"]),
     (
         "compare",

@@ -1,3 +1,5 @@
+mod trust;
+
 use super::*;
 
 const MESH: &str = r#"{"version": 1, "entry": "web", "plugin": {"start_traces": true, "export": {"a": 1, "b": 2}},
