@@ -75,10 +75,14 @@ impl HostState {
         self.stream_mut().and_then(|stream| stream.map_mut(kind)).ok_or(HostError::OutsidePhase)
     }
 
+    fn own_map_mut(&mut self, kind: MapKind) -> Result<&mut HeaderMap, HostError> {
+        self.stream_mut().and_then(|stream| stream.own_map_mut(kind)).ok_or(HostError::OutsidePhase)
+    }
+
     /// Appends a pair, its name in lower case as Envoy does; refuses to grow a map without end.
     pub fn add_header(&mut self, kind: MapKind, name: &[u8], value: &[u8]) -> Result<(), HostError> {
         let profile = self.profile;
-        let map = self.map_mut(kind)?;
+        let map = self.own_map_mut(kind)?;
         check_room(map, name, value)?;
         profile.add(map, name, value);
         Ok(())
@@ -87,7 +91,7 @@ impl HostState {
     /// Leaves one pair of that name, its name in lower case if it is new.
     pub fn replace_header(&mut self, kind: MapKind, name: &[u8], value: &[u8]) -> Result<(), HostError> {
         let profile = self.profile;
-        let map = self.map_mut(kind)?;
+        let map = self.own_map_mut(kind)?;
         check_room(map, name, value)?;
         profile.replace(map, name, value);
         Ok(())

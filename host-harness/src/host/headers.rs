@@ -120,6 +120,26 @@ impl HeaderMap {
         self.0.as_ref().map_or(0, |pairs| pairs.used)
     }
 
+    /// Makes the pairs this map's own before they are changed: if it shares them, a copy of them takes the
+    /// place of what `spare` has, and no memory is asked for.
+    pub(super) fn own(&mut self, spare: &mut Self) {
+        let Some(shared) = self.0.as_ref().filter(|pairs| Arc::strong_count(pairs) > 1) else { return };
+        if let Some(room) = spare.0.as_mut().and_then(Arc::get_mut) {
+            room.copy(shared);
+            *self = std::mem::take(spare);
+        }
+    }
+
+    /// The map for another's [`own`](Self::own); without room if it shares its pairs or has much.
+    pub(super) fn into_spare(mut self) -> Self {
+        let is_fit =
+            |pairs: &Pairs| pairs.text.capacity() <= MAX_UNUSED && pairs.entries.capacity() <= MAX_EXPECTED;
+        match self.0.as_mut().and_then(Arc::get_mut) {
+            Some(pairs) if is_fit(pairs) => self,
+            _ => Self::new(),
+        }
+    }
+
     #[inline]
     fn pairs_mut(&mut self) -> &mut Pairs {
         Arc::make_mut(self.0.get_or_insert_default())
@@ -187,6 +207,21 @@ impl Pairs {
         Part { start, end: self.text.len() }
     }
 
+    /// Takes the other's pairs in place of its own, without what no entry refers to.
+    fn copy(&mut self, other: &Self) {
+        self.text.clear();
+        self.entries.clear();
+        self.used = 0;
+        if other.used == other.text.len() {
+            self.text.extend_from_slice(&other.text);
+            self.entries.extend_from_slice(&other.entries);
+            self.used = other.used;
+        } else {
+            let parts = |entry: &Entry| self.push(entry.name.of(&other.text), entry.value.of(&other.text));
+            other.entries.iter().for_each(parts);
+        }
+    }
+
     /// Drops what no entry refers to, if that is much.
     fn tidy(&mut self) {
         if self.text.len() > 2 * self.used + MAX_UNUSED {
@@ -203,15 +238,7 @@ impl Clone for Pairs {
             entries: Vec::with_capacity(self.entries.len() + SPARE_ENTRIES),
             used: 0,
         };
-        if self.used == self.text.len() {
-            copy.text.extend_from_slice(&self.text);
-            copy.entries.extend_from_slice(&self.entries);
-            copy.used = self.used;
-        } else {
-            self.entries
-                .iter()
-                .for_each(|entry| copy.push(entry.name.of(&self.text), entry.value.of(&self.text)));
-        }
+        copy.copy(self);
         copy
     }
 }
@@ -267,6 +294,27 @@ mod tests {
         assert_eq!(kept, other);
         assert_eq!(one, HeaderMap::from_pairs([("a", "9"), ("b", "2"), ("c", "3"), ("d", "4")]));
         assert_eq!(one.byte_size(), 8);
+    }
+
+    #[test]
+    fn a_copy_in_a_spare_map_is_as_the_map_and_leaves_its_clone_as_it_was() {
+        let without_a = [("Trace", "x"), ("b", "2"), ("trace", "y"), ("c", "3")];
+        let much = HeaderMap::from_pairs([("a", vec![b'x'; MAX_UNUSED + 1])]);
+        for (reason, mut spare) in [("none", HeaderMap::new()), ("shared", much.clone()), ("free", map())] {
+            let mut one = map();
+            one.remove("a");
+            let kept = one.clone();
+            let room = spare.0.as_ref().map(Arc::as_ptr);
+            one.own(&mut spare);
+            assert_eq!(one.0.as_ref().map(Arc::as_ptr) == room, reason == "free", "{reason}");
+            one.add("d", "4");
+            assert_eq!(kept, HeaderMap::from_pairs(without_a), "{reason}");
+            assert_eq!(one, HeaderMap::from_pairs(without_a.into_iter().chain([("d", "4")])), "{reason}");
+            assert_eq!(one.byte_size(), 18, "{reason}");
+        }
+        assert!(much.clone().into_spare().is_empty(), "shared");
+        assert!(much.into_spare().is_empty(), "much");
+        assert_eq!(map().into_spare(), map());
     }
 
     #[test]

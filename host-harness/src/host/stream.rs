@@ -51,6 +51,8 @@ pub enum StreamAction {
 #[derive(Debug, Default)]
 pub(super) struct Side {
     pub(super) headers: HeaderMap,
+    /// Room for a copy of the head, from the stream that was here before.
+    spare: HeaderMap,
     pub(super) trailers: HeaderMap,
     pub(super) body: Vec<u8>,
     /// The body is held back: what comes is added to it.
@@ -67,6 +69,13 @@ pub(super) struct Side {
 }
 
 impl Side {
+    /// As new, but with the room that the head has taken.
+    fn reset(&mut self) {
+        let head = std::mem::take(&mut self.headers).into_spare();
+        let spare = if head.is_empty() { std::mem::take(&mut self.spare) } else { head };
+        *self = Self { spare, ..Self::default() };
+    }
+
     pub(super) fn headers_came(&self) -> bool {
         self.headers_came
     }
@@ -124,13 +133,17 @@ impl Default for Stream {
 }
 
 impl Stream {
-    /// As new, but with the room that the one before has taken for its properties.
+    /// As new, but with the room that the one before has taken for its heads and properties.
     pub(super) fn reset(&mut self) {
-        let (mut properties, mut guest_properties) =
-            (std::mem::take(&mut self.properties), std::mem::take(&mut self.guest_properties));
+        let Self { request, response, properties, guest_properties, .. } = self;
+        request.reset();
+        response.reset();
         properties.clear();
         guest_properties.clear();
-        *self = Self { properties, guest_properties, ..Self::default() };
+        self.guest_property_bytes = 0;
+        self.removed_request_headers = HeaderMap::new();
+        self.logging = false;
+        self.local_reply = None;
     }
 
     pub(super) fn side(&self, direction: Direction) -> &Side {
@@ -252,6 +265,23 @@ impl Stream {
             | MapKind::CallTrailers => return None,
         };
         open.then_some(map)
+    }
+}
+
+impl Stream {
+    /// As [`map_mut`](Self::map_mut), for one that is about to change: a head that is shared is copied into
+    /// room that there is.
+    pub(super) fn own_map_mut(&mut self, kind: MapKind) -> Option<&mut HeaderMap> {
+        let side = match kind {
+            MapKind::RequestHeaders => &mut self.request,
+            MapKind::ResponseHeaders => &mut self.response,
+            _ => return self.map_mut(kind),
+        };
+        if !side.headers_open {
+            return None;
+        }
+        side.headers.own(&mut side.spare);
+        Some(&mut side.headers)
     }
 }
 
