@@ -10,6 +10,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// Rounds that have been read and not been handed out.
 const MAX_ROUNDS: usize = 3;
 
+/// Where several share the work, as many are read before the older ones are done, so that nobody waits for a round
+/// while another reads it.
+const READ_AHEAD: usize = 2;
+
 /// Where the work comes from.
 pub(super) trait Reader: Send {
     /// What one lane has to do in a round.
@@ -43,6 +47,7 @@ where
         lanes: lanes.collect(),
         rounds: VecDeque::new(),
         first: 0,
+        read_ahead: if workers > 1 { READ_AHEAD } else { 0 },
         has_ended: false,
         is_reading: false,
         is_broken: false,
@@ -77,6 +82,8 @@ struct Board<R, L: Lane, H> {
     rounds: VecDeque<Round<L::Output>>,
     /// The number of the first of `rounds`.
     first: u64,
+    /// Fewer rounds than that are added to before anything else.
+    read_ahead: usize,
     has_ended: bool,
     is_reading: bool,
     /// Somebody panicked.
@@ -166,6 +173,11 @@ impl<R, L: Lane, H> Board<R, L, H> {
             let outputs = self.rounds.pop_front().map(|round| round.outputs).unwrap_or_default();
             return Some(Job::Hand(hand, outputs.into_iter().flatten().collect()));
         }
+        if self.rounds.len() < self.read_ahead
+            && let Some(job) = self.pick_reading()
+        {
+            return Some(job);
+        }
         let ready = self.lanes.iter().enumerate().filter(|(_, seat)| seat.lane.is_some());
         let oldest = ready.filter_map(|(index, seat)| Some((seat.work.front()?.0, index))).min();
         if let Some(seat) = oldest.and_then(|(_, index)| self.lanes.get_mut(index))
@@ -174,6 +186,10 @@ impl<R, L: Lane, H> Board<R, L, H> {
         {
             return Some(Job::Run { index, round, lane, work });
         }
+        self.pick_reading()
+    }
+
+    fn pick_reading(&mut self) -> Option<Job<R, L, H>> {
         if self.has_ended || self.rounds.len() >= MAX_ROUNDS {
             return None;
         }
@@ -287,6 +303,35 @@ mod tests {
         for workers in [2, 3, 8] {
             assert_eq!(sums(workers), (handed.clone(), lanes.clone()), "{workers} threads");
         }
+    }
+
+    #[test]
+    fn two_threads_read_the_next_round_while_one_of_them_runs_lanes() {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        struct Counts<'a>(Numbers, &'a AtomicU64);
+        impl Reader for Counts<'_> {
+            type Work = u64;
+            fn read(&mut self) -> Option<Vec<u64>> {
+                self.1.fetch_add(1, Ordering::Relaxed);
+                self.0.read()
+            }
+        }
+        struct Waits<'a>(&'a AtomicU64);
+        impl Lane for Waits<'_> {
+            type Work = u64;
+            type Output = ();
+            type Error = u64;
+            /// Two lanes of the first round wait until the second is read: on two threads both would.
+            fn run(&mut self, work: u64) -> Result<(), u64> {
+                let is_read = || self.0.load(Ordering::Relaxed) > 1;
+                let waits = (0..1000).take_while(|_| work < 12 && !is_read());
+                waits.for_each(|_| std::thread::sleep(std::time::Duration::from_millis(10)));
+                if work >= 12 || is_read() { Ok(()) } else { Err(work) }
+            }
+        }
+        let reads = AtomicU64::new(0);
+        let lanes = (0..4).map(|_| Waits(&reads)).collect();
+        assert_eq!(run(2, Counts(Numbers(0), &reads), lanes, |_| ()).err(), None);
     }
 
     #[test]
