@@ -43,7 +43,7 @@ pub fn span_count(spans: &[ResourceSpans]) -> u64 {
     u64::try_from(each_span(spans).count()).unwrap_or(u64::MAX)
 }
 
-fn each_span(spans: &[ResourceSpans]) -> impl Iterator<Item = &Span> {
+pub(crate) fn each_span(spans: &[ResourceSpans]) -> impl Iterator<Item = &Span> {
     spans.iter().flat_map(|resource| &resource.scope_spans).flat_map(|scope| &scope.spans)
 }
 

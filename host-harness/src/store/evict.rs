@@ -93,6 +93,7 @@ pub(super) fn evict(connection: &Connection, due: Due) -> rusqlite::Result<i64> 
     count(connection, due.reason, spans + unseen(connection, up_to)?)?;
     connection.execute("DELETE FROM places WHERE trace <= ?1", [last])?;
     connection.execute("DELETE FROM filters WHERE trace <= ?1", [last])?;
+    connection.execute("DELETE FROM rests WHERE trace <= ?1", [last])?;
     connection.execute("DELETE FROM traces WHERE row <= ?1", [last])?;
     connection.execute("DELETE FROM batches WHERE seq <= ?1", [up_to])?;
     see(connection, up_to)?;

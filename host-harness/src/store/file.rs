@@ -169,7 +169,7 @@ fn connect(name: &str) -> rusqlite::Result<Connection> {
 /// Makes a new file a store; refuses a foreign one.
 fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let made = match format::kind(connection).map_err(|error| opened(path, &error))? {
-        Kind::Ours => format::log_ahead(connection),
+        Kind::Ours => format::log_ahead(connection).and_then(|()| format::complete(connection)),
         Kind::Empty => format::make(connection),
         Kind::Newer(found) => {
             return Err(StoreError::Newer { path: path.to_owned(), found, known: format::FORMAT });

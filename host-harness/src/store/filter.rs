@@ -44,6 +44,16 @@ impl Token {
         Self(hash ^ (hash >> 31))
     }
 
+    /// To be written down.
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+
+    /// As [`number`](Self::number) gave it.
+    pub(super) fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The bits that it sets among `bits`.
     fn marks(self, bits: usize) -> impl Iterator<Item = usize> {
         let step = (self.0 >> 32) | 1;

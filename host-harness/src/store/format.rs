@@ -55,6 +55,10 @@ const TABLES: &str = "
     );
 ";
 
+/// What the indexer knew of a trace that comes again and again when it left its memory: rest.rs's, up to request
+/// `last`. Later than the other tables.
+const RESTS: &str = "CREATE TABLE IF NOT EXISTS rests (trace INTEGER PRIMARY KEY, last INTEGER NOT NULL, state BLOB NOT NULL)";
+
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -87,8 +91,13 @@ pub(super) fn make(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     log_ahead(connection)?;
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
+        "BEGIN IMMEDIATE; {TABLES} {RESTS}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
     ))
+}
+
+/// Adds what a store of an earlier version has not.
+pub(super) fn complete(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(RESTS)
 }
 
 /// A request is some hundred kilobytes: larger pages than SQLite's own 4 KiB make it fewer pieces.

@@ -3,6 +3,8 @@
 //! A trace's row tells of all its spans, so a request with more of them rewrites it. Where the thread stopped is
 //! in the same transaction as what it wrote: a process that was killed goes on there.
 
+mod rest;
+mod returning;
 mod traces;
 
 use std::sync::Arc;

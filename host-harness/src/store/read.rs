@@ -35,7 +35,7 @@ pub(super) fn spans(connection: &Connection, row: i64, id: [u8; 16]) -> rusqlite
     let mut rows = select.query([row])?;
     let (mut seen, mut spans) = (HashSet::new(), Vec::new());
     while let Some(row) = rows.next()? {
-        let request = wire::only(row.get_ref(0)?.as_blob().unwrap_or_default(), &id);
+        let request = wire::only(row.get_ref(0)?.as_blob().unwrap_or_default(), &|found| *found == id);
         // What the index tells of could be decoded.
         let Ok(request) = ExportTraceServiceRequest::decode(request.as_slice()) else { continue };
         for mut resource in request.resource_spans {

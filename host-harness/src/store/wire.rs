@@ -1,4 +1,4 @@
-//! An encoded request → an encoded request with the spans of one trace, the others not decoded.
+//! An encoded request → an encoded request with the spans of some traces, the others not decoded.
 //! Spec: <https://protobuf.dev/programming-guides/encoding/>
 //!
 //! 512 spans of 64 traces → the 8 of one, in some microseconds instead of the best part of a millisecond
@@ -27,25 +27,25 @@ struct Field<'a> {
     value: &'a [u8],
 }
 
-/// `request` with the spans of `trace` only, below their resources and scopes. What is no request comes back as it
+/// `request` with the spans of the `wanted` traces only, below their resources and scopes. What is no request comes back as it
 /// is: decoding it will tell.
-pub(super) fn only(request: &[u8], trace: &[u8; 16]) -> Vec<u8> {
-    match kept(request, &WAY, trace) {
+pub(super) fn only(request: &[u8], wanted: &dyn Fn(&[u8]) -> bool) -> Vec<u8> {
+    match kept(request, &WAY, wanted) {
         Ok(kept) => kept.unwrap_or_default(),
         Err(_) => request.to_vec(),
     }
 }
 
-/// `message` without what lies on the `way` and is not of the trace; `None` if nothing there is.
-fn kept(message: &[u8], way: &[u8], trace: &[u8; 16]) -> Result<Option<Vec<u8>>, ScanError> {
+/// `message` without what lies on the `way` and is of no wanted trace; `None` if nothing there is.
+fn kept(message: &[u8], way: &[u8], wanted: &dyn Fn(&[u8]) -> bool) -> Result<Option<Vec<u8>>, ScanError> {
     let [number, below @ ..] = way else {
-        return Ok(is_of(message, trace)?.then(|| message.to_vec()));
+        return Ok(is_of(message, wanted)?.then(|| message.to_vec()));
     };
     let (mut all, mut has_any, mut rest) = (Vec::new(), false, message);
     while let Some(field) = next(&mut rest)? {
         if field.number != u64::from(*number) {
             all.extend_from_slice(field.whole);
-        } else if let Some(inner) = kept(field.value, below, trace)? {
+        } else if let Some(inner) = kept(field.value, below, wanted)? {
             has_any = true;
             // Numbers below 16 leave a key of one byte.
             all.push(*number << 3 | LENGTH_DELIMITED);
@@ -57,10 +57,10 @@ fn kept(message: &[u8], way: &[u8], trace: &[u8; 16]) -> Result<Option<Vec<u8>>,
     Ok(has_any.then_some(all))
 }
 
-fn is_of(span: &[u8], trace: &[u8; 16]) -> Result<bool, ScanError> {
+fn is_of(span: &[u8], wanted: &dyn Fn(&[u8]) -> bool) -> Result<bool, ScanError> {
     let mut rest = span;
     while let Some(field) = next(&mut rest)? {
-        if field.number == TRACE_ID && field.value == trace {
+        if field.number == TRACE_ID && wanted(field.value) {
             return Ok(true);
         }
     }
@@ -116,13 +116,13 @@ mod tests {
                 resource.scope_spans.retain(|scope| !scope.spans.is_empty());
             }
             expected.resource_spans.retain(|resource| !resource.scope_spans.is_empty());
-            let found = only(&request.encode_to_vec(), &[trace; 16]);
+            let found = only(&request.encode_to_vec(), &|id| *id == [trace; 16]);
             prop_assert_eq!(ExportTraceServiceRequest::decode(found.as_slice()).unwrap(), expected);
         }
 
         #[test]
         fn any_bytes_are_taken(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            only(&bytes, &[1; 16]);
+            only(&bytes, &|id| *id == [1; 16]);
         }
     }
 
@@ -134,7 +134,7 @@ mod tests {
             (b"\x0a\x02\x12\xff", "cut within"),
             (b"\x80", "half a number"),
         ] {
-            assert_eq!(only(bytes, &[1; 16]), bytes, "{reason}");
+            assert_eq!(only(bytes, &|id| *id == [1; 16]), bytes, "{reason}");
         }
     }
 }

@@ -10,45 +10,50 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::super::filter::{Token, Tokens, filter, tokens, tokens_of_outcome};
 use super::super::names::Names;
 use super::super::summary::{Digest, Glance, digest};
-use super::super::{int, unsigned, wire};
+use super::super::{int, unsigned};
 use super::Aside;
+use super::rest::Rest;
+use super::returning::Returning;
 use crate::collect::{self, service_name};
 use crate::time::Timestamp;
 use crate::view::Bond;
 
-/// Spans and attributes of the traces that are kept in memory: some tens of megabytes. One that is not there any
-/// more is read from its requests again.
+/// Spans and attributes of the traces that are kept in memory: some tens of megabytes. One that comes again later is
+/// read from its requests; when that one leaves again, what is known of it rests in the file.
 const MAX_WEIGHT: usize = 1_000_000;
 
 /// The traces in memory.
 pub(super) struct Traces {
     by_id: HashMap<[u8; 16], Trace>,
     next_row: i64,
-    /// Of all that is in memory.
+    /// Of all that is in memory, and how much that may be.
     weight: usize,
+    max_weight: usize,
     /// Those whose rows are to be written.
     due: HashSet<[u8; 16]>,
 }
 
 /// One trace.
 #[derive(Default)]
-struct Trace {
-    row: i64,
+pub(super) struct Trace {
+    pub(super) row: i64,
     /// The first of its requests.
-    first: u64,
+    pub(super) first: u64,
     /// The last of its requests.
-    last: u64,
-    spans: Vec<Glance>,
+    pub(super) last: u64,
+    pub(super) spans: Vec<Glance>,
     /// A span that comes again is known by its id and its kind: the two ends of a call may share an id.
-    seen: HashSet<([u8; 8], i32)>,
-    tokens: Tokens,
+    pub(super) seen: HashSet<([u8; 8], i32)>,
+    pub(super) tokens: Tokens,
     /// Its requests that the file does not tell of yet.
-    places: Vec<u64>,
+    pub(super) places: Vec<u64>,
+    /// It came again when it was not in memory any more: it may do so often.
+    pub(super) has_returned: bool,
 }
 
 /// A span, and what its resource says.
-struct Found<'a> {
-    trace_id: [u8; 16],
+pub(super) struct Found<'a> {
+    pub(super) trace_id: [u8; 16],
     bond: Bond,
     span: &'a Span,
     service: &'a str,
@@ -60,7 +65,7 @@ impl Traces {
     pub(super) fn new(connection: &Connection) -> rusqlite::Result<Self> {
         let sql = "SELECT coalesce(max(row), 0) + 1 FROM traces";
         let next_row = connection.query_row(sql, [], |row| row.get(0))?;
-        Ok(Self { by_id: HashMap::new(), next_row, weight: 0, due: HashSet::new() })
+        Ok(Self { by_id: HashMap::new(), next_row, weight: 0, max_weight: MAX_WEIGHT, due: HashSet::new() })
     }
 
     /// Adds the spans of request `seq`.
@@ -71,14 +76,9 @@ impl Traces {
         seq: u64,
         request: &ExportTraceServiceRequest,
     ) -> rusqlite::Result<Aside> {
+        self.load(connection, names, seq, request)?;
         let mut aside = Aside::default();
-        // Spans of one trace mostly stand together.
         aside.unreadable = each_span(request, &mut |found| {
-            if !self.by_id.contains_key(&found.trace_id) {
-                let trace = self.load(connection, names, (found.trace_id, seq))?;
-                self.weight += trace.weight();
-                self.by_id.insert(found.trace_id, trace);
-            }
             let Some(trace) = self.by_id.get_mut(&found.trace_id) else { return Ok(()) };
             let before = trace.weight();
             if trace.add(connection, names, seq, &found)? {
@@ -92,37 +92,35 @@ impl Traces {
         Ok(aside)
     }
 
-    /// The trace as its requests in the file have it, or a new one.
+    /// Takes the traces of a request into memory: new ones, and those that the file knows.
     fn load(
         &mut self,
         connection: &Connection,
         names: &mut Names,
-        (id, seq): ([u8; 16], u64),
-    ) -> rusqlite::Result<Trace> {
-        let known = connection.query_row("SELECT row, first FROM traces WHERE id = ?1", [id], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-        });
-        let Some((row, first)) = known.optional()? else {
-            self.next_row += 1;
-            return Ok(Trace { row: self.next_row - 1, first: seq, ..Trace::default() });
-        };
-        let mut trace = Trace { row, first: unsigned(first), ..Trace::default() };
-        let sql = "SELECT request FROM places JOIN batches ON seq = batch WHERE trace = ?1 ORDER BY seq";
-        let mut select = connection.prepare(sql)?;
-        let mut rows = select.query([row])?;
-        while let Some(row) = rows.next()? {
-            let request = wire::only(row.get_ref(0)?.as_blob().unwrap_or_default(), &id);
-            let Ok(request) = ExportTraceServiceRequest::decode(request.as_slice()) else { continue };
-            each_span(&request, &mut |found| {
-                if found.trace_id == id {
-                    trace.add(connection, names, seq, &found)?;
+        seq: u64,
+        request: &ExportTraceServiceRequest,
+    ) -> rusqlite::Result<()> {
+        let mut returning = Returning::default();
+        let mut known = connection.prepare("SELECT row, first FROM traces WHERE id = ?1")?;
+        for span in collect::each_span(&request.resource_spans) {
+            let Ok(id) = <[u8; 16]>::try_from(span.trace_id.as_slice()) else { continue };
+            if self.by_id.contains_key(&id) || returning.has(&id) {
+                continue;
+            }
+            let found = known.query_row([id], |row| Ok((row.get::<_, i64>(0)?, row.get(1).map(unsigned)?)));
+            match found.optional()? {
+                Some((row, first)) => returning.take(connection, id, (row, first))?,
+                None => {
+                    self.by_id.insert(id, Trace { row: self.next_row, first: seq, ..Trace::default() });
+                    self.next_row += 1;
                 }
-                Ok(())
-            })?;
+            }
         }
-        // The file tells of these.
-        trace.places.clear();
-        Ok(trace)
+        for (id, trace) in returning.read(connection, names)? {
+            self.weight += trace.weight();
+            self.by_id.insert(id, trace);
+        }
+        Ok(())
     }
 
     /// Writes what has changed.
@@ -163,23 +161,28 @@ impl Traces {
             }
             attributes.execute(params![trace.row, filter(&trace.tokens)])?;
         }
-        self.shrink();
-        Ok(())
+        self.shrink(connection)
     }
 
     /// Lets go of the traces that got no span for longest, until the weight is half of what may be.
-    fn shrink(&mut self) {
-        if self.weight <= MAX_WEIGHT {
-            return;
+    fn shrink(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if self.weight <= self.max_weight {
+            return Ok(());
         }
+        let mut rest = connection.prepare("INSERT OR REPLACE INTO rests VALUES (?1, ?2, ?3)")?;
         let mut all: Vec<(u64, [u8; 16])> = self.by_id.iter().map(|(id, trace)| (trace.last, *id)).collect();
         all.sort_unstable();
         for (_, id) in all {
-            if self.weight <= MAX_WEIGHT / 2 {
+            if self.weight <= self.max_weight / 2 {
                 break;
             }
-            self.weight -= self.by_id.remove(&id).map_or(0, |trace| trace.weight());
+            let Some(trace) = self.by_id.remove(&id) else { continue };
+            self.weight -= trace.weight();
+            if trace.has_returned {
+                rest.execute(params![trace.row, int(trace.last), Rest::of(&trace).encode_to_vec()])?;
+            }
         }
+        Ok(())
     }
 
     /// Lets go of the traces in the rows up to `row`, which the file has no more.
@@ -195,7 +198,7 @@ impl Trace {
     }
 
     /// Whether the span of request `seq` is new.
-    fn add(
+    pub(super) fn add(
         &mut self,
         connection: &Connection,
         names: &mut Names,
@@ -222,7 +225,7 @@ impl Trace {
 }
 
 /// Shows `visit` each span; how many have ids of another length than 16 and 8 bytes.
-fn each_span(
+pub(super) fn each_span(
     request: &ExportTraceServiceRequest,
     visit: &mut dyn FnMut(Found<'_>) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<u64> {
@@ -265,3 +268,6 @@ fn number(id: i64) -> u32 {
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;
