@@ -90,6 +90,7 @@ fn draft(bytes: &[u8]) -> Result<Draft, SkipReason> {
     let target = split_url(url)?;
     check_was_sent(&entry)?;
     let (mut notes, response_headers) = (Vec::new(), headers(at(response, "headers")));
+    let sent_headers = headers(at(request, "headers"));
     let response = response_message(response, response_headers, &mut notes)?;
     let times = timings::of(&entry);
     Ok(Draft {
@@ -100,8 +101,8 @@ fn draft(bytes: &[u8]) -> Result<Draft, SkipReason> {
         path: Some(target.path),
         status: number(at(at(&entry, "response"), "status")).and_then(|status| u16::try_from(status).ok()),
         request: Message {
-            headers: headers(at(request, "headers")),
-            body: request_body(request),
+            body: request_body(request, &sent_headers),
+            headers: sent_headers,
             trailers: Headers::new(),
         },
         response,
@@ -123,8 +124,14 @@ fn check_was_sent(entry: &Value) -> Result<(), SkipReason> {
     if let Some(cache) = text(at(entry, "_fromCache")) {
         return Err(SkipReason::NotHttp(format!("answered by the browser's {cache} cache")));
     }
+    // Playwright takes what was not transferred from nothing.
+    let is_below_unknown = at(response, "bodySize").as_i64().is_some_and(|size| size < -1);
+    if is_below_unknown && number(at(response, "_transferSize")) == Some(0) {
+        return Err(SkipReason::NotHttp("answered by the browser's cache".to_owned()));
+    }
     if status.is_none_or(|status| status == 0) {
-        let error = text(at(response, "_error")).or_else(|| text(at(entry, "_error")));
+        let said = [at(response, "_error"), at(entry, "_error"), at(response, "_failureText")];
+        let error = said.into_iter().find_map(text);
         return Err(SkipReason::NoResponse(error.unwrap_or("its status is 0 or missing").to_owned()));
     }
     Ok(())
@@ -142,10 +149,13 @@ fn headers(list: &Value) -> Headers {
         .collect()
 }
 
-fn request_body(request: &Value) -> Body {
+fn request_body(request: &Value, headers: &Headers) -> Body {
     let data = at(request, "postData");
     let size = number(at(request, "bodySize"));
     match (text(at(data, "text")), size) {
+        (Some(text), _) if is_one_byte_a_sign(text, headers) => {
+            Body::of(text.chars().filter_map(|sign| u8::try_from(sign).ok()).collect::<Vec<u8>>())
+        }
         (Some(text), _) if !text.is_empty() => match decoded(text, at(data, "encoding")) {
             Some(bytes) => Body::of(bytes),
             None => size.map_or(Body::Unknown, Body::Size),
@@ -155,6 +165,13 @@ fn request_body(request: &Value) -> Body {
     }
 }
 
+/// Chrome writes bytes that are no UTF-8 as one sign each, and a size of what it wrote; the length that it sent tells.
+fn is_one_byte_a_sign(text: &str, headers: &Headers) -> bool {
+    let sent: Option<usize> = header(headers, "content-length").and_then(|length| length.parse().ok());
+    sent.is_some_and(|sent| sent != text.len() && sent == text.chars().count())
+        && text.chars().all(|sign| u8::try_from(sign).is_ok())
+}
+
 /// A browser shows the body without its encoding: headers that speak of the encoded one are left out.
 fn response_message(
     response: &Value,
@@ -162,7 +179,6 @@ fn response_message(
     notes: &mut Vec<Note>,
 ) -> Result<Message, SkipReason> {
     let content = at(response, "content");
-    let on_wire = number(at(response, "bodySize")).or_else(|| number(at(response, "_transferSize")));
     let trailers = Headers::new();
     let body = match text(at(content, "text")) {
         Some(text) if !text.is_empty() => {
@@ -178,7 +194,9 @@ fn response_message(
         }
         _ => {
             let size = header(&headers, "content-length").and_then(|length| length.parse().ok());
-            let size = size.or(on_wire).or_else(|| number(at(content, "size")));
+            // What was transferred has the head in it: it is the last that says anything of the body.
+            let told = [at(response, "bodySize"), at(content, "size"), at(response, "_transferSize")];
+            let size = size.or_else(|| told.into_iter().find_map(number));
             if size.is_some_and(|size| size > 0) {
                 notes.push(Note::BodyLeftOut);
             }

@@ -26,6 +26,7 @@ mod foreign_filters;
 mod forward_only;
 mod fuzz;
 mod grafana;
+mod har;
 mod kill;
 mod lifecycle;
 mod mesh;

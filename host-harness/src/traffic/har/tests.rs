@@ -96,6 +96,35 @@ fn a_body_that_was_left_out_has_a_size() {
 }
 
 #[test]
+fn what_was_transferred_is_no_body() {
+    let mut entry = chrome();
+    entry["response"]["status"] = json!(302);
+    entry["response"]["headers"] = json!([{"name": "location", "value": "/"}]);
+    entry["response"]["content"] = json!({"size": 0, "mimeType": "x-unknown"});
+    let (exchange, notes) = one(entry);
+    assert_eq!((exchange.response.body_bytes, notes), (0, vec![]));
+}
+
+#[test]
+fn a_body_that_is_no_text_is_one_byte_a_sign() {
+    for (length, text, expected) in [
+        (Some("4"), "\u{0}\u{ff}\u{80}\n", &b"\x00\xff\x80\n"[..]),
+        (Some("6"), "\u{0}\u{ff}\u{80}\n", "\u{0}\u{ff}\u{80}\n".as_bytes()),
+        (None, "\u{ff}", "\u{ff}".as_bytes()),
+        (Some("2"), "ż", "ż".as_bytes()),
+        (Some("1"), "ż", "ż".as_bytes()),
+    ] {
+        let mut entry = chrome();
+        entry["request"]["postData"] = json!({"mimeType": "application/octet-stream", "text": text});
+        let header = length.map(|length| json!({"name": "content-length", "value": length}));
+        entry["request"]["headers"] = header.into_iter().collect();
+        let (exchange, _) = one(entry);
+        let body = exchange.request.body.unwrap();
+        assert_eq!(body[0].data, expected, "{length:?} {text:?}");
+    }
+}
+
+#[test]
 fn an_answer_that_has_no_body_gets_none_from_the_cache() {
     let mut entry = chrome();
     entry["response"]["status"] = json!(304);
@@ -134,6 +163,14 @@ fn what_cannot_be_used_is_skipped_with_its_place_and_reason() {
             "is no HTTP exchange: its URL's scheme is \"blob\"",
         ),
         (with(&["_fromCache"], json!("disk")), "is no HTTP exchange: answered by the browser's disk cache"),
+        (
+            with(&["response"], json!({"status": 200, "bodySize": -114, "_transferSize": 0})),
+            "is no HTTP exchange: answered by the browser's cache",
+        ),
+        (
+            with(&["response"], json!({"status": -1, "_failureText": "net::ERR_ABORTED"})),
+            "has no response: net::ERR_ABORTED",
+        ),
         (with(&["request", "url"], json!(7)), "has no request.url"),
         (with(&["request"], json!({"url": "http://web/"})), "has no method"),
         (with(&["request", "method"], json!("G T")), "request.method is \"G T\", expected a method"),
