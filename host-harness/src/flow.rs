@@ -23,7 +23,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use options::{DEFAULT_BUFFER_LIMIT_BYTES, FlowOptions};
+pub use options::{DEFAULT_BUFFER_LIMIT_BYTES, FlowOptions, HTTP2_WINDOW_BYTES};
 pub use output::{Output, Part, Side};
 pub use reply::{local_reply, no_answer, timed_out, upstream_failed, vm_failed};
 

@@ -83,7 +83,8 @@ pub struct ProxyOptions {
     pub roots: Option<PathBuf>,
     /// Threads, each with a VM; at least 1.
     pub workers: usize,
-    /// The most bytes of a body that the filter may hold, on each side of an exchange.
+    /// The most bytes of a body that the filter may hold, on each side of an exchange; over HTTP/2 it may hold a
+    /// stream's window of 16 MiB in any case, as in Envoy.
     pub buffer_limit_bytes: usize,
     /// The most connections of clients at once; more wait.
     pub max_connections: usize,

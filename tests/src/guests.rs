@@ -22,7 +22,7 @@ use std::sync::Mutex;
 pub use meshspan::flow::{Part, Side};
 
 pub use allowed::{ALLOWED, Allowed, Host, LIVE, LiveUses, Uses};
-pub use compare::{Difference, differences, lines, on_the_wires};
+pub use compare::{Difference, differences, lines, on_the_wires, without_marks};
 pub use live::Live;
 pub use log::{Answer, Pass, Transcripts};
 pub use ours::Ours;
@@ -46,10 +46,6 @@ pub const PROGRAMS: [&str; 12] = [
     "metrics",
     "statuses",
 ];
-
-/// The programs that are run in `meshspan proxy`, too: those that call upstreams, and those that change nothing that is
-/// on a wire. What the others do depends on the pieces in which a connection is read.
-pub const LIVE_PROGRAMS: [&str; 5] = ["call", "grpc", "properties", "shared", "metrics"];
 
 /// Something that passed between two filters.
 #[derive(Clone, Debug, PartialEq, Eq)]

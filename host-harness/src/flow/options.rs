@@ -6,6 +6,10 @@ use crate::host::MAX_BODY_BYTES;
 /// Envoy's `per_connection_buffer_limit_bytes`, unless it is configured: 1 MiB.
 pub const DEFAULT_BUFFER_LIMIT_BYTES: usize = 1024 * 1024;
 
+/// The window of an HTTP/2 stream, Envoy's, which is what Envoy holds of a body there, however small
+/// `per_connection_buffer_limit_bytes` is: 16 MiB.
+pub const HTTP2_WINDOW_BYTES: usize = 16 * 1024 * 1024;
+
 /// How an exchange is carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowOptions {

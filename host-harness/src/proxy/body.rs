@@ -30,6 +30,8 @@ pub(super) enum Body {
     Empty,
     Whole(Option<Bytes>),
     Channel(mpsc::Receiver<Piece>),
+    /// It has broken off, which is said when what came before is on the wire.
+    Broken,
 }
 
 /// A body, and where its pieces go in, of which so many may wait.
@@ -51,6 +53,10 @@ impl hyper::body::Body for Body {
             Self::Empty => return Poll::Ready(None),
             Self::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Channel(receiver) => std::task::ready!(receiver.poll_recv(context)),
+            Self::Broken => {
+                *body = Self::Empty;
+                return Poll::Ready(Some(Err(Broken)));
+            }
         };
         Poll::Ready(match piece {
             Some(Piece::Data(bytes)) => Some(Ok(Frame::data(bytes))),
@@ -60,8 +66,10 @@ impl hyper::body::Body for Body {
                 None
             }
             None => {
-                *body = Self::Empty;
-                Some(Err(Broken))
+                // hyper forgets what it has not written when a body fails: it may write first.
+                *body = Self::Broken;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
             }
         })
     }
@@ -74,7 +82,7 @@ impl hyper::body::Body for Body {
         match self {
             Self::Empty | Self::Whole(None) => SizeHint::with_exact(0),
             Self::Whole(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Channel(_) => SizeHint::default(),
+            Self::Channel(_) | Self::Broken => SizeHint::default(),
         }
     }
 }

@@ -59,6 +59,8 @@ pub(super) struct Exchange {
     called: Option<Timestamp>,
     is_http2: bool,
     leaves_http: bool,
+    /// The client's connection cannot be used again: its request is not read to the end.
+    closes: bool,
     from_client: Source,
     to_upstream: Sink,
     call: Option<Call>,
@@ -101,6 +103,7 @@ pub(super) async fn serve(
         called: None,
         is_http2,
         leaves_http,
+        closes: false,
         from_client: if end || leaves_http { Source::Ended } else { Source::Body(body) },
         to_upstream: Sink::default(),
         call: None,
@@ -192,7 +195,10 @@ impl Exchange {
         let counts = &self.worker.counts;
         match self.progress {
             Progress::Running | Progress::Completed => count(&counts.completed),
-            Progress::Reset => count(&counts.reset),
+            Progress::Reset => {
+                count(&counts.reset);
+                self.to_client.break_off();
+            }
             Progress::Abandoned => {
                 count(&counts.abandoned);
                 let flags = properties::DOWNSTREAM_CONNECTION_TERMINATION;

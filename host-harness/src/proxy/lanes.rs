@@ -89,10 +89,22 @@ impl Sink {
         self.sender = None;
     }
 
+    /// Breaks off behind what there is room for.
+    pub(super) fn break_off(&mut self) {
+        let Some(sender) = self.sender.take() else { return };
+        for piece in self.waiting.drain(..).filter(|piece| !matches!(piece, Piece::End)) {
+            if sender.try_send(piece).is_err() {
+                return;
+            }
+        }
+    }
+
     pub(super) fn push(&mut self, part: Part, end: bool) {
         match part {
             Part::Data(bytes) if bytes.is_empty() => {}
             Part::Data(bytes) => self.waiting.push_back(Piece::Data(bytes.into())),
+            // Trailers that a filter has emptied are the end and nothing more.
+            Part::Trailers(trailers) if trailers.is_empty() => {}
             Part::Trailers(trailers) => {
                 self.waiting.push_back(Piece::Trailers(wire::trailers(&trailers)));
             }

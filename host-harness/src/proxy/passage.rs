@@ -8,7 +8,7 @@ use super::guest::{Guest, Key};
 use super::properties::Properties;
 use super::stats::count;
 use super::worker::Worker;
-use crate::flow::{FlowOptions, Output, Part, Side, local_reply};
+use crate::flow::{FlowOptions, HTTP2_WINDOW_BYTES, Output, Part, Side, local_reply};
 use crate::host::HeaderMap;
 use crate::vm::{LocalReply, Outcome, StreamAction};
 
@@ -33,7 +33,10 @@ impl Passage {
     /// The way of a request with this head.
     pub(super) fn open(worker: &Worker, is_http2: bool, head: &HeaderMap, wake: &Arc<Notify>) -> Self {
         let options = FlowOptions {
-            buffer_limit_bytes: worker.buffer_limit_bytes,
+            buffer_limit_bytes: match is_http2 {
+                true => worker.buffer_limit_bytes.max(HTTP2_WINDOW_BYTES),
+                false => worker.buffer_limit_bytes,
+            },
             is_downstream_http2: is_http2,
             is_upstream_http2: is_http2,
         };

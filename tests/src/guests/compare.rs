@@ -45,22 +45,70 @@ pub fn on_the_wires(guest: &[String], upstream: &[Seen], client: &Seen) -> Vec<S
 
 /// Fields in the order of their names: on the way from one proxy to the next only that of the same name matters.
 fn on_a_wire(seen: &Seen, lines: &mut Vec<String>) {
+    let mut head: &[(String, Vec<u8>)] = &[];
     for event in seen.events() {
         match event {
-            wire::Event::Head(fields) | wire::Event::Trailers(fields) => {
-                let mut fields: Vec<_> = fields.iter().collect();
-                fields.sort_by_key(|(name, _)| name.to_ascii_lowercase());
-                let shown = |(name, value): &(String, Vec<u8>)| {
-                    format!("  {}: {}", name.to_ascii_lowercase(), brief(value))
-                };
-                lines
-                    .push(if matches!(event, wire::Event::Head(_)) { "head" } else { "trailers" }.to_owned());
-                lines.extend(fields.into_iter().map(shown));
+            wire::Event::Head(fields) => {
+                head = fields;
+                lines.push("head".to_owned());
+                lines.extend(in_order(fields).map(|(name, value)| format!("  {name}: {}", brief(value))));
+            }
+            wire::Event::Trailers(fields) => {
+                let label = |name: &str| if is_announced(head, name) { "" } else { "unannounced " };
+                let all: Vec<_> = in_order(fields).map(|(name, value)| (label(&name), name, value)).collect();
+                let whole = all.iter().map(|(label, ..)| *label).min().unwrap_or_default();
+                lines.push(format!("{whole}trailers"));
+                lines.extend(
+                    all.iter().map(|(label, name, value)| format!("  {label}{name}: {}", brief(value))),
+                );
             }
             wire::Event::Data(bytes) => lines.push(format!("data {}", brief(bytes))),
             other => lines.push(format!("{other:?}").to_lowercase()),
         }
     }
+}
+
+fn in_order(fields: &[(String, Vec<u8>)]) -> impl Iterator<Item = (String, &[u8])> {
+    let mut fields: Vec<_> =
+        fields.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.as_slice())).collect();
+    fields.sort_by(|(one, _), (other, _)| one.cmp(other));
+    fields.into_iter()
+}
+
+/// Whether a trailer may follow this head: over HTTP/1.1, whose start line has no name, if the head says so.
+fn is_announced(head: &[(String, Vec<u8>)], name: &str) -> bool {
+    let is_http2 = head.first().is_some_and(|(name, _)| !name.is_empty());
+    let mut names = head.iter().filter(|(field, _)| field.eq_ignore_ascii_case("trailer"));
+    is_http2
+        || names.any(|(_, value)| {
+            value
+                .split(|byte| *byte == b',')
+                .any(|one| one.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
+        })
+}
+
+/// What the program `bodies` puts once into each piece of a body.
+const MARKS: [&str; 5] = ["[behind]", "[before]", "[instead]", "[1]", "[2]"];
+
+/// The same without the marks: how often a body has them, and so in how many pieces it was read, is the connection's
+/// matter. Whether it had any is kept.
+pub fn without_marks(seen: &Seen) -> Seen {
+    seen.mapped(|body| {
+        let Some(mark) = MARKS.iter().find(|mark| contains(body, mark.as_bytes())) else {
+            return body.to_vec();
+        };
+        let mut text = body.to_vec();
+        for mark in MARKS {
+            while let Some(place) = text.windows(mark.len()).position(|part| part == mark.as_bytes()) {
+                text.drain(place..place + mark.len());
+            }
+        }
+        [format!("with {mark} ").as_bytes(), &text].concat()
+    })
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|some| some == part)
 }
 
 fn shown(event: &Event, lines: &mut Vec<String>) {

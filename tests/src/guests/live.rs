@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use super::{LIVE_PROGRAMS, Transcripts, take_seen, wasm};
+use super::{PROGRAMS, Transcripts, take_seen, wasm};
 use crate::live::LiveProxy;
 use crate::situation::{Desk, Played, Seen, fetch, serve};
 use crate::upstream::Upstream;
@@ -60,7 +60,7 @@ impl Live {
             ];
             (program, LiveProxy::run(&arguments.concat(), Some(LOG)))
         };
-        let proxies = LIVE_PROGRAMS.into_iter().map(start).collect();
+        let proxies = PROGRAMS.into_iter().map(start).collect();
         Live { proxies, _oracle: oracle, _files: files, runtime, desk }
     }
 

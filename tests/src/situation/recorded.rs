@@ -48,7 +48,8 @@ pub struct Desk {
     pub open: usize,
 }
 
-/// Answers every connection by the exchange that is current.
+/// Answers every connection by the exchange that is current when a request comes: a proxy may keep a connection that
+/// it did not need after all.
 ///
 /// Over HTTP/2 a connection serves one exchange; if `says_so`, the client is told.
 pub async fn serve(listener: TcpListener, desk: Arc<Mutex<Desk>>, says_so: bool) {
@@ -58,10 +59,15 @@ pub async fn serve(listener: TcpListener, desk: Arc<Mutex<Desk>>, says_so: bool)
         let Some((exchange, protocol)) = now else { continue };
         let desk = Arc::clone(&desk);
         tokio::spawn(async move {
-            let (script, meeting) = (upstream(&exchange), Barrier::new(1));
+            let (first, meeting) = (upstream(&exchange), Barrier::new(1));
+            let script = || {
+                let now = desk.lock().expect("no server panics").current.clone();
+                now.map_or_else(|| first.clone(), |(exchange, _)| upstream(&exchange))
+            };
             let seen = match protocol {
                 Protocol::Http1 => {
-                    let mut wire = Http1::accept(socket, &script).await;
+                    let mut wire = Http1::accept(socket, &first).await;
+                    let script = script();
                     desk.lock().expect("no server panics").open += 1;
                     play(&mut wire, &script, &meeting).await;
                     Some(wire.finish().await)
@@ -69,6 +75,7 @@ pub async fn serve(listener: TcpListener, desk: Arc<Mutex<Desk>>, says_so: bool)
                 // A guest that answers itself may end the exchange before it has come here.
                 Protocol::Http2 => match Http2::try_accept(socket, says_so).await {
                     Some(mut wire) => {
+                        let script = script();
                         desk.lock().expect("no server panics").open += 1;
                         play(&mut wire, &script, &meeting).await;
                         Some(wire.finish())

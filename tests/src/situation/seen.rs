@@ -106,6 +106,17 @@ impl Seen {
         values.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
     }
 
+    /// The same with other bodies.
+    pub fn mapped(&self, change: impl Fn(&[u8]) -> Vec<u8>) -> Seen {
+        let mut seen = self.clone();
+        for event in &mut seen.0 {
+            if let Event::Data(data) = event {
+                *data = change(data);
+            }
+        }
+        seen
+    }
+
     /// The same without the trace's header and without what differs from run to run.
     pub fn constant(&self) -> Seen {
         let mut seen = self.clone();

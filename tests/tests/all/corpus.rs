@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use meshspan::traffic::Exchange;
 use meshspan_tests::corpus;
 use meshspan_tests::guests::{
-    Answer, LIVE_PROGRAMS, Live, LiveUses, Ours, PROGRAMS, Stage, Uses, differences, lines, on_the_wires,
+    Answer, Live, LiveUses, Ours, PROGRAMS, Stage, Uses, differences, lines, on_the_wires, without_marks,
 };
-use meshspan_tests::situation::{Played, Protocol};
+use meshspan_tests::situation::{Played, Protocol, Seen};
 use meshspan_tests::tools::repository;
 
 #[test]
@@ -66,6 +66,9 @@ fn every_guest_sees_and_does_the_same_in_envoy_and_in_the_harness() {
 /// pieces in which a connection is read.
 const CALLS: [&str; 2] = ["call", "grpc"];
 
+/// The program that marks each piece of a body, so that it shows in which pieces a connection was read.
+const IN_PIECES: &str = "bodies";
+
 /// Whether a line tells what came of a hostcall, not that a callback was made.
 fn is_result(line: &str) -> bool {
     !line.starts_with(['>', '<'])
@@ -76,7 +79,7 @@ fn the_live_proxy_does_with_the_corpus_what_envoy_does() {
     let corpus = corpus::recorded();
     let (mut stage, mut live) = (Stage::start(), Live::start());
     let (mut clients, mut upstreams) = (BTreeMap::new(), BTreeMap::new());
-    for program in LIVE_PROGRAMS {
+    for program in PROGRAMS {
         for (place, exchange) in corpus.iter().enumerate() {
             let played = Played { exchange, number: place + 1, protocol: protocol(exchange, place) };
             let seen = [stage.play(program, played), live.play(program, played)];
@@ -87,7 +90,8 @@ fn the_live_proxy_does_with_the_corpus_what_envoy_does() {
     }
     let transcripts = stage.transcripts();
     let (mut uses, mut wrong, mut count) = (LiveUses::default(), Vec::new(), 0);
-    for program in LIVE_PROGRAMS {
+    let mut pieces = [Vec::new(), Vec::new()];
+    for program in PROGRAMS {
         let told = [transcripts.of(program), live.transcripts(program)];
         for (place, exchange) in corpus.iter().enumerate() {
             let (number, nothing) = (place + 1, Vec::new());
@@ -96,7 +100,13 @@ fn the_live_proxy_does_with_the_corpus_what_envoy_does() {
                 let guest: Vec<_> =
                     guest.into_iter().flatten().filter(|line| is_result(line)).cloned().collect();
                 let upstream = upstreams[program][host].get(&number).unwrap_or(&nothing);
-                on_the_wires(&guest, upstream, &clients[&(program, number)][host])
+                let client = &clients[&(program, number)][host];
+                if program != IN_PIECES {
+                    return on_the_wires(&guest, upstream, client);
+                }
+                let whole: Vec<_> = upstream.iter().map(without_marks).collect();
+                pieces[host].extend(upstream.iter().chain([client]).map(Seen::body));
+                on_the_wires(&guest, &whole, &without_marks(client))
             });
             let found = differences(&lines[0], &lines[1]);
             let found: Vec<_> = found.into_iter().filter(|one| !uses.allow(program, one)).collect();
@@ -106,10 +116,11 @@ fn the_live_proxy_does_with_the_corpus_what_envoy_does() {
             count += 1;
         }
     }
-    println!("{} exchanges × {} filters: {count} passes compared", corpus.len(), LIVE_PROGRAMS.len());
+    println!("{} exchanges × {} filters: {count} passes compared", corpus.len(), PROGRAMS.len());
     uses.lines().for_each(|line| println!("{line}"));
     assert!(wrong.is_empty(), "{} passes differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(uses.stale().is_empty(), "these do not differ any more, strike them: {:#?}", uses.stale());
+    assert_ne!(pieces[0], pieces[1], "{IN_PIECES} is read in the same pieces: compare the marks, too");
 }
 
 /// gRPC needs HTTP/2; of the others every second goes over either.

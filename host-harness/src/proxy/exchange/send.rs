@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::upgrade::OnUpgrade;
 
 use super::super::body::{Body, CHANNEL, channel};
@@ -64,7 +65,10 @@ impl Exchange {
             body
         };
         match (wire::response(head, body), self.respond.take()) {
-            (Ok(response), Some(respond)) => {
+            (Ok(mut response), Some(respond)) => {
+                if self.closes {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 if respond.send(response).is_err() {
                     self.progress = Progress::Abandoned;
                 } else if end {
@@ -94,6 +98,7 @@ impl Exchange {
         self.from_upstream = Source::Ended;
         self.upstream_upgrade = None;
         self.to_upstream.cut();
+        self.closes |= self.from_client.is_open() && !self.is_http2 && !self.leaves_http;
         self.from_client = Source::Ended;
     }
 

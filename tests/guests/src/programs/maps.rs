@@ -4,11 +4,13 @@ use crate::host::{self, REQUEST_HEADERS, REQUEST_TRAILERS, RESPONSE_HEADERS, RES
 use crate::program::{Action, Program, exchange};
 use crate::transcript::{done, number, pairs};
 
-const HEAD: [(&str, &str); 7] = [
+const HEAD: [(&str, &str); 8] = [
     (":method", "PUT"),
     (":path", "/set"),
     (":authority", "set.test"),
     (":scheme", "http"),
+    // Without it Envoy finds no route.
+    ("x-forwarded-proto", "http"),
     ("X-Set", "1"),
     ("x-set", "2"),
     ("x-empty", ""),
