@@ -10,6 +10,7 @@
 
 mod http1;
 mod http2;
+mod live;
 mod player;
 mod recorded;
 mod script;
@@ -17,6 +18,7 @@ mod seen;
 mod spans;
 mod stage;
 
+pub use live::stage_beside_live;
 pub use recorded::{Desk, Played, fetch, serve};
 pub use script::{Script, accept, answer, call, get, raw, request, silent, tunnel};
 pub use seen::{Event, Fields, Seen};

@@ -59,6 +59,8 @@ pub(super) struct Exchange {
     called: Option<Timestamp>,
     is_http2: bool,
     leaves_http: bool,
+    /// What an upgrade leaves it for.
+    upgrade: Vec<u8>,
     /// The client's connection cannot be used again: its request is not read to the end.
     closes: bool,
     from_client: Source,
@@ -103,6 +105,7 @@ pub(super) async fn serve(
         called: None,
         is_http2,
         leaves_http,
+        upgrade: head.first("upgrade").unwrap_or_default().to_vec(),
         closes: false,
         from_client: if end || leaves_http { Source::Ended } else { Source::Body(body) },
         to_upstream: Sink::default(),

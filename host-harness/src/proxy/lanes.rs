@@ -18,7 +18,7 @@ pub(super) enum Source {
     #[default]
     Ended,
     Body(Incoming),
-    Tunnel(mpsc::Receiver<Bytes>),
+    Tunnel(mpsc::Receiver<std::io::Result<Bytes>>),
 }
 
 /// What came.
@@ -47,7 +47,8 @@ impl Source {
                 Some(Ok(frame)) => came(frame, hyper::body::Body::is_end_stream(body)),
             },
             Self::Tunnel(bytes) => match bytes.recv().await {
-                Some(bytes) => (Came::Data { bytes, end: false }, false),
+                Some(Ok(bytes)) => (Came::Data { bytes, end: false }, false),
+                Some(Err(_)) => (Came::Broken, true),
                 None => (Came::Data { bytes: Bytes::new(), end: true }, true),
             },
         };

@@ -15,8 +15,8 @@ const CHANNEL: usize = 2;
 
 /// The ends of a connection that has left HTTP.
 pub(super) struct Tunnel {
-    /// What comes; ends when the peer ends its side or is gone.
-    pub(super) incoming: mpsc::Receiver<Bytes>,
+    /// What comes; ends when the peer ends its side. An error is the last that comes.
+    pub(super) incoming: mpsc::Receiver<std::io::Result<Bytes>>,
     /// What goes.
     pub(super) outgoing: mpsc::Sender<Piece>,
 }
@@ -37,26 +37,39 @@ pub(super) fn open(upgrade: OnUpgrade) -> Tunnel {
     Tunnel { incoming, outgoing }
 }
 
-async fn read(mut reader: ReadHalf<TokioIo<hyper::upgrade::Upgraded>>, into: mpsc::Sender<Bytes>) {
+async fn read(
+    mut reader: ReadHalf<TokioIo<hyper::upgrade::Upgraded>>,
+    into: mpsc::Sender<std::io::Result<Bytes>>,
+) {
     let mut buffer = vec![0; READ_BYTES];
     loop {
         let read = tokio::select! {
             read = reader.read(&mut buffer) => read,
             () = into.closed() => return,
         };
-        let Some(bytes) = read.ok().and_then(|count| buffer.get(..count)) else { return };
-        if bytes.is_empty() || into.send(Bytes::copy_from_slice(bytes)).await.is_err() {
+        let came = read.map(|count| Bytes::copy_from_slice(buffer.get(..count).unwrap_or_default()));
+        let is_over = came.as_ref().map_or(true, Bytes::is_empty);
+        if came.as_ref().is_ok_and(Bytes::is_empty) || into.send(came).await.is_err() || is_over {
             return;
         }
     }
 }
 
 async fn write(mut writer: WriteHalf<TokioIo<hyper::upgrade::Upgraded>>, mut from: mpsc::Receiver<Piece>) {
-    while let Some(Piece::Data(bytes)) = from.recv().await {
-        if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() {
+    while let Some(piece) = from.recv().await {
+        let written = match piece {
+            Piece::Data(bytes) => match writer.write_all(&bytes).await {
+                Ok(()) => writer.flush().await,
+                Err(error) => Err(error),
+            },
+            // A peer that is gone needs no farewell.
+            Piece::Trailers(_) | Piece::End => {
+                let _ = writer.shutdown().await;
+                return;
+            }
+        };
+        if written.is_err() {
             return;
         }
     }
-    // A peer that is gone needs no farewell.
-    let _ = writer.shutdown().await;
 }

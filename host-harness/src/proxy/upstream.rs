@@ -100,8 +100,11 @@ impl Pool {
         prefers_http2: bool,
         leaves_http: bool,
     ) -> Result<Answer, SendError> {
-        // Only HTTP/1.1 can be left for another protocol here.
-        let wants_http2 = !leaves_http && self.wants_http2(prefers_http2);
+        // What leaves HTTP needs more of HTTP/2 than an upstream may offer: it goes as it came.
+        let wants_http2 = match self.protocol {
+            Protocol::Same if leaves_http => prefers_http2,
+            _ => self.wants_http2(prefers_http2),
+        };
         loop {
             let (connected, is_fresh) = self.connection(wants_http2).await?;
             let failed = match connected {

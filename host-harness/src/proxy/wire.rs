@@ -2,7 +2,11 @@
 //! have them, without what belongs to one connection only (RFC 9110 §7.6.1).
 //!
 //! `GET /a HTTP/1.1⏎host: web` ⇄ `:method: GET`, `:path: /a`, `:authority: web`, `:scheme: http`
+//!
+//! An upgrade over HTTP/2 (RFC 8441) is seen as the one that it is over HTTP/1.1, as in Envoy:
+//! `:method: CONNECT`, `:protocol: websocket`, `:status: 200` ⇄ `:method: GET`, `upgrade: websocket`, `:status: 101`
 
+use hyper::ext::Protocol;
 use hyper::header::{
     CONNECTION, COOKIE, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING, UPGRADE,
 };
@@ -38,15 +42,39 @@ pub(super) fn request_head(parts: &request::Parts, scheme: &str) -> HeaderMap {
     let host = parts.headers.get(HOST).map(HeaderValue::as_bytes);
     let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes()).or(host);
     let path = parts.uri.path_and_query().map_or("", uri::PathAndQuery::as_str);
-    let mut head = HeaderMap::from_pairs([(":method", parts.method.as_str())]);
-    if parts.method != Method::CONNECT {
+    let protocol = parts.extensions.get::<Protocol>();
+    let method = if protocol.is_some() { Method::GET } else { parts.method.clone() };
+    let mut head = HeaderMap::from_pairs([(":method", method.as_str())]);
+    if method != Method::CONNECT {
         head.add(":path", if path.is_empty() { "/" } else { path });
     }
     head.add(":authority", authority.unwrap_or_default());
     head.add(":scheme", scheme);
     add_fields(&mut head, &parts.headers, is_upgrade(parts));
+    if let Some(protocol) = protocol {
+        head.add(UPGRADE.as_str(), protocol.as_str());
+        head.add(CONNECTION.as_str(), "upgrade");
+    }
     head.remove(HOST);
     head
+}
+
+/// Makes the answer to an upgrade over HTTP/2 the one that it is over HTTP/1.1.
+pub(super) fn switched(parts: &mut response::Parts, upgrade: &[u8]) {
+    if let (StatusCode::OK, Ok(upgrade)) = (parts.status, HeaderValue::from_bytes(upgrade)) {
+        parts.status = StatusCode::SWITCHING_PROTOCOLS;
+        parts.headers.insert(UPGRADE, upgrade);
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+}
+
+/// And back: the answer to send to a client over HTTP/2.
+pub(super) fn unswitched<B>(response: &mut Response<B>) {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        *response.status_mut() = StatusCode::OK;
+        response.headers_mut().remove(UPGRADE);
+        response.headers_mut().remove(CONNECTION);
+    }
 }
 
 /// The response's head as the filter sees it.
@@ -105,6 +133,11 @@ pub(super) fn request<B>(head: &HeaderMap, body: B, is_http2: bool) -> Result<Re
         request.headers_mut().insert(HOST, host);
     }
     copy_fields(head, request.headers_mut())?;
+    if is_http2 && let Some(upgrade) = request.headers_mut().remove(UPGRADE) {
+        request.headers_mut().remove(CONNECTION);
+        *request.method_mut() = Method::CONNECT;
+        request.extensions_mut().insert(Protocol::from(upgrade.to_str().unwrap_or_default()));
+    }
     if !is_http2 {
         join_cookies(request.headers_mut());
     }

@@ -201,7 +201,7 @@ impl Worker {
         let connection = Arc::new(connection);
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().auto_date_header(false).timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-        builder.http2().auto_date_header(false).timer(TokioTimer::new());
+        builder.http2().auto_date_header(false).enable_connect_protocol().timer(TokioTimer::new());
         let service = service_fn({
             let connection = Arc::clone(&connection);
             move |request| exchange::serve(Arc::clone(&self), Arc::clone(&connection), request)

@@ -36,6 +36,12 @@ pub enum Event {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen(Vec<Event>);
 
+impl FromIterator<Event> for Seen {
+    fn from_iter<I: IntoIterator<Item = Event>>(events: I) -> Seen {
+        Seen(events.into_iter().collect())
+    }
+}
+
 impl Seen {
     pub(super) fn push(&mut self, event: Event) {
         match (self.0.last_mut(), event) {

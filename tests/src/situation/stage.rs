@@ -23,6 +23,8 @@ use crate::sink::Sink;
 use crate::wait;
 
 const BOOTSTRAP: &str = "../tests/envoy/situations.yaml";
+/// The trace that the client's request belongs to where nothing depends on it.
+const PARENT_TRACE: &str = "51740000000000000000000000000000";
 /// The span that the client's request comes from.
 const PARENT: &str = "00f067aa0ba902b7";
 /// Lines of Envoy's log that the filter may write in all, none of them a warning.
@@ -116,6 +118,27 @@ impl Stage {
             wrong.extend(self.idle_workers());
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// Where Envoy listens without the filter.
+    pub(super) fn plain_port(&self) -> u16 {
+        self.plain
+    }
+
+    /// Where the upstream listens.
+    pub(super) fn upstream_port(&self) -> u16 {
+        self.upstream.local_addr().expect("a bound listener has an address").port()
+    }
+
+    /// What both ends see of a situation behind another proxy, before the same upstream.
+    pub(super) fn both_ends(
+        &self,
+        situation: &Situation,
+        protocol: Protocol,
+        port: u16,
+    ) -> (Seen, Vec<Seen>) {
+        let Views { client, upstreams } = self.exchange(situation, protocol, port, PARENT_TRACE);
+        (client, upstreams)
     }
 
     fn exchange(&self, situation: &Situation, protocol: Protocol, port: u16, trace_id: &str) -> Views {

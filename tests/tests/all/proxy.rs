@@ -3,6 +3,7 @@
 mod failures;
 mod lasting;
 mod sidecars;
+mod tunnels;
 mod wires;
 
 use std::path::PathBuf;

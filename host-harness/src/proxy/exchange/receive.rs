@@ -41,7 +41,10 @@ impl Exchange {
         if self.leaves_http {
             self.upstream_upgrade = Some(hyper::upgrade::on(&mut response));
         }
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
+        if self.leaves_http && is_http2 && !self.passage.is_connect() {
+            wire::switched(&mut parts, &self.upgrade);
+        }
         let switches = self.leaves_http && self.switches(parts.status);
         let end = !switches && hyper::body::Body::is_end_stream(&body);
         let head = wire::response_head(&parts);

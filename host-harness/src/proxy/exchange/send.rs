@@ -66,6 +66,9 @@ impl Exchange {
         };
         match (wire::response(head, body), self.respond.take()) {
             (Ok(mut response), Some(respond)) => {
+                if self.is_http2 {
+                    wire::unswitched(&mut response);
+                }
                 if self.closes {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
