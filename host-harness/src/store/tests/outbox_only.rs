@@ -116,7 +116,7 @@ async fn a_file_of_which_all_is_sent_answers_at_once_and_does_not_grow() {
     let bytes = std::fs::metadata(&path).unwrap().len();
     assert!(bytes < 8 << 20, "{bytes} bytes after 2,000 requests of {}", request(&spans).len());
     let reader = Store::open_to_read(&path).unwrap();
-    let (asked, took) = (std::time::Instant::now(), Duration::from_secs(5));
+    let (asked, took) = (tokio::time::Instant::now(), Duration::from_secs(5));
     assert_eq!(reader.search(&Query::default()).unwrap().total, 0);
     assert!(asked.elapsed() < took, "nobody waits for what has gone: {:?}", asked.elapsed());
 }
@@ -131,7 +131,7 @@ fn a_file_keeps_its_bounds_though_nobody_takes_anything() {
     for _ in 0..2_000 {
         store.append_blocking(request(&spans), 250).unwrap();
     }
-    let (asked, limit) = (std::time::Instant::now(), Duration::from_secs(30));
+    let (asked, limit) = (tokio::time::Instant::now(), Duration::from_secs(30));
     let stats = loop {
         let stats = store.stats().unwrap();
         if stats.kept * 60 < 8 << 20 || asked.elapsed() > limit {

@@ -20,6 +20,9 @@ fn request(span: u8) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest { resource_spans: vec![resource] }
 }
 
+/// A trace's id, start, duration, spans, operations, summary and filter.
+type Row = (Vec<u8>, i64, i64, i64, Vec<u8>, Vec<u8>, Vec<u8>);
+
 struct Indexed {
     connection: Connection,
     names: Names,
@@ -42,7 +45,7 @@ impl Indexed {
     }
 
     /// What searches see of the traces.
-    fn rows(&self) -> Vec<(Vec<u8>, i64, i64, i64, Vec<u8>, Vec<u8>, Vec<u8>)> {
+    fn rows(&self) -> Vec<Row> {
         let sql = "SELECT id, start, duration, spans, operations, summary, filter
                    FROM traces JOIN filters ON trace = row ORDER BY id";
         let mut select = self.connection.prepare(sql).unwrap();
