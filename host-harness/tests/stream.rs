@@ -1,0 +1,160 @@
+//! A recording streams through the command in constant memory, however long it is: it is made while it is read, so
+//! no disk has to hold it.
+//!
+//! ```text
+//! MESHSPAN_STREAM_BYTES=10000000000 cargo test --release -p meshspan --test stream convert -- --nocapture
+//! MESHSPAN_STREAM_BYTES=2000000000 cargo test --release -p meshspan --test stream replay -- --nocapture
+//! ```
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use meshspan::topology::Emojivoto;
+use meshspan::traffic::Exchange;
+use meshspan::traffic::jsonl::JsonLines;
+use serde_json::Value;
+
+/// Bytes of the recordings in a run that nobody has asked to be longer.
+const BYTES: [(&str, u64); 2] = [("convert", 20_000_000), ("replay", 8_000_000)];
+/// How often memory is looked at.
+const LOOKS: u64 = 20;
+/// At this look it has its final size.
+const WARM: u64 = 5;
+/// What it may grow by from then on: the allocator's own lists, far less than the shortest recording.
+const SLACK: u64 = 8 << 20;
+/// How long emojivoto's recording is, rounded up.
+const PERIOD: Duration = Duration::from_secs(65);
+/// What comes before a trace id that is made another.
+const CONTEXT: &str = r#"["traceparent","00-"#;
+
+#[test]
+fn convert_holds_no_more_of_a_long_recording_than_of_a_short_one() {
+    let (sent, stderr, _) = pass(&["convert", "-"], "convert");
+    assert!(stderr.starts_with(&format!("{sent} exchanges, 0 entries skipped\n")), "{stderr}");
+}
+
+#[test]
+fn replay_holds_no_more_of_a_long_recording_than_of_a_short_one() {
+    const TOPOLOGY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/recordings/emojivoto-w3c.topology.json");
+    let arguments = ["replay", "-", "--topology", TOPOLOGY, "--show", "none", "-o", "json"];
+    let (sent, stderr, stdout) = pass(&arguments, "replay");
+    assert_eq!(stderr, "", "nothing is left out");
+    let summary: Value = serde_json::from_slice(&stdout).unwrap();
+    assert_eq!(summary["exchanges"], sent, "{summary}");
+}
+
+/// Gives the command a recording of as many bytes as the test is to have, while it looks at the command's memory;
+/// the number of exchanges, and what the command said and gave.
+fn pass(arguments: &[&str], test: &str) -> (u64, String, Vec<u8>) {
+    let bytes = std::env::var("MESHSPAN_STREAM_BYTES").map_or_else(
+        |_| BYTES.iter().find(|(name, _)| *name == test).unwrap().1,
+        |text| {
+            text.parse().unwrap_or_else(|_| panic!("MESHSPAN_STREAM_BYTES is {text:?}, expected a number"))
+        },
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let (out, errors) = (directory.path().join("out"), directory.path().join("errors"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meshspan"));
+    command.env_clear().args(arguments).stdin(Stdio::piped());
+    // What is converted is as long as the recording.
+    command.stdout(match test {
+        "convert" => Stdio::null(),
+        _ => std::fs::File::create(&out).unwrap().into(),
+    });
+    let mut child = command.stderr(std::fs::File::create(&errors).unwrap()).spawn().unwrap();
+    let sent = write(&mut child, bytes);
+    let status = child.wait().unwrap();
+    let errors = std::fs::read_to_string(errors).unwrap();
+    assert!(status.success(), "{status}: {errors}");
+    (sent, errors, if out.exists() { std::fs::read(out).unwrap() } else { Vec::new() })
+}
+
+/// Writes as many bytes, or some more, and says what the command holds of the machine's memory; how many exchanges
+/// they were.
+fn write(child: &mut Child, bytes: u64) -> u64 {
+    let templates: Vec<Template> =
+        JsonLines::new(Emojivoto::W3c.recording()).map(|line| Template::new(&line.unwrap())).collect();
+    let mut stdin: BufWriter<ChildStdin> = BufWriter::new(child.stdin.take().unwrap());
+    let (mut written, mut exchanges, mut looks, mut warm) = (0, 0, 1, 0);
+    let mut line = Vec::new();
+    for copy in 0.. {
+        for template in &templates {
+            line.clear();
+            template.fill(copy, &mut line);
+            stdin.write_all(&line).unwrap();
+            (written, exchanges) = (written + line.len() as u64, exchanges + 1);
+            if written < bytes / LOOKS * looks {
+                continue;
+            }
+            let resident = resident_bytes(child.id());
+            println!("{written} bytes, {exchanges} exchanges written; resident {resident} bytes");
+            if looks == WARM {
+                warm = resident;
+            }
+            assert!(looks <= WARM || resident <= warm + SLACK, "grown from {warm} to {resident} bytes");
+            looks += 1;
+            if written >= bytes {
+                return exchanges;
+            }
+        }
+    }
+    unreachable!("copies do not end")
+}
+
+/// An exchange's line with what is another in each copy taken out.
+struct Template(Vec<(String, Hole)>);
+
+/// What comes behind a piece of the line.
+enum Hole {
+    /// The copy's number, so that ids are unique.
+    Copy,
+    /// The same in eight hex digits, in place of as many of a trace id.
+    Trace,
+    /// When the exchange starts, in the first copy.
+    Start(jiff::Timestamp),
+    Nothing,
+}
+
+impl Template {
+    fn new(exchange: &Exchange) -> Self {
+        let line = serde_json::to_string(exchange).unwrap() + "\n";
+        let mut rest = line.as_str();
+        let mut pieces = Vec::new();
+        let mut cut = |mark: &str, left_out: usize, hole: Hole| {
+            if let Some((before, behind)) = rest.split_once(mark) {
+                pieces.push((format!("{before}{mark}"), hole));
+                rest = &behind[left_out..];
+            }
+        };
+        cut(r#""id":""#, 0, Hole::Copy);
+        cut(r#""parent":""#, 0, Hole::Copy);
+        cut(r#""start":""#, exchange.start.to_string().len(), Hole::Start(exchange.start));
+        cut(CONTEXT, 8, Hole::Trace);
+        pieces.push((rest.to_owned(), Hole::Nothing));
+        Self(pieces)
+    }
+
+    fn fill(&self, copy: u32, line: &mut Vec<u8>) {
+        for (piece, hole) in &self.0 {
+            line.extend_from_slice(piece.as_bytes());
+            match hole {
+                Hole::Copy => write!(line, "{copy}-").unwrap(),
+                Hole::Trace => write!(line, "{copy:08x}").unwrap(),
+                Hole::Start(first) => write!(line, "{}", *first + PERIOD * copy).unwrap(),
+                Hole::Nothing => {}
+            }
+        }
+    }
+}
+
+/// What a process holds of the machine's memory.
+fn resident_bytes(process: u32) -> u64 {
+    let status =
+        std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
