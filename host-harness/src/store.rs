@@ -307,6 +307,22 @@ impl Store {
         Ok(stats)
     }
 
+    /// Whether spans can be kept now: if the last change could not be written, another is tried. Outside of any
+    /// runtime.
+    ///
+    /// # Errors
+    /// [`StoreError`] says why not.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let Kept::InDatabase(shared) = &*self.0 else { return Ok(()) };
+        shared.file.check_place()?;
+        if !shared.file.is_in_trouble() {
+            return Ok(());
+        }
+        let (command, done) = Command::probe();
+        self.commands()?.blocking_send(command).map_err(|_| StoreError::Closed)?;
+        done.blocking_recv().map_err(|_| StoreError::Closed)?
+    }
+
     /// What `ask` reads, all of one moment, with all in it that was acknowledged before.
     fn ask<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let shared = self.shared()?;

@@ -12,7 +12,9 @@ use std::time::Duration;
 use meshspan::forward::{ForwardError, Forwarder};
 use meshspan::receive::{Receiver, ReceiverOptions, Saver};
 use meshspan::store::Store;
+use rustix::process::Signal;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 pub(crate) use arguments::CollectArgs;
 
@@ -43,6 +45,7 @@ pub(crate) fn run(args: &CollectArgs) -> Result<(), CliError> {
     let receiver = Receiver::new(store.clone(), options);
     let runtime =
         Runtime::new().map_err(|error| CliError::runtime(format!("cannot start threads: {error}")))?;
+    survive_limits(&runtime)?;
     let ports = runtime.block_on(Ports::bind(args, &store, jaeger_ui))?;
     let forwarder = {
         let _entered = runtime.enter();
@@ -68,6 +71,14 @@ pub(crate) fn run(args: &CollectArgs) -> Result<(), CliError> {
 fn summarise(args: &CollectArgs, receiver: &Receiver, store: &Store) -> Result<(), CliError> {
     let stats = store.stats().map_err(|error| CliError::runtime(error.to_string()))?;
     print(&summary::of(receiver.metrics(), &stats, args.output)?)
+}
+
+/// A file that is as large as the system lets it be is an error of the one who writes, and no end of all.
+fn survive_limits(runtime: &Runtime) -> Result<(), CliError> {
+    let _entered = runtime.enter();
+    // Who listens to a signal does not die of it; it need not be heard.
+    let heard = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()));
+    heard.map(|_| ()).map_err(|error| CliError::runtime(error.to_string()))
 }
 
 fn unusable(error: &ForwardError) -> CliError {

@@ -46,12 +46,12 @@ async fn metrics(State((receiver, store)): State<(Receiver, Store)>) -> Response
     }
 }
 
-/// Ready is who takes spans and has a store that can be asked.
+/// Ready is who takes spans and has a store that can be written and asked.
 async fn ready(State((receiver, store)): State<(Receiver, Store)>) -> Response {
     if !receiver.is_ready() {
         return unavailable(&"draining");
     }
-    match tokio::task::spawn_blocking(move || store.stats()).await {
+    match tokio::task::spawn_blocking(move || store.check().and_then(|()| store.stats())).await {
         Ok(Ok(_)) => "ok\n".into_response(),
         Ok(Err(error)) => unavailable(&error),
         Err(error) => unavailable(&error),

@@ -1,6 +1,7 @@
 //! The file: its format, who may open it, connections to it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,10 @@ pub(super) struct File {
     writing: Mutex<()>,
     /// Held until the store goes: nobody else writes.
     _lock: Option<fs::File>,
+    /// Device and number of the file, by which one that takes its place is known; `None` in memory.
+    identity: Option<(u64, u64)>,
+    /// Why the last change could not be written; `None` if it could.
+    trouble: Mutex<Option<StoreError>>,
     /// One that stays, as memory without a connection is gone.
     _keeper: Mutex<Connection>,
 }
@@ -53,6 +58,8 @@ impl File {
         let keeper = connect(&name).map_err(|error| opened(&path, &error))?;
         prepare(&keeper, &path)?;
         Ok(Self {
+            identity: identity(&path),
+            trouble: Mutex::default(),
             path,
             name,
             readers: Mutex::default(),
@@ -103,6 +110,25 @@ impl File {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Fails if the file is not at its place any more: what is written then goes with the process.
+    pub(super) fn check_place(&self) -> Result<(), StoreError> {
+        if self.identity == identity(&self.path) {
+            return Ok(());
+        }
+        let problem = "the file was moved, removed or replaced; put it back, or start again".to_owned();
+        Err(StoreError::File { path: self.path.clone(), problem })
+    }
+
+    /// Notes why the last change could not be written; what was noted before.
+    pub(super) fn trouble(&self, now: Option<StoreError>) -> Option<StoreError> {
+        std::mem::replace(&mut *self.trouble.lock().unwrap_or_else(PoisonError::into_inner), now)
+    }
+
+    /// Whether the last change could not be written.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Moves what is in the log to its place in the file: first what can be moved beside writers, then the rest
     /// alone, so that the log begins anew.
     pub(super) fn checkpoint(&self, connection: &Connection) -> rusqlite::Result<()> {
@@ -129,7 +155,17 @@ impl File {
 
     /// `error` with the file's name.
     pub(super) fn failed(&self, error: &rusqlite::Error) -> StoreError {
-        StoreError::File { path: self.path.clone(), problem: error.to_string() }
+        let advice = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => "; make room on the disk, or start with a smaller --max-bytes",
+            Some(ErrorCode::SystemIoFailure) => {
+                "; check the disk's room, and the limits and rights of the file"
+            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                "; stop, move the file away and start again: sqlite3's .recover may save what is in it"
+            }
+            _ => "",
+        };
+        StoreError::File { path: self.path.clone(), problem: format!("{error}{advice}") }
     }
 }
 
@@ -146,6 +182,11 @@ fn lock(path: &Path) -> Result<fs::File, StoreError> {
         Err(fs::TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
         Err(fs::TryLockError::Error(error)) => Err(problem(&error)),
     }
+}
+
+/// `None` if there is no such file.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -33,6 +33,8 @@ type Reply = oneshot::Sender<Result<(), StoreError>>;
 pub(super) enum Command {
     Append(Append),
     Settle(Settlement),
+    /// Whether anything can be written.
+    Probe(Reply),
 }
 
 /// A request to keep.
@@ -99,7 +101,9 @@ impl Writer {
             }
             // Otherwise senders could be faster than the bounds are kept.
             self.progress.wait(PATIENCE, |marks| marks.unindexed_bytes <= MAX_UNINDEXED_BYTES);
-            let outcome = self.write(&group).map_err(|error| self.file.failed(&error));
+            let outcome = self.file.check_place();
+            let outcome = outcome.and_then(|()| self.write(&group).map_err(|error| self.file.failed(&error)));
+            self.tell(outcome.as_ref().err());
             if let Ok(last) = outcome {
                 self.recent.push(entries(&group, self.last));
                 self.last = last;
@@ -113,6 +117,16 @@ impl Writer {
                 // Whoever does not wait any more does not want to know.
                 let _ = command.reply().send(outcome.clone().map(|_| ()));
             }
+        }
+    }
+
+    /// Says once that nothing can be written, and once that it is over.
+    fn tell(&self, failure: Option<&StoreError>) {
+        let before = self.file.trouble(failure.cloned());
+        match (before, failure) {
+            (None, Some(error)) => tracing::error!("{error}; senders are told to come again"),
+            (Some(_), None) => tracing::info!("{} is written again", self.file.path().display()),
+            _ => {}
         }
     }
 
@@ -139,6 +153,7 @@ impl Writer {
                         (requests, spans) = (requests + 1, spans + append.spans);
                     }
                     Command::Settle(settlement) => settle(&transaction, settlement)?,
+                    Command::Probe(_) => probe(&transaction)?,
                 }
             }
         }
@@ -186,6 +201,11 @@ impl Command {
         (Self::Append(Append { request, spans, reply }), done)
     }
 
+    pub(super) fn probe() -> (Self, Outcome) {
+        let (reply, done) = oneshot::channel();
+        (Self::Probe(reply), done)
+    }
+
     fn settles(&self) -> bool {
         matches!(self, Self::Settle(_))
     }
@@ -193,7 +213,7 @@ impl Command {
     fn bytes(&self) -> usize {
         match self {
             Self::Append(append) => append.request.len(),
-            Self::Settle(_) => 0,
+            Self::Settle(_) | Self::Probe(_) => 0,
         }
     }
 
@@ -201,15 +221,21 @@ impl Command {
         match self {
             Self::Append(append) => append.reply,
             Self::Settle(settlement) => settlement.reply,
+            Self::Probe(reply) => reply,
         }
     }
+}
+
+/// Writes what is there already, by way of something else: SQLite passes over what would change nothing.
+fn probe(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch(&"UPDATE counts SET value = ~value WHERE name = 'last';".repeat(2))
 }
 
 /// The requests of a group that was written after `last`.
 fn entries(group: &[Command], last: u64) -> impl Iterator<Item = Entry> {
     let appended = group.iter().filter_map(|command| match command {
         Command::Append(append) => Some(append),
-        Command::Settle(_) => None,
+        Command::Settle(_) | Command::Probe(_) => None,
     });
     (last + 1..).zip(appended).map(|(position, append)| Entry {
         position,

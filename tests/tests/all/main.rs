@@ -41,5 +41,6 @@ mod sampling;
 mod secured;
 mod shape;
 mod situations;
+mod store_faults;
 mod tidy;
 mod trace_context;
