@@ -23,6 +23,7 @@ mod doctor;
 mod envoy;
 mod filter;
 mod foreign_filters;
+mod foreign_functions;
 mod forward_only;
 mod fuzz;
 mod grafana;
