@@ -47,6 +47,7 @@ where
         lanes: lanes.collect(),
         rounds: VecDeque::new(),
         first: 0,
+        workers: workers.max(1),
         read_ahead: if workers > 1 { READ_AHEAD } else { 0 },
         has_ended: false,
         is_reading: false,
@@ -55,10 +56,11 @@ where
     };
     let crew = Crew { board: Mutex::new(board), changed: Condvar::new() };
     std::thread::scope(|scope| {
-        for _ in 1..workers {
-            scope.spawn(|| crew.labour());
+        let crew = &crew;
+        for worker in 1..workers {
+            scope.spawn(move || crew.labour(worker));
         }
-        crew.labour();
+        crew.labour(0);
     });
     let board = crew.board.into_inner().unwrap_or_else(PoisonError::into_inner);
     match (board.failure, board.reader) {
@@ -82,6 +84,7 @@ struct Board<R, L: Lane, H> {
     rounds: VecDeque<Round<L::Output>>,
     /// The number of the first of `rounds`.
     first: u64,
+    workers: usize,
     /// Fewer rounds than that are added to before anything else.
     read_ahead: usize,
     has_ended: bool,
@@ -115,9 +118,9 @@ where
     H: FnMut(Vec<L::Output>) + Send,
 {
     /// Works until there is nothing more to do.
-    fn labour(&self) {
+    fn labour(&self, worker: usize) {
         let alarm = Alarm(self);
-        while let Some(job) = self.next() {
+        while let Some(job) = self.next(worker) {
             match job {
                 Job::Read(mut reader) => {
                     let round = reader.read();
@@ -137,13 +140,13 @@ where
         drop(alarm);
     }
 
-    fn next(&self) -> Option<Job<R, L, H>> {
+    fn next(&self, worker: usize) -> Option<Job<R, L, H>> {
         let mut board = self.lock();
         loop {
             if board.is_done() {
                 return None;
             }
-            match board.pick() {
+            match board.pick(worker) {
                 Some(job) => return Some(job),
                 None => board = self.changed.wait(board).unwrap_or_else(PoisonError::into_inner),
             }
@@ -162,7 +165,7 @@ impl<R, L: Lane, H> Board<R, L, H> {
         (is_over || self.failure.is_some() && !self.is_reading) || self.is_broken
     }
 
-    fn pick(&mut self) -> Option<Job<R, L, H>> {
+    fn pick(&mut self, worker: usize) -> Option<Job<R, L, H>> {
         if self.failure.is_some() {
             return None;
         }
@@ -179,9 +182,11 @@ impl<R, L: Lane, H> Board<R, L, H> {
             return Some(job);
         }
         let ready = self.lanes.iter().enumerate().filter(|(_, seat)| seat.lane.is_some());
-        let oldest = ready.filter_map(|(index, seat)| Some((seat.work.front()?.0, index))).min();
-        if let Some(seat) = oldest.and_then(|(_, index)| self.lanes.get_mut(index))
-            && let (Some((_, index)), Some((round, work))) = (oldest, seat.work.pop_front())
+        // A lane stays with its thread while that has any, and what it has in memory with that thread's cache.
+        let order = |index, round| (index % self.workers != worker, round, index);
+        let next = ready.filter_map(|(index, seat)| Some(order(index, seat.work.front()?.0))).min();
+        if let Some(seat) = next.and_then(|(_, _, index)| self.lanes.get_mut(index))
+            && let (Some((_, _, index)), Some((round, work))) = (next, seat.work.pop_front())
             && let Some(lane) = seat.lane.take()
         {
             return Some(Job::Run { index, round, lane, work });
