@@ -66,7 +66,8 @@ impl Bare {
         }
     }
 
-    fn request(&mut self) {
+    /// The six callbacks.
+    pub(crate) fn request(&mut self) {
         self.last += 1;
         let (id, store) = (self.last, &mut self.store);
         store.set_epoch_deadline(TICKS);

@@ -25,16 +25,19 @@ mod heads;
 mod replay;
 mod rounds;
 mod startup;
+mod threads;
 mod traced;
 mod variant;
 
 use divan::{AllocProfiler, Bencher, Divan};
+use mimalloc::MiMalloc;
 
 use rounds::Rounds;
 use variant::Variant;
 
+/// The command's allocator.
 #[global_allocator]
-static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+static ALLOCATIONS: AllocProfiler<MiMalloc> = AllocProfiler::new(MiMalloc);
 
 /// The package of the guests.
 const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/guests");
@@ -49,6 +52,7 @@ fn main() {
         print!("{}", requests());
         print!("{}", startup::table());
         print!("{}", replay::table());
+        print!("{}", threads::table());
     }
 }
 
@@ -68,8 +72,8 @@ fn requests() -> String {
     }
     table.push_str(&rounds::heading("ratio"));
     for (what, above, below, target) in [
-        ("no-op, checked / bare", Variant::NoopChecked, Variant::NoopBare, Some(TARGET)),
-        ("headers, checked / bare", Variant::HeadersChecked, Variant::HeadersBare, Some(TARGET)),
+        ("no-op, checked / bare", Variant::NoopChecked, Variant::NoopBare, Some(('≤', TARGET))),
+        ("headers, checked / bare", Variant::HeadersChecked, Variant::HeadersBare, Some(('≤', TARGET))),
         ("our filter, unsampled / untraced", Variant::Unsampled, Variant::Untraced, None),
         ("our filter, sampled / untraced", Variant::Sampled, Variant::Untraced, None),
     ] {

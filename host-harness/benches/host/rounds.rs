@@ -49,17 +49,25 @@ impl Rounds {
         )
     }
 
-    /// A line of the second table: one subject's time over another's in the same round.
-    pub(crate) fn ratio(&self, what: &str, above: usize, below: usize, target: Option<f64>) -> String {
+    /// A line of the second table: one subject's time over another's in the same round. A target is `≤` or `≥` and
+    /// a bound.
+    pub(crate) fn ratio(
+        &self,
+        what: &str,
+        above: usize,
+        below: usize,
+        target: Option<(char, f64)>,
+    ) -> String {
         let pairs = self.0[above].iter().zip(&self.0[below]);
         let mut ratios: Vec<f64> = pairs.map(|(above, below)| above / below).collect();
         let [low, median, high] = [0.25, 0.5, 0.75].map(|q| quantile(&mut ratios, q));
         let quietest = quantile(&mut self.0[above].clone(), 0.0) / quantile(&mut self.0[below].clone(), 0.0);
         let mut line =
             format!("{what:36}  {median:8.3}     {:18}  {quietest:8.3}", format!("{low:.3} … {high:.3}"));
-        if let Some(target) = target {
-            let verdict = if median <= target { "met" } else { "missed" };
-            let _ = write!(line, "     ≤ {target:.2} {verdict}");
+        if let Some((sign, target)) = target {
+            let is_met = if sign == '≤' { median <= target } else { median >= target };
+            let verdict = if is_met { "met" } else { "missed" };
+            let _ = write!(line, "     {sign} {target:.2} {verdict}");
         }
         line + "\n"
     }

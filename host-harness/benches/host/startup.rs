@@ -24,7 +24,7 @@ pub(crate) fn table() -> String {
         rounds.row("compiled", 0),
         rounds.row("from the cache", 1),
         rounds::heading("ratio"),
-        rounds.ratio("from the cache / compiled", 1, 0, Some(TARGET)),
+        rounds.ratio("from the cache / compiled", 1, 0, Some(('≤', TARGET))),
     ]
     .concat()
 }
