@@ -7,10 +7,10 @@ use super::{HostError, MetricKind};
 /// Most metric definitions of one VM.
 pub const MAX_METRICS: usize = 10_000;
 /// Most values that a histogram keeps: the latest ones, the oldest being overwritten in place.
-pub const MAX_HISTOGRAM_VALUES: usize = 65_536;
+pub const MAX_HISTOGRAM_VALUES: usize = 4_096;
 
 /// Most values that all histograms keep together; beyond it each overwrites its own, and has at least one.
-pub const MAX_ALL_HISTOGRAM_VALUES: usize = 1 << 20;
+pub const MAX_ALL_HISTOGRAM_VALUES: usize = 1 << 16;
 /// Most bytes of a metric's name.
 pub const MAX_METRIC_NAME_BYTES: usize = 4096;
 
