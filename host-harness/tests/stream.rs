@@ -6,7 +6,7 @@
 //! MESHSPAN_STREAM_BYTES=2000000000 cargo test --release -p meshspan --test stream replay -- --nocapture
 //! ```
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
