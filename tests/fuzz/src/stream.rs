@@ -98,7 +98,7 @@ impl Run {
 
     fn step(&mut self, step: Step<'_>) {
         match step {
-            Step::Open => self.streams.push(self.vm.open_stream().expect("a stream opens")),
+            Step::Open => self.open(),
             Step::Header(name, value) => self.waiting.push(name, value),
             Step::Request(n, end) => self.request(n, end),
             Step::Response(n, end) => self.response(n, end),
@@ -144,6 +144,18 @@ impl Run {
         }
     }
 
+    fn open(&mut self) {
+        match self.vm.open_stream() {
+            Err(VmError::UnknownRoot(_)) if self.has_ended() => {}
+            opened => self.streams.push(opened.expect("a stream opens")),
+        }
+    }
+
+    /// Whether the plugin is there no more, as after `f` in the script.
+    fn has_ended(&self) -> bool {
+        self.vm.roots().is_empty()
+    }
+
     fn request(&mut self, n: usize, end: bool) {
         let (map, Some(stream)) = (self.take(), self.stream(n)) else { return };
         let verdict = self.vm.request_headers(stream, map.clone(), end);
@@ -163,7 +175,11 @@ impl Run {
 
     fn tick(&mut self, passed: Duration) {
         self.vm.set_time(self.vm.now().plus(passed));
-        self.vm.tick().expect("no trap");
+        let ticked = self.vm.tick();
+        if self.has_ended() {
+            return assert!(matches!(ticked, Err(VmError::UnknownRoot(_))), "{ticked:?}");
+        }
+        ticked.expect("no trap");
         for call in self.vm.take_calls() {
             let export = decode_call(&call).expect("the filter only exports").expect("its export is OTLP");
             assert!(!export.resource_spans.is_empty());
