@@ -50,6 +50,8 @@ export async function site(folder) {
     const answer = { status: 200, ...route({ headers: request.headers, body }) };
     // A connection that breaks is no answer.
     if (pathname === "/api/broken") return (request.stream?.session ?? request).destroy();
+    // Nor does a visitor get one who stops at once; whether the request comes here at all, is chance.
+    if (pathname === "/api/stopped") return;
     const plain = Buffer.from(answer.body);
     // DevTools look whether the site is a project of theirs, and do not write that down.
     if (!pathname.startsWith("/.well-known/")) asked.push({
@@ -87,7 +89,7 @@ export async function visit() {
   await fetch(URL.createObjectURL(new Blob(["local"]))).then((answer) => answer.text());
   await fetch("/api/broken").catch(() => {});
   const stopped = new AbortController();
-  const never = fetch("/api/list?stopped", { signal: stopped.signal }).catch(() => {});
+  const never = fetch("/api/stopped", { signal: stopped.signal }).catch(() => {});
   stopped.abort();
   await never;
   await new Promise((resolve) => {
