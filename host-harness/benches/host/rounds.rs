@@ -31,6 +31,21 @@ impl Rounds {
         Self(times)
     }
 
+    /// The rounds alone in which one subject took at least `least` times as long as another.
+    pub(crate) fn only(&self, above: usize, below: usize, least: f64) -> Self {
+        let pairs = self.0[above].iter().zip(&self.0[below]);
+        let chosen: Vec<bool> = pairs.map(|(above, below)| above / below >= least).collect();
+        let kept = |times: &Vec<f64>| {
+            times.iter().zip(&chosen).filter_map(|(time, chosen)| chosen.then_some(*time)).collect()
+        };
+        Self(self.0.iter().map(kept).collect())
+    }
+
+    /// How many rounds these are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.first().map_or(0, Vec::len)
+    }
+
     /// The median of a subject's times, in nanoseconds.
     pub(crate) fn median(&self, place: usize) -> f64 {
         quantile(&mut self.0[place].clone(), 0.5)
