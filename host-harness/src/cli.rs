@@ -8,6 +8,7 @@ mod cache;
 mod check;
 mod clock;
 mod collect;
+mod collector;
 mod completions;
 mod convert;
 mod dates;

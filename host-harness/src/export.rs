@@ -9,12 +9,11 @@ mod courier;
 mod dial;
 mod flight;
 mod grpc;
-mod gzip;
 mod http;
 mod retry;
 mod transport;
 
-pub use config::{Compression, ConfigError, DEFAULT_TIMEOUT, ExportFlags, ExporterConfig, Protocol};
+pub use config::{Compression, ConfigError, DEFAULT_TIMEOUT, ExportFlags, ExporterConfig, Protocol, is_set};
 pub(crate) use config::{Form, Setting, compression, headers, millis};
 pub use retry::RetryPolicy;
 

@@ -5,6 +5,7 @@
 //! | `listener`, `running`, `worker`, `program` | a thread, its runtime, its clients' connections |
 //! | `exchange`, `passage`, `lanes` | one request with its response: pieces between client, filter, upstream |
 //! | `guest`, `calls`, `callout`, `grpc_stream` | the filter's VM, its ticks, its own calls |
+//! | `cluster`, `collector` | where those calls go, and what is added to them |
 //! | `upstream`, `endpoint`, `tunnel`, `wire`, `body` | connections and what is on them |
 //! | `record`, `tape` | the recording |
 //!
@@ -17,6 +18,8 @@ mod body;
 mod callout;
 mod calls;
 mod clock;
+mod cluster;
+mod collector;
 mod endpoint;
 mod exchange;
 mod grpc_stream;
@@ -46,6 +49,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use callout::MAX_ANSWER_BYTES;
+pub use cluster::Cluster;
+pub use collector::Collector;
 pub use endpoint::{Endpoint, EndpointError};
 pub use program::Program;
 pub use record::RecordOptions;
@@ -70,9 +75,7 @@ pub struct ProxyOptions {
     /// Which HTTP is spoken there.
     pub protocol: Protocol,
     /// Where the filter's calls go, by the cluster's name.
-    pub clusters: BTreeMap<String, Endpoint>,
-    /// TLS to a cluster where it is another than to the rest.
-    pub cluster_tls: BTreeMap<String, ClientFiles>,
+    pub clusters: BTreeMap<String, Cluster>,
     /// TLS for clients.
     pub tls: Option<Arc<Acceptor>>,
     /// Clients may do without it.
@@ -103,7 +106,6 @@ impl ProxyOptions {
             upstream,
             protocol: Protocol::default(),
             clusters: BTreeMap::new(),
-            cluster_tls: BTreeMap::new(),
             tls: None,
             takes_plain_text: false,
             upstream_tls: None,

@@ -21,13 +21,13 @@ pub struct LiveProxy {
 impl LiveProxy {
     /// Starts it before `upstream` with more arguments, and waits until it listens.
     pub fn start(upstream: &str, arguments: &[&str]) -> LiveProxy {
-        LiveProxy::run(&[&["--workers", "2", "--upstream", upstream], arguments].concat(), None)
+        LiveProxy::run(&[&["--workers", "2", "--upstream", upstream], arguments].concat(), &[])
     }
 
-    /// Starts it with these arguments alone; `log` is what it logs, in the place of warnings.
-    pub fn run(arguments: &[&str], log: Option<&str>) -> LiveProxy {
+    /// Starts it with these arguments alone, and more variables.
+    pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> LiveProxy {
         let mut command = Command::new(&*MESHSPAN);
-        command.arg("proxy").args(arguments).envs(log.map(|log| ("RUST_LOG", log)));
+        command.arg("proxy").args(arguments).envs(environment.iter().copied());
         let mut process = Process::start(&mut command);
         let port = wait::until("the proxy to listen", || {
             process.assert_alive("meshspan proxy");

@@ -14,7 +14,6 @@ use tokio::{runtime::Runtime, sync::mpsc, task::JoinHandle};
 
 use super::{
     args::RunArgs,
-    clock,
     error::{CliError, Exit},
     interrupt::Interrupt,
     progress,
@@ -28,12 +27,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Where to export to; `None` if nobody named an endpoint.
 pub(crate) fn configuration(args: &RunArgs, seed: u64) -> Result<Option<ExporterConfig>, CliError> {
-    if std::env::var_os("OTEL_CONFIG_FILE").is_some() {
-        tracing::warn!("OTEL_CONFIG_FILE is not read; the other OTEL_EXPORTER_OTLP_* variables are");
-    }
-    let config = ExporterConfig::from_env(&args.otlp.flags(), clock::now)
-        .map_err(|error| CliError::bad_configuration(error.to_string()))?;
-    Ok(config.map(|config| ExporterConfig { seed, ..config }))
+    Ok(args.otlp.config()?.map(|config| ExporterConfig { seed, ..config }))
 }
 
 /// An export under way.

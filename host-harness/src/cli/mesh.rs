@@ -14,13 +14,14 @@ use clap::Args;
 use meshspan::{
     filter_wasm,
     mesh::{Drained, Ended, Plan, Processes, SidecarOptions, Sidecars, StartError, Tell},
-    proxy::{Endpoint, ProxyError},
+    proxy::ProxyError,
     time::Timestamp,
 };
 
 use super::{
+    args::OtlpArgs,
     cache::CacheArgs,
-    clock,
+    clock, collector,
     error::CliError,
     print,
     proxy::signals::{Asked, Signals},
@@ -36,9 +37,8 @@ pub(crate) struct MeshArgs {
     /// The mesh (`meshspan schema mesh`)
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The collector that all sidecars export to
-    #[arg(long, value_name = "URL")]
-    otlp_endpoint: Option<Endpoint>,
+    #[command(flatten)]
+    otlp: OtlpArgs,
     /// Another filter than the one that this program carries
     #[arg(long, value_name = "WASM")]
     filter: Option<PathBuf>,
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &MeshArgs) -> Result<(), CliError> {
     let plan = plan(&args.file)?;
     let options = options(args)?;
     let signals = Signals::listen_held().map_err(|error| CliError::runtime(error.to_string()))?;
-    if args.otlp_endpoint.is_none() {
+    if options.collector.is_none() {
         tracing::warn!("the spans go nowhere: --otlp-endpoint says where");
     }
     let mut sidecars = Sidecars::start(&plan, &options).map_err(refused)?;
@@ -98,7 +98,7 @@ fn options(args: &MeshArgs) -> Result<SidecarOptions, CliError> {
     let filter = args.cache.compile(&wasm);
     Ok(SidecarOptions {
         filter: filter.map_err(|error| CliError::bad_configuration(error.to_string()))?,
-        collector: args.otlp_endpoint.clone(),
+        collector: collector::of(&args.otlp)?,
         workers: args.workers,
         seed: clock::unix_nanos(),
         now: Timestamp::from_unix_nanos(clock::unix_nanos()),

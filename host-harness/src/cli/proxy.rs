@@ -2,7 +2,6 @@
 
 mod admin;
 mod arguments;
-mod collector;
 mod program;
 pub(crate) mod signals;
 pub(crate) mod summary;

@@ -167,6 +167,11 @@ pub struct ExporterConfig {
     pub wall_clock: fn() -> SystemTime,
 }
 
+/// Whether a variable of the family, such as `TIMEOUT`, is set in either of its forms.
+pub fn is_set(name: &str) -> bool {
+    Environment(&|name| std::env::var(name).ok()).lookup(name).is_some()
+}
+
 impl ExporterConfig {
     /// The configuration that `flags` and the environment give; `None` if neither names an endpoint.
     ///

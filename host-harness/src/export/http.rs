@@ -15,10 +15,9 @@ use prost::Message;
 use super::{
     Compression, ExportError, ExporterConfig, MAX_RESPONSE_BYTES, Protocol, USER_AGENT,
     dial::Dialer,
-    gzip::gzip,
     retry::{Attempt, Failure, retry_after},
 };
-use crate::{collect::to_json_line, tls::ANY_HTTP};
+use crate::{collect::to_json_line, gzip::gzip, tls::ANY_HTTP};
 use answer::Answer;
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -73,7 +72,7 @@ impl Client {
             body = to_json_line(&ExportTraceServiceRequest::decode(body)?.resource_spans).into();
         }
         if self.compression == Compression::Gzip {
-            body = gzip(&[], &body)?.into();
+            body = gzip(&body)?.into();
         }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;

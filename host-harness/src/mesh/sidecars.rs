@@ -16,22 +16,19 @@ use super::file::{Form, Http};
 use super::plan::{Application, Outbound, Plan, Program, Workload};
 use super::process::{Processes, Tell};
 use crate::host::PropertyValue;
-use crate::proxy::{self, Endpoint, Protocol, Proxy, ProxyOptions, ProxyStats};
+use crate::proxy::{self, Cluster, Collector, Endpoint, Protocol, Proxy, ProxyOptions, ProxyStats};
 use crate::time::Timestamp;
-use crate::tls::{ANY_HTTP, Acceptor};
+use crate::tls::{ANY_HTTP, Acceptor, ClientFiles};
 use crate::topology::COLLECTOR;
 use crate::vm::{FailurePolicy, Filter, PluginOptions};
-
-/// The port on which collectors speak OTLP/HTTP.
-const OTLP_HTTP_PORT: u16 = 4318;
 
 /// What all sidecars have in common.
 #[derive(Clone, Debug)]
 pub struct SidecarOptions {
     /// The filter.
     pub filter: Filter,
-    /// Where they export to.
-    pub collector: Option<Endpoint>,
+    /// Where they export to; its TLS beats that of the mesh.
+    pub collector: Option<Collector>,
     /// Threads of each, with a VM each; at least 1.
     pub workers: usize,
     /// Seeds the filters' randomness, differently for each VM.
@@ -246,20 +243,17 @@ impl Sidecars {
             filter: options.filter.clone(),
             options: PluginOptions {
                 configuration,
+                environment: options.collector.iter().flat_map(Collector::environment).collect(),
                 plugin_name: "meshspan".to_owned(),
                 properties: vec![(listener_direction, PropertyValue::Int(direction))],
                 ..PluginOptions::default()
             },
             policy: FailurePolicy::FailOpen,
         };
-        let collector_is = plan.trust.as_ref().and_then(|trust| trust.collector.clone());
-        let shown = self.certificates.as_ref().map(|files| files.client(service, collector_is));
+        let collector = options.collector.iter();
         let proxy_options = ProxyOptions {
-            cluster_tls: shown.map(|files| (cluster.clone(), files)).into_iter().collect(),
-            clusters: options
-                .collector
-                .iter()
-                .map(|collector| (cluster.clone(), collector.clone()))
+            clusters: collector
+                .map(|collector| (cluster.clone(), self.cluster(plan, service, collector)))
                 .collect(),
             workers: options.workers,
             seed: options.seed,
@@ -271,6 +265,19 @@ impl Sidecars {
             Err(source) => return Err(StartError::Sidecar { service, side, source }),
         }
         Ok(())
+    }
+
+    /// The collector, with what the mesh knows of certificates where nothing else was said.
+    fn cluster(&self, plan: &Plan, service: &str, collector: &Collector) -> Cluster {
+        let collector_is = plan.trust.as_ref().and_then(|trust| trust.collector.clone());
+        let ours = self.certificates.as_ref().map(|files| files.client(service, collector_is));
+        let (ours, given) = (ours.unwrap_or_default(), collector.cluster.tls.clone());
+        let tls = ClientFiles {
+            roots: given.roots.or(ours.roots),
+            certificate: given.certificate.or(ours.certificate),
+            identity: given.identity.or(ours.identity),
+        };
+        Cluster { tls, ..collector.cluster.clone() }
     }
 
     fn command(&self, service: &str, program: &Program, workload: &Workload) -> Command {
@@ -296,14 +303,13 @@ impl Sidecars {
 }
 
 /// A sidecar's configuration, and the cluster that it exports to.
-fn configuration(workload: &Workload, collector: Option<&Endpoint>) -> (Vec<u8>, String) {
+fn configuration(workload: &Workload, collector: Option<&Collector>) -> (Vec<u8>, String) {
     let mut plugin = workload.plugin.clone();
-    if let Some(collector) = collector {
-        let protocol = if collector.port == OTLP_HTTP_PORT { "http" } else { "grpc" };
-        if let Value::Object(export) = plugin.entry("export").or_insert_with(|| json!({})) {
-            export.entry("cluster").or_insert_with(|| COLLECTOR.into());
-            export.entry("protocol").or_insert_with(|| protocol.into());
-        }
+    if let Some(collector) = collector
+        && let Value::Object(export) = plugin.entry("export").or_insert_with(|| json!({}))
+    {
+        export.entry("cluster").or_insert_with(|| COLLECTOR.into());
+        export.entry("protocol").or_insert_with(|| collector.protocol().into());
     }
     let plugin = Value::Object(plugin);
     let cluster = plugin.pointer("/export/cluster").and_then(Value::as_str).unwrap_or(COLLECTOR);

@@ -8,7 +8,8 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Bytes;
 
 use super::body::{Body, CHANNEL, Piece, channel};
-use super::upstream::{Answer, Pool, SendError};
+use super::cluster::Route;
+use super::upstream::{Answer, SendError};
 use super::wire;
 use crate::flow::{local_reply, no_answer, upstream_failed};
 use crate::host::HeaderMap;
@@ -26,7 +27,7 @@ pub(super) const UNAVAILABLE: u32 = 14;
 pub(super) const FRAME_HEAD: usize = 5;
 
 /// What calls may go to, by the cluster's name.
-pub(super) type Clusters = BTreeMap<Vec<u8>, Arc<Pool>>;
+pub(super) type Clusters = BTreeMap<Vec<u8>, Arc<Route>>;
 
 /// A whole response.
 struct Whole {
@@ -39,8 +40,8 @@ struct Whole {
 /// too.
 pub(super) async fn perform(clusters: &Clusters, call: OutboundCall) -> Option<CallReply> {
     let made = async {
-        let pool = clusters.get(&call.upstream).ok_or_else(|| "no such cluster".to_owned())?;
-        make(pool, &call.kind).await
+        let route = clusters.get(&call.upstream).ok_or_else(|| "no such cluster".to_owned())?;
+        make(route, &call.kind).await
     };
     let within = call.timeout.unwrap_or(Duration::MAX);
     let made = tokio::time::timeout(within, made).await;
@@ -77,7 +78,7 @@ fn reply(kind: &OutboundKind, whole: Whole) -> Option<CallReply> {
     }
 }
 
-async fn make(pool: &Arc<Pool>, kind: &OutboundKind) -> Result<Whole, String> {
+async fn make(route: &Route, kind: &OutboundKind) -> Result<Whole, String> {
     let answer = match kind {
         OutboundKind::Http { headers, body, trailers } => {
             let mut head = headers.clone();
@@ -85,25 +86,26 @@ async fn make(pool: &Arc<Pool>, kind: &OutboundKind) -> Result<Whole, String> {
                 head.add(":authority", host);
             }
             head.remove("host");
-            pool.send(&head, whole_body(body, trailers), false, false).await
+            route.add_headers(&mut head);
+            let body = route.http_body(&mut head, body).map_err(|error| error.to_string())?;
+            route.pool.send(&head, whole_body(body, trailers), false, false).await
         }
         OutboundKind::Grpc { service, method, metadata, message } => {
-            let head = grpc_head(pool, service, method, metadata);
-            pool.send(&head, Body::Whole(Some(frame(message))), true, false).await
+            let mut head = grpc_head(route, service, method, metadata);
+            let body = route.grpc_body(&mut head, message).map_err(|error| error.to_string())?;
+            route.pool.send(&head, Body::Whole(Some(body)), true, false).await
         }
         _ => return Err("not a call of its own".to_owned()),
     };
     read(answer).await
 }
 
-fn whole_body(body: &[u8], trailers: &HeaderMap) -> Body {
+fn whole_body(body: Bytes, trailers: &HeaderMap) -> Body {
     if trailers.is_empty() {
-        let bytes = Bytes::copy_from_slice(body);
-        return if bytes.is_empty() { Body::Empty } else { Body::Whole(Some(bytes)) };
+        return if body.is_empty() { Body::Empty } else { Body::Whole(Some(body)) };
     }
     let (sender, receiver) = channel(CHANNEL);
-    let pieces =
-        [Piece::Data(Bytes::copy_from_slice(body)), Piece::Trailers(wire::trailers(trailers)), Piece::End];
+    let pieces = [Piece::Data(body), Piece::Trailers(wire::trailers(trailers)), Piece::End];
     tokio::spawn(async move {
         for piece in pieces {
             // Nobody reads any more: the call has ended.
@@ -122,14 +124,15 @@ async fn read(answer: Result<Answer, SendError>) -> Result<Whole, String> {
     Ok(Whole { head: wire::response_head(&parts), body: body.to_bytes(), trailers })
 }
 
-pub(super) fn grpc_head(pool: &Pool, service: &[u8], method: &[u8], metadata: &HeaderMap) -> HeaderMap {
+pub(super) fn grpc_head(route: &Route, service: &[u8], method: &[u8], metadata: &HeaderMap) -> HeaderMap {
     let path = [b"/", service, b"/", method].concat();
-    let mut head = HeaderMap::from_pairs([(":method", "POST"), (":scheme", pool.scheme())]);
+    let mut head = HeaderMap::from_pairs([(":method", "POST"), (":scheme", route.pool.scheme())]);
     head.add(":path", path);
-    head.add(":authority", pool.authority());
+    head.add(":authority", route.pool.authority());
     head.add("te", "trailers");
     head.add("content-type", "application/grpc");
     metadata.iter().for_each(|(name, value)| head.add(name, value));
+    route.add_headers(&mut head);
     head
 }
 

@@ -60,10 +60,10 @@ impl Calls {
                 });
             }
             OutboundKind::GrpcStream { service, method, metadata } => {
-                let pool = self.clusters.get(&call.upstream).cloned();
+                let route = self.clusters.get(&call.upstream).cloned();
                 let (sender, messages) = channel(MAX_WAITING_MESSAGES);
                 let opening = Opening { service, method, metadata, messages };
-                self.spawn(key, Some(sender), grpc_stream::run(pool, opening, tell));
+                self.spawn(key, Some(sender), grpc_stream::run(route, opening, tell));
             }
             OutboundKind::GrpcStreamMessage { message, end_of_stream } => {
                 self.push(key, Piece::Data(grpc_stream::framed(&message)));

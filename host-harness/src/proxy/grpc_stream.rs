@@ -7,7 +7,7 @@ use hyper::body::{Bytes, Incoming};
 
 use super::body::Body;
 use super::callout::{FRAME_HEAD, INTERNAL, MAX_ANSWER_BYTES, UNAVAILABLE, UNKNOWN, grpc_head};
-use super::upstream::Pool;
+use super::cluster::Route;
 use super::wire;
 use crate::host::HeaderMap;
 use crate::vm::CallReply;
@@ -22,9 +22,9 @@ pub(super) struct Opening {
 }
 
 /// Opens a stream and tells of all that comes, to its close.
-pub(super) async fn run(pool: Option<Arc<Pool>>, opening: Opening, tell: impl Fn(CallReply)) {
-    let (status, message) = match pool {
-        Some(pool) => match follow(&pool, opening, &tell).await {
+pub(super) async fn run(route: Option<Arc<Route>>, opening: Opening, tell: impl Fn(CallReply)) {
+    let (status, message) = match route {
+        Some(route) => match follow(&route, opening, &tell).await {
             Ok(closed) => closed,
             Err((status, message)) => (status, message),
         },
@@ -35,10 +35,10 @@ pub(super) async fn run(pool: Option<Arc<Pool>>, opening: Opening, tell: impl Fn
 
 type Closed = (u32, String);
 
-async fn follow(pool: &Arc<Pool>, opening: Opening, tell: &impl Fn(CallReply)) -> Result<Closed, Closed> {
+async fn follow(route: &Route, opening: Opening, tell: &impl Fn(CallReply)) -> Result<Closed, Closed> {
     let Opening { service, method, metadata, messages } = opening;
-    let head = grpc_head(pool, &service, &method, &metadata);
-    let answer = pool.send(&head, messages, true, false).await;
+    let head = grpc_head(route, &service, &method, &metadata);
+    let answer = route.pool.send(&head, messages, true, false).await;
     let (parts, body) = answer.map_err(|error| (UNAVAILABLE, error.to_string()))?.response.into_parts();
     let head = wire::response_head(&parts);
     if parts.status != hyper::StatusCode::OK {

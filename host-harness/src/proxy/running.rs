@@ -6,12 +6,13 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
 use super::callout::Clusters;
+use super::cluster::{Cluster, Route};
 use super::program::Program;
 use super::record::Recorder;
 use super::stats::Counts;
 use super::upstream::Pool;
 use super::worker::{Ended, Message, Worker};
-use super::{Protocol, ProxyError, ProxyOptions};
+use super::{ProxyError, ProxyOptions};
 use crate::tls::TlsError;
 
 /// A worker that runs.
@@ -62,11 +63,8 @@ impl Running {
 }
 
 fn clusters(options: &ProxyOptions) -> Result<Clusters, TlsError> {
-    let pool = |(name, endpoint): (&String, &super::Endpoint)| {
-        let mut files = options.cluster_tls.get(name).cloned().unwrap_or_default();
-        files.roots = files.roots.or_else(|| options.roots.clone());
-        let pool = Pool::new(endpoint.clone(), Protocol::Same, files)?;
-        Ok((name.clone().into_bytes(), Arc::new(pool)))
+    let route = |(name, cluster): (&String, &Cluster)| {
+        Ok((name.clone().into_bytes(), Arc::new(Route::new(cluster, options.roots.as_deref())?)))
     };
-    options.clusters.iter().map(pool).collect()
+    options.clusters.iter().map(route).collect()
 }

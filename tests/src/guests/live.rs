@@ -58,7 +58,7 @@ impl Live {
                 ["--buffer-limit", "16384"],
                 ["--on-failure", "closed"],
             ];
-            (program, LiveProxy::run(&arguments.concat(), Some(LOG)))
+            (program, LiveProxy::run(&arguments.concat(), &[("RUST_LOG", LOG)]))
         };
         let proxies = PROGRAMS.into_iter().map(start).collect();
         Live { proxies, _oracle: oracle, _files: files, runtime, desk }

@@ -9,11 +9,13 @@ use std::sync::LazyLock;
 
 use hyper::Version;
 use meshspan_tests::client::Request;
+use meshspan_tests::collect::Collect;
 use meshspan_tests::process::Process;
 use meshspan_tests::sink::Sink;
 use meshspan_tests::spans::{CLIENT, SERVER, Span, chain};
 use meshspan_tests::upstream::Upstream;
 use meshspan_tests::{tools, wait};
+use tempfile::TempDir;
 
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -34,6 +36,12 @@ impl Mesh {
 
     /// Starts it with `tls`, too.
     fn start_with(entry: &str, tls: &str, services: &str, arguments: &[&str]) -> Mesh {
+        let (mut command, directory) = Mesh::command(entry, tls, services, arguments);
+        Mesh(Process::start_in(&mut command, directory))
+    }
+
+    /// What starts it, and the directory of its file.
+    fn command(entry: &str, tls: &str, services: &str, arguments: &[&str]) -> (Command, TempDir) {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("mesh.json");
         let plugin = r#"{"export": {"max_delay_ms": 100}}"#;
@@ -43,7 +51,7 @@ impl Mesh {
         std::fs::write(&file, json).unwrap();
         let mut command = Command::new(&*MESHSPAN);
         command.arg("mesh").arg(file).args(arguments);
-        Mesh(Process::start_in(&mut command, directory))
+        (command, directory)
     }
 
     /// The processes' ids, as they say themselves, once there are so many.
@@ -137,6 +145,28 @@ fn one_request_through_two_applications_is_one_trace() {
         assert!(stdout.contains(sidecar), "{stdout}");
     }
     assert!(stderr.contains("web   | ") && stderr.contains("\"GET /list HTTP/1.1\" 200"), "{stderr}");
+}
+
+#[test]
+fn the_standard_variables_say_how_all_sidecars_export() {
+    let directory = tempfile::tempdir().unwrap();
+    let token = directory.path().join("token");
+    std::fs::write(&token, "secret\n").unwrap();
+    let collect = Collect::start(&["--in-memory", "--token-file", token.to_str().unwrap()]);
+    let services = format!(r#"{{"web": {{"command": {}}}}}"#, app());
+    let (mut command, directory) = Mesh::command("web", "null", &services, &[]);
+    command
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{}", collect.ports().http))
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        .env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20secret")
+        .env("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
+    let mut mesh = Mesh(Process::start_in(&mut command, directory));
+    mesh.ready(1);
+    let request = Request::get("/list").header("traceparent", format!("00-{TRACE_ID}-{PARENT}-01"));
+    assert_eq!(request.send_http1(mesh.entry()).status, 200);
+    assert_eq!(collect.wait_for(2).len(), 2);
+    mesh.interrupt();
+    assert_eq!(mesh.end().0, Some(0));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `meshspan proxy` on live traffic, in the place of Envoy.
 
+mod exports;
 mod failures;
 mod lasting;
 mod sidecars;

@@ -1,16 +1,19 @@
-//! Where spans are sent, and how; each flag beats the variable of its kind.
+//! Where spans are sent, and how, for every command that exports; each flag beats the variable of its kind.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use meshspan::{
-    export::{ExportFlags, Protocol},
+    export::{ExportFlags, ExporterConfig, Protocol},
     tls::Identity,
 };
 
+use crate::cli::{clock, error::CliError};
+
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct OtlpArgs {
-    /// Export to this collector, as OTEL_EXPORTER_OTLP_ENDPOINT does: for HTTP, v1/traces is appended
+    /// Export to this collector, as OTEL_EXPORTER_OTLP_ENDPOINT does: for HTTP, v1/traces is appended. Headers,
+    /// compression and time-out are OTEL_EXPORTER_OTLP_HEADERS, _COMPRESSION and _TIMEOUT
     #[arg(long, value_name = "URL")]
     pub(crate) otlp_endpoint: Option<String>,
     /// grpc, http/protobuf or http/json [default: OTEL_EXPORTER_OTLP_PROTOCOL, else grpc on port 4317, else
@@ -41,7 +44,16 @@ pub(crate) struct OtlpTlsArgs {
 }
 
 impl OtlpArgs {
-    pub(crate) fn flags(&self) -> ExportFlags {
+    /// What flags and environment say together; `None` if neither names an endpoint.
+    pub(crate) fn config(&self) -> Result<Option<ExporterConfig>, CliError> {
+        if std::env::var_os("OTEL_CONFIG_FILE").is_some() {
+            tracing::warn!("OTEL_CONFIG_FILE is not read; the other OTEL_EXPORTER_OTLP_* variables are");
+        }
+        ExporterConfig::from_env(&self.flags(), clock::now)
+            .map_err(|error| CliError::bad_configuration(error.to_string()))
+    }
+
+    fn flags(&self) -> ExportFlags {
         let OtlpTlsArgs { otlp_ca, otlp_cert, otlp_key, otlp_identity } = self.tls.clone();
         ExportFlags {
             endpoint: self.otlp_endpoint.clone(),

@@ -1,7 +1,7 @@
 //! The arguments of `meshspan proxy` as typed, and what they mean.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::BTreeMap,
     fs::File,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -11,7 +11,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use meshspan::{
-    proxy::{Endpoint, Protocol, ProxyOptions, RecordOptions},
+    proxy::{Cluster, Collector, Endpoint, Protocol, ProxyOptions, RecordOptions},
     tls::{ANY_HTTP, Acceptor, ServerFiles},
 };
 
@@ -21,8 +21,6 @@ use crate::cli::{
     clock,
     error::CliError,
 };
-
-use super::collector::Collector;
 
 #[derive(Debug, Args)]
 pub(crate) struct ProxyArgs {
@@ -135,11 +133,10 @@ impl ProxyArgs {
         exports_to: &str,
         collector: Option<&Collector>,
     ) -> Result<ProxyOptions, CliError> {
-        let mut clusters: BTreeMap<String, Endpoint> = self.clusters.iter().cloned().collect();
-        let mut cluster_tls = BTreeMap::new();
-        if let (Some(collector), Entry::Vacant(place)) = (collector, clusters.entry(exports_to.to_owned())) {
-            place.insert(collector.endpoint.clone());
-            cluster_tls.insert(exports_to.to_owned(), collector.tls.clone());
+        let given = self.clusters.iter().map(|(name, url)| (name.clone(), Cluster::from(url.clone())));
+        let mut clusters: BTreeMap<String, Cluster> = given.collect();
+        if let Some(collector) = collector {
+            clusters.entry(exports_to.to_owned()).or_insert_with(|| collector.cluster.clone());
         }
         let files = self.tls_cert.clone().zip(self.tls_key.clone());
         let files = files.map(|(certificate, key)| ServerFiles { certificate, key, clients: None });
@@ -153,7 +150,6 @@ impl ProxyArgs {
                 UpstreamProtocol::Http2 => Protocol::Http2,
             },
             clusters,
-            cluster_tls,
             tls: tls.map_err(|error| CliError::bad_configuration(error.to_string()))?.map(Arc::new),
             roots: self.upstream_ca.clone(),
             workers: self.workers.or_else(|| available_parallelism().ok().map(Into::into)).unwrap_or(1),

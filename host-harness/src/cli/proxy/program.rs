@@ -4,15 +4,14 @@ use std::{path::Path, time::SystemTime};
 
 use meshspan::{
     filter_wasm,
-    proxy::Program,
+    proxy::{Collector, Program},
     topology::COLLECTOR,
     vm::{Filter, PluginOptions, PropertyValue},
 };
 use serde_json::{Value, json};
 
 use super::arguments::{Direction, ProxyArgs};
-use super::collector::{self, Collector};
-use crate::cli::error::CliError;
+use crate::cli::{collector, error::CliError};
 
 /// Size and time of a file, which change with it.
 type Stamp = Option<(u64, Option<SystemTime>)>;
@@ -55,7 +54,7 @@ impl<'a> Loader<'a> {
         let listener_direction = vec!["xds".to_owned(), "listener_direction".to_owned()];
         let options = PluginOptions {
             configuration: self.configuration()?,
-            environment: self.args.environment.clone(),
+            environment: self.environment(),
             plugin_name: "meshspan".to_owned(),
             root_id: self.args.root_id.clone(),
             properties: vec![(listener_direction, PropertyValue::Int(direction))],
@@ -81,12 +80,17 @@ impl<'a> Loader<'a> {
         match (&self.args.config, &self.collector) {
             (Some(path), _) => std::fs::read(path).map_err(|error| CliError::read(path, &error)),
             (None, Some(collector)) if self.args.filter.is_none() => {
-                let protocol = if collector.is_http { "http" } else { "grpc" };
-                let export = json!({"cluster": COLLECTOR, "protocol": protocol});
+                let export = json!({"cluster": COLLECTOR, "protocol": collector.protocol()});
                 Ok(json!({"version": 1, "export": export}).to_string().into_bytes())
             }
             (None, _) => Ok(Vec::new()),
         }
+    }
+
+    /// What was given as such counts before what is known of the collector: of a name the first one does.
+    fn environment(&self) -> Vec<(String, String)> {
+        let given = self.args.environment.iter().cloned();
+        given.chain(self.collector.iter().flat_map(Collector::environment)).collect()
     }
 
     fn look(&self) -> [Stamp; 2] {

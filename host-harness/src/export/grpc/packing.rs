@@ -14,12 +14,9 @@ use tonic::{
 };
 use tower_service::Service;
 
-use crate::export::gzip::gzip;
+use crate::gzip::grpc_message;
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-
-/// Before a packed message: a flag, and four bytes of length.
-const PREFIX: [u8; 5] = [1, 0, 0, 0, 0];
 
 /// A packed message with its prefix, to be sent instead of a call's own body.
 #[derive(Clone, Debug)]
@@ -28,12 +25,7 @@ pub(super) struct Packed(Bytes);
 impl Packed {
     /// Packs an encoded request.
     pub(super) fn new(message: &[u8]) -> io::Result<Self> {
-        let mut packed = gzip(&PREFIX, message)?;
-        let length = u32::try_from(packed.len() - PREFIX.len()).map_err(io::Error::other)?;
-        if let Some(place) = packed.get_mut(1..PREFIX.len()) {
-            place.copy_from_slice(&length.to_be_bytes());
-        }
-        Ok(Self(packed.into()))
+        Ok(Self(grpc_message(message)?.into()))
     }
 }
 
