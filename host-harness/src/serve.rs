@@ -8,6 +8,7 @@ mod base;
 mod jaeger;
 mod limits;
 mod page;
+mod refusals;
 mod upload;
 
 use std::future::Future;
@@ -104,7 +105,7 @@ fn below(base_path: BasePath, router: Router) -> Router {
 }
 
 fn router(store: Store, pages: Router<Store>) -> Router {
-    pages
+    let questions = Router::new()
         .route("/view/services", get(answers::services))
         .route("/view/search", get(answers::search))
         .route("/view/traces/{id}", get(answers::trace))
@@ -113,8 +114,8 @@ fn router(store: Store, pages: Router<Store>) -> Router {
         .route("/view/compare", get(answers::compare).post(answers::compare))
         .route("/view/upload", post(answers::upload))
         .merge(jaeger::router())
-        .layer(DefaultBodyLimit::max(MAX_UPLOAD_BYTES))
-        .with_state(store)
+        .layer(middleware::map_response(refusals::in_json));
+    pages.merge(questions).layer(DefaultBodyLimit::max(MAX_UPLOAD_BYTES)).with_state(store)
 }
 
 #[cfg(test)]

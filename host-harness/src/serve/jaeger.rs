@@ -12,7 +12,7 @@ mod v3;
 mod write;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::routing::{any, get, post};
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
@@ -42,10 +42,15 @@ pub(super) fn router() -> Router<Store> {
         .route("/api/v3/traces/{id}", get(v3::trace))
         .route("/api/v3/dependencies", get(v3::dependencies))
         .route("/api/v3/capabilities", get(v3::capabilities))
+        .route("/api/{*rest}", any(unknown))
 }
 
 async fn not_here() -> Problem {
     problem(StatusCode::NOT_IMPLEMENTED, "meshspan has no archive and no metrics of spans")
+}
+
+async fn unknown(uri: Uri) -> Problem {
+    problem(StatusCode::NOT_FOUND, &format!("there is no {} in Jaeger's query API", uri.path()))
 }
 
 /// The spans of the traces that fit, the newest trace first, each as they came.

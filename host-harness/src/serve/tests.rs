@@ -179,18 +179,36 @@ async fn jaegers_page_and_grafana_get_what_they_ask() {
 #[tokio::test]
 async fn what_is_wrong_is_said_in_the_protocols_way() {
     let address = start().await;
+    let (summaries, traces) = ("/api/v3/trace-summaries", "/api/v3/traces");
     for (method, path, host, body, expected, message) in [
         ("GET", "/view/traces/ff", "localhost", "", 404, "is not here"),
         ("GET", "/api/traces/zz", "localhost", "", 400, "is no trace id"),
         ("GET", "/view/search?limit=x", "localhost", "", 400, "expected a number from 1 to 1500"),
         ("GET", "/api/v3/dependencies?startTime=x&endTime=y", "localhost", "", 400, "expected an instant"),
+        ("GET", "/api/v3/dependencies", "localhost", "", 400, "missing field `startTime`"),
+        ("GET", "/api/v3/operations?service=a&service=b", "localhost", "", 400, "duplicate field `service`"),
+        (
+            "POST",
+            summaries,
+            "localhost",
+            "{",
+            400,
+            "the body is no question: EOF while parsing an object at line 1",
+        ),
+        ("POST", traces, "localhost", "", 400, "expected {\"query\":{\"serviceName\":\"web\"}}"),
+        ("POST", traces, "localhost", r#"{"query":[]}"#, 400, "invalid type: sequence, expected a map"),
+        ("POST", traces, "localhost", r#"{"query":{"numTraces":-1}}"#, 400, "numTraces is \"-1\""),
+        ("POST", "/api/v3/services", "localhost", "", 405, "Method Not Allowed"),
+        ("GET", "/api/v3/nothing", "localhost", "", 404, "there is no /api/v3/nothing"),
+        ("GET", "/view/search?limit=1&limit=2", "localhost", "", 400, "duplicate field `limit`"),
         ("POST", "/view/upload", "localhost", "{}", 400, "neither resourceSpans"),
         ("GET", "/api/metrics/calls", "localhost", "", 501, "no metrics"),
         ("GET", "/search", "evil.example", "", 403, "answers for localhost or an address"),
     ] {
         let (status, body) = ask(address, method, path, host, body).await;
         assert_eq!(status.as_u16(), expected, "{path}");
-        let body: Value = serde_json::from_str(&body).unwrap();
+        let body: Value = serde_json::from_str(&body).expect(path);
+        assert_eq!(body["error"]["httpCode"], expected, "{path}");
         assert!(body["error"]["message"].as_str().unwrap().contains(message), "{path}: {body}");
     }
 }

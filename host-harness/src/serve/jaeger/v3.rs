@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, Query as Parameters, RawQuery, State};
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use serde::Deserialize;
@@ -39,11 +40,8 @@ pub(super) async fn summaries(
 }
 
 /// The same question in a body.
-pub(super) async fn summaries_of(
-    State(store): State<Store>,
-    Json(asked): Json<Asked>,
-) -> Result<Json<Value>, Problem> {
-    summarised(store, query(asked.pairs())?).await
+pub(super) async fn summaries_of(State(store): State<Store>, body: Bytes) -> Result<Json<Value>, Problem> {
+    summarised(store, query(Asked::read(&body)?.pairs())?).await
 }
 
 async fn summarised(store: Store, query: Query) -> Result<Json<Value>, Problem> {
@@ -82,11 +80,8 @@ pub(super) async fn traces(
 }
 
 /// The same question in a body.
-pub(super) async fn traces_of(
-    State(store): State<Store>,
-    Json(asked): Json<Asked>,
-) -> Result<Json<Value>, Problem> {
-    Ok(result(fitting(store, query(asked.pairs())?).await?.into_iter().flatten().collect()))
+pub(super) async fn traces_of(State(store): State<Store>, body: Bytes) -> Result<Json<Value>, Problem> {
+    Ok(result(fitting(store, query(Asked::read(&body)?.pairs())?).await?.into_iter().flatten().collect()))
 }
 
 pub(super) async fn trace(
@@ -129,12 +124,20 @@ pub(super) async fn capabilities() -> Json<Value> {
 
 /// A question as the body of a POST: `{"query": {"serviceName": "web", "attributes": {"error": "true"}}}`
 #[derive(Debug, Deserialize)]
-pub(super) struct Asked {
+struct Asked {
     #[serde(default)]
     query: Map<String, Value>,
 }
 
 impl Asked {
+    fn read(body: &[u8]) -> Result<Self, Problem> {
+        serde_json::from_slice(body).map_err(|error| {
+            bad(format_args!(
+                "the body is no question: {error}; expected {{\"query\":{{\"serviceName\":\"web\"}}}}"
+            ))
+        })
+    }
+
     /// As they would be in an address.
     fn pairs(self) -> Vec<(String, String)> {
         let text = |value| match value {
@@ -204,7 +207,7 @@ mod tests {
     fn a_body_asks_the_same() {
         let body = json!({ "query": { "serviceName": "web", "search_depth": 9, "rawTraces": null,
             "attributes": { "a": "b" }, "durationMin": "0.5s" } });
-        let asked: Asked = serde_json::from_value(body).unwrap();
+        let asked = Asked::read(body.to_string().as_bytes()).unwrap();
         let asked = query(asked.pairs()).unwrap();
         assert_eq!((asked.service.as_deref(), asked.limit), (Some("web"), 9));
         assert_eq!(
