@@ -1,7 +1,13 @@
 // What the page asks its server, and traces that were uploaded or came with the page.
 
-/** By their ids: each `trace` as views draw it, and its `resourceSpans` in OTLP. */
+/** By their keys: each `trace` as views draw it, and its `resourceSpans` in OTLP. */
 const uploaded = new Map();
+
+/** The files that they are from: what tells one from another, and its name. */
+const files = [];
+
+/** What names a trace in this tab: its id in the store, `2:id` in the second file. One does not hide the other. */
+const keyOf = ({ traceId, file }) => (file ? `${file.number}:${traceId}` : traceId);
 
 async function answer(path, options) {
   const response = await fetch(at(path), options).catch(() => {
@@ -16,33 +22,61 @@ async function request(path, options) {
   return (await answer(path, options)).json().catch(() => null);
 }
 
-/** Traces of this tab's as OTLP JSON. */
-function otlp(...ids) {
-  return JSON.stringify({ resourceSpans: [...new Set(ids)].flatMap((id) => uploaded.get(id)?.resourceSpans ?? []) });
+/** An uploaded trace in OTLP; nothing of others. */
+function otlp(key) {
+  const resourceSpans = uploaded.get(key)?.resourceSpans;
+  return resourceSpans && { resourceSpans };
 }
 
-/** A question about traces takes along those that only this tab knows. */
-function carrying(...ids) {
-  return ids.some((id) => uploaded.has(id)) ? { method: "POST", body: otlp(...ids) } : {};
+/** A question about uploaded traces takes them along. */
+function carrying(traces) {
+  return Object.values(traces).some(Boolean) ? { method: "POST", body: JSON.stringify(traces) } : {};
+}
+
+/** The key of a trace that was typed as an id: the store's, or an uploaded one that the store does not have. */
+async function resolved(key) {
+  const [, number, id] = /^(\d+:)?(.*)$/.exec(key);
+  if (number && !uploaded.has(key)) throw new Error(`trace ${id} is from a file that this tab does not have any more: upload it again`);
+  const ours = [...uploaded.keys()].findLast((other) => other.endsWith(`:${id.toLowerCase().padStart(32, "0")}`));
+  if (number || !ours) return key;
+  return (await fetch(at(`/view/traces/${id}`), { method: "HEAD" })).ok ? key : ours;
+}
+
+/** The file's entry among those that this tab has; another of the same name gets a number behind it. */
+function fileOf({ name, size, lastModified }) {
+  const identity = `${name} ${size} ${lastModified}`;
+  let file = files.find((known) => known.identity === identity);
+  if (!file) {
+    const same = files.filter((known) => known.identity.startsWith(`${name} `)).length;
+    file = { identity, number: files.length + 1, name: same ? `${name} (${same + 1})` : name };
+    files.push(file);
+  }
+  return file;
 }
 
 const api = {
   services: () => request("/view/services"),
   search: (query) => request(`/view/search?${query}`),
   graph: () => request("/view/graph"),
-  compare: (a, b) => request(`/view/compare?a=${encodeURIComponent(a)}&b=${encodeURIComponent(b)}`, carrying(a, b)),
-  async trace(id) {
-    return uploaded.get(id)?.trace ?? request(`/view/traces/${encodeURIComponent(id)}`);
+  async compare(...keys) {
+    const [a, b] = await Promise.all(keys.map(resolved));
+    const id = (key) => encodeURIComponent(key.slice(key.indexOf(":") + 1));
+    return request(`/view/compare?a=${id(a)}&b=${id(b)}`, carrying({ a: otlp(a), b: otlp(b) }));
   },
-  /** The trace of this tab's as one HTML file. */
-  page: async (id) => (await answer(`/view/traces/${id}/page`, carrying(id))).blob(),
+  async trace(typed) {
+    const key = await resolved(typed);
+    return uploaded.get(key)?.trace ?? request(`/view/traces/${encodeURIComponent(key)}`);
+  },
+  /** An uploaded trace as one HTML file. */
+  page: async (trace) => (await answer(`/view/traces/${trace.traceId}/page`, carrying(otlp(keyOf(trace))))).blob(),
   uploaded: () => [...uploaded.values()].map(({ trace }) => trace),
-  /** Whether only this tab knows the trace. */
-  isUploaded: (id) => uploaded.has(id),
   /** Traces of a file: OTLP JSON, OTLP JSON Lines or Jaeger's JSON. */
   async upload(file) {
     const { traces } = await request("/view/upload", { method: "POST", body: file });
-    traces.forEach((found) => uploaded.set(found.trace.traceId, found));
+    const from = fileOf(file);
+    for (const { trace, resourceSpans } of traces) {
+      uploaded.set(keyOf({ ...trace, file: from }), { trace: { ...trace, file: from }, resourceSpans });
+    }
     return traces;
   },
 };

@@ -19,9 +19,9 @@ async function route() {
   say("…");
   try {
     const carried = embedded();
-    const trace = /^\/trace\/([0-9a-fA-F]+)$/.exec(pathname);
+    const trace = /^\/trace\/(\d+:)?([0-9a-fA-F]+)$/.exec(pathname);
     if (carried) new TraceView(carried).show(main, new URLSearchParams(location.hash.slice(1)));
-    else if (trace) await showTrace(main, trace[1].toLowerCase().padStart(32, "0"), searchParams);
+    else if (trace) await showTrace(main, `${trace[1] ?? ""}${trace[2].toLowerCase().padStart(32, "0")}`, searchParams);
     else if (pathname === "/dependencies") await showGraph(main);
     else if (pathname === "/compare") await showCompare(main, searchParams);
     else if (pathname === "/upload") showUpload(main);

@@ -105,20 +105,26 @@ function sorted(traces, by) {
 
 /** A trace of a list, to be opened, or ticked to be compared. */
 function result(trace, longest) {
-  const { traceId } = trace;
+  const key = keyOf(trace);
   const title = `${trace.service}: ${trace.name}`;
-  const tick = (event) => (event.target.checked ? ticked.set(traceId, title) : ticked.delete(traceId));
+  const tick = (event) => (event.target.checked ? ticked.set(key, title) : ticked.delete(key));
   return el("li", {},
     el("div", { class: "facts" },
-      el("input", { type: "checkbox", value: traceId, checked: ticked.has(traceId), onchange: tick, "aria-label": `Tick ${trace.name} for comparison` }),
-      el("a", { href: at(`/trace/${traceId}`), class: "title", "data-route": true }, title),
+      el("input", { type: "checkbox", value: key, checked: ticked.has(key), onchange: tick, "aria-label": `Tick ${trace.name} for comparison` }),
+      el("a", { href: at(`/trace/${key}`), class: "title", "data-route": true }, title),
       el("span", {}, duration(trace.durationNs)),
       el("span", { class: "faint" }, instant(trace.startUnixNano)),
+      fromFile(trace),
       el("span", {}, plural(trace.spans, "span")),
       trace.errors > 0 && el("span", { class: "bad" }, plural(trace.errors, "error")),
       trace.orphans > 0 && el("span", { class: "warning" }, plural(trace.orphans, "orphan"))),
     el("div", { class: "facts" }, trace.services.map(({ name, spans }) => [chip(name), el("span", { class: "faint" }, spans)])),
     el("div", { class: "length", style: { width: `${(100 * trace.durationNs) / longest}%` } }));
+}
+
+/** Says that a trace was uploaded: the store may have another with its id. */
+function fromFile({ file }) {
+  return file && el("span", { class: "from-file" }, `from ${file.name}`);
 }
 
 /** Says what is ticked, in this list of `section`'s or another, and compares it. */

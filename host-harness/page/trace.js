@@ -6,15 +6,16 @@ async function showTrace(main, id, query) {
 }
 
 /** What can be done with a trace beside looking at it. */
-function elsewhere(traceId) {
+function elsewhere(trace) {
+  const { traceId } = trace;
   const [page, json] = [`trace-${traceId}.html`, `trace-${traceId}.json`];
   const button = (text, onclick) => el("button", { type: "button", onclick }, text);
-  const kept = api.isUploaded(traceId)
-    ? [button("Save as HTML", () => save(page, () => api.page(traceId))),
-      button("OTLP JSON", () => save(json, () => new Blob([otlp(traceId)], { type: "application/json" })))]
+  const kept = trace.file
+    ? [button("Save as HTML", () => save(page, () => api.page(trace))),
+      button("OTLP JSON", () => save(json, () => new Blob([JSON.stringify(otlp(keyOf(trace)))], { type: "application/json" })))]
     : [el("a", { href: at(`/view/traces/${traceId}/page`), download: page }, "Save as HTML"),
       el("a", { href: at(`/api/v3/traces/${traceId}`), download: json }, "OTLP JSON")];
-  return [...kept, el("a", { href: at(`/compare?a=${traceId}`), "data-route": true }, "Compare")];
+  return [...kept, el("a", { href: at(`/compare?a=${keyOf(trace)}`), "data-route": true }, "Compare")];
 }
 
 /** Has the browser keep what `make` gives as a file. */
@@ -68,7 +69,7 @@ class TraceView {
     const services = new Set(trace.spans.map((span) => span.service));
     const share = (ns) => `${duration(ns)} (${Math.round((100 * ns) / Math.max(1, trace.proxyNs + trace.wireNs + trace.applicationNs))} %)`;
     return [
-      el("h1", {}, `${trace.service}: ${trace.name} `, el("code", { class: "faint" }, trace.traceId)),
+      el("h1", {}, `${trace.service}: ${trace.name} `, el("code", { class: "faint" }, trace.traceId), " ", fromFile(trace)),
       el("div", { class: "toolbar" },
         el("span", {}, instant(trace.startUnixNano)), el("b", {}, duration(trace.durationNs)),
         el("span", {}, plural(trace.spans.length, "span")), el("span", {}, plural(services.size, "service")),
@@ -98,7 +99,7 @@ class TraceView {
       el("button", { type: "button", "aria-pressed": String(tab === this.tab), data: { tab }, onclick: () => this.setTab(tab) }, label));
     return el("div", { class: "toolbar" }, this.search, this.count, this.proxies, this.critical, this.skew,
       el("span", { class: "space" }), el("span", { role: "group", "aria-label": "Beside the waterfall" }, tabs),
-      !embedded() && elsewhere(trace.traceId));
+      !embedded() && elsewhere(trace));
   }
 
   switch(label, property) {
@@ -153,7 +154,7 @@ class TraceView {
 
   link() {
     const span = this.rows.trace.spans[this.selected];
-    return `${location.origin}${at("/trace/")}${this.rows.trace.traceId}${span ? `?span=${span.spanId}` : ""}`;
+    return `${location.origin}${at("/trace/")}${keyOf(this.rows.trace)}${span ? `?span=${span.spanId}` : ""}`;
   }
 
   toggle(index, collapse) {

@@ -96,9 +96,9 @@ function graphTable({ calls }) {
 
 async function showCompare(main, query) {
   const [a, b] = [query.get("a") ?? "", query.get("b") ?? ""];
-  const field = (label, name, value) => el("label", {}, `${label} `, el("input", { name, value, size: 34, spellcheck: "false", required: true, list: "known" }));
+  const field = (label, name, value) => el("label", {}, `${label} `, el("input", { name, value, size: 38, spellcheck: "false", required: true, list: "known" }));
   // Those that one cannot look up by searching.
-  const known = api.uploaded().map(({ traceId, service, name }) => el("option", { value: traceId }, `${service}: ${name}`));
+  const known = api.uploaded().map((trace) => el("option", { value: keyOf(trace) }, `${trace.service}: ${trace.name}, from ${trace.file.name}`));
   main.append(el("h1", {}, "Compare two traces"), el("datalist", { id: "known" }, known),
     el("form", { class: "toolbar", onsubmit: (event) => {
       event.preventDefault();

@@ -55,7 +55,7 @@ await journey(async (page) => {
   await (await page.$("input[type=file]")).uploadFile(file);
   await page.waitForSelector(".results li .title");
   await page.click(".results .title");
-  await at(`/trace/${TRACE}`);
+  await at(`/trace/1:${TRACE}`);
   await page.waitForSelector(".waterfall");
   await page.goBack();
   await at("/upload");

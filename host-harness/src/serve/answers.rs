@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::page::trace_page;
-use super::upload::spans_of_file;
+use super::upload::{spans_of_document, spans_of_file};
 use crate::collect::{by_trace, records};
 use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
@@ -142,13 +142,14 @@ pub(super) async fn trace(
     Ok(Json(Document::from(&find(&store, &id).await?)))
 }
 
-/// The trace as one HTML file; `carried`, if there is any, is OTLP JSON of traces that are not in the store.
+/// The trace as one HTML file: the one of `carried`, which is OTLP JSON, if there is any, else the store's.
 pub(super) async fn exported(
     State(store): State<Store>,
     Path(id): Path<String>,
     carried: Bytes,
 ) -> Result<Response, Problem> {
-    let trace = Library { store, carried: read(&carried)? }.find(&id).await?;
+    let carried = (!carried.is_empty()).then(|| spans_of_file(&carried)).transpose().map_err(bad)?;
+    let trace = carried_or_stored(&store, &id, carried).await?;
     let file = format!("attachment; filename=\"trace-{}.html\"", hex::encode(trace.trace_id));
     let page = Html(trace_page(&Document::from(&trace)));
     Ok(([(header::CONTENT_DISPOSITION, file)], page).into_response())
@@ -165,14 +166,30 @@ pub(super) struct Pair {
     b: String,
 }
 
-/// Two traces side by side, each of those `carried`, else of the store.
+/// Those of the two that the page has, in OTLP JSON.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CarriedPair {
+    a: Option<Value>,
+    b: Option<Value>,
+}
+
+/// Two traces side by side, each the one that is `carried` in its place, else the store's.
 pub(super) async fn compare(
     State(store): State<Store>,
     Parameters(Pair { a, b }): Parameters<Pair>,
     carried: Bytes,
 ) -> Result<Json<SideBySide>, Problem> {
-    let library = Library { store, carried: read(&carried)? };
-    Ok(Json(SideBySide::of(&library.find(&a).await?, &library.find(&b).await?)))
+    let carried: CarriedPair = match carried.is_empty() {
+        true => CarriedPair::default(),
+        false => serde_json::from_slice(&carried)
+            .map_err(|error| bad(format_args!("{error}; expected a and b in OTLP JSON, each or none")))?,
+    };
+    let spans = |carried: Option<Value>| carried.map(spans_of_document).transpose().map_err(bad);
+    let (first, second) = (spans(carried.a)?, spans(carried.b)?);
+    let (first, second) =
+        (carried_or_stored(&store, &a, first).await?, carried_or_stored(&store, &b, second).await?);
+    Ok(Json(SideBySide::of(&first, &second)))
 }
 
 /// The traces of a file, which are shown and not kept: each as it is drawn, and in OTLP for questions about it.
@@ -190,28 +207,15 @@ pub(super) async fn upload(body: Bytes) -> Result<Json<Value>, Problem> {
     Ok(Json(json!({ "traces": found })))
 }
 
-/// Where a trace may be: with the question, or in the store.
-struct Library {
-    store: Store,
-    carried: Vec<Trace>,
-}
-
-impl Library {
-    async fn find(&self, id: &str) -> Result<Trace, Problem> {
-        let wanted = trace_id(id)?;
-        match self.carried.iter().find(|trace| trace.trace_id == wanted) {
-            Some(trace) => Ok(trace.clone()),
-            None => find(&self.store, id).await,
-        }
-    }
-}
-
-/// The traces that come with a question.
-fn read(carried: &[u8]) -> Result<Vec<Trace>, Problem> {
-    if carried.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(traces(records(&spans_of_file(carried).map_err(bad)?)))
+/// The trace with that id: of the spans that came with the question, if any did, else of the store.
+async fn carried_or_stored(
+    store: &Store,
+    id: &str,
+    carried: Option<Vec<ResourceSpans>>,
+) -> Result<Trace, Problem> {
+    let Some(spans) = carried else { return find(store, id).await };
+    let wanted = trace_id(id)?;
+    traces(records(&spans)).into_iter().find(|trace| trace.trace_id == wanted).ok_or_else(|| missing(id))
 }
 
 /// The trace with that id, which may lack leading zeros, as Jaeger's ids do.

@@ -79,24 +79,41 @@ async fn the_page_and_what_it_asks() {
 async fn a_question_may_carry_the_trace_that_it_is_about() {
     let address = start().await;
     let carried = SPANS.replace("000000ab", "000000cd").replace("\"Vote\"", "\"Unvote\"");
-    let (status, body) = ask(address, "POST", "/view/compare?a=ab&b=cd", "localhost", &carried).await;
-    assert_eq!(status, StatusCode::OK, "{body}");
-    let rows: Value = serde_json::from_str(&body).unwrap();
-    let rows: Vec<_> = rows["rows"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| (row["name"].as_str().unwrap().to_owned(), row["first"].as_u64(), row["second"].as_u64()))
-        .collect();
-    let expected = [("GET /", 1, 1), ("GET /", 1, 1), ("Vote", 1, 0), ("Unvote", 0, 1)];
-    assert_eq!(rows, expected.map(|(name, a, b)| (name.to_owned(), Some(a), Some(b))));
+    let otlp = |text: &str| crate::collect::to_json_line(&from_json_lines(text).unwrap());
+    let (other, same_id) = (otlp(&carried), otlp(&SPANS.replace("\"Vote\"", "\"Unvote\"")));
+    for (reason, path, body) in [
+        ("another trace", "/view/compare?a=ab&b=cd", format!(r#"{{"b":{other}}}"#)),
+        ("one with the id of a stored one", "/view/compare?a=ab&b=ab", format!(r#"{{"b":{same_id}}}"#)),
+        ("two with one id", "/view/compare?a=ab&b=ab", format!(r#"{{"a":{},"b":{same_id}}}"#, otlp(SPANS))),
+    ] {
+        let (status, body) = ask(address, "POST", path, "localhost", &body).await;
+        assert_eq!(status, StatusCode::OK, "{reason}: {body}");
+        let rows: Value = serde_json::from_str(&body).unwrap();
+        let count = |row: &Value, side: &str| row[side].as_u64().unwrap();
+        let rows: Vec<_> = rows["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| (row["name"].as_str().unwrap(), count(row, "first"), count(row, "second")))
+            .collect();
+        let expected = [("GET /", 1, 1), ("GET /", 1, 1), ("Vote", 1, 0), ("Unvote", 0, 1)];
+        assert_eq!(rows, expected, "{reason}");
+    }
     let (status, page) = ask(address, "POST", "/view/traces/cd/page", "localhost", &carried).await;
     assert_eq!(status, StatusCode::OK, "{page}");
     assert!(page.contains("\"name\":\"Unvote\""));
     let (status, body) = ask(address, "GET", "/view/traces/cd/page", "localhost", "").await;
     assert_eq!(status, StatusCode::NOT_FOUND, "nothing of it is kept: {body}");
-    let (status, _) = ask(address, "POST", "/view/compare?a=ab&b=cd", "localhost", "{}").await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
+    for (body, expected) in [
+        ("{", StatusCode::BAD_REQUEST),
+        (r#"{"c":{}}"#, StatusCode::BAD_REQUEST),
+        (r#"{"b":{}}"#, StatusCode::BAD_REQUEST),
+        ("{}", StatusCode::NOT_FOUND),
+        (r#"{"b":{"resourceSpans":[]}}"#, StatusCode::NOT_FOUND),
+    ] {
+        let (status, answer) = ask(address, "POST", "/view/compare?a=ab&b=cd", "localhost", body).await;
+        assert_eq!(status, expected, "{body}: {answer}");
+    }
 }
 
 #[tokio::test]

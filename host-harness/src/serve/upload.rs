@@ -43,7 +43,8 @@ pub fn spans_of_file(bytes: &[u8]) -> Result<Vec<ResourceSpans>, UploadError> {
     }
 }
 
-fn spans_of_document(document: Value) -> Result<Vec<ResourceSpans>, UploadError> {
+/// The spans of a file's whole JSON.
+pub(super) fn spans_of_document(document: Value) -> Result<Vec<ResourceSpans>, UploadError> {
     let Value::Object(mut object) = document else { return Err(UploadError::Unknown) };
     // Jaeger's version 3 answers wrap OTLP.
     if let Some(result) = object.remove("result") {
