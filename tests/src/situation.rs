@@ -23,7 +23,7 @@ pub use recorded::{Desk, Played, fetch, serve};
 pub use script::{Script, accept, answer, call, get, raw, request, silent, tunnel};
 pub use seen::{Event, Fields, Seen};
 pub use spans::{Pass, pass, rpc};
-pub use stage::{Stage, stage};
+pub use stage::{Stage, stage, stage_attempts};
 
 /// What is spoken from end to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

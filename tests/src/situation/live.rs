@@ -11,7 +11,7 @@ const FIELDS: [&str; 6] = ["", ":method", ":protocol", ":status", ":path", "upgr
 
 /// Plays all that `situations` say through Envoy without a filter and through the proxy with the tracing one.
 pub fn stage_beside_live(situations: &[Situation]) {
-    let stage = Stage::start(|config| config);
+    let stage = Stage::usual();
     let mut wrong = Vec::new();
     for situation in situations {
         for &protocol in situation.protocols {

@@ -1,6 +1,7 @@
 //! Where situations are played: an Envoy with two workers and two listeners that differ in the filter alone.
 
 use std::fmt;
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::http2::Http2;
 use super::player::{PATIENCE, play};
 use super::script::Script;
 use super::seen::Seen;
-use super::spans::{Expected, Times, hex};
+use super::spans::{Expected, Pass, Times, hex};
 use super::{Protocol, Situation};
 use crate::envoy::{Config, Envoy};
 use crate::process::free_port;
@@ -23,6 +24,8 @@ use crate::sink::Sink;
 use crate::wait;
 
 const BOOTSTRAP: &str = "../tests/envoy/situations.yaml";
+/// The same with the filter standing twice, once above the attempts.
+const ATTEMPTS: &str = "../tests/envoy/attempts.yaml";
 /// The trace that the client's request belongs to where nothing depends on it.
 const PARENT_TRACE: &str = "51740000000000000000000000000000";
 /// The span that the client's request comes from.
@@ -74,20 +77,30 @@ struct Played<'a> {
 
 /// Plays all that `situations` say and panics with everything that was not as they say.
 pub fn stage(situations: &[Situation]) {
-    Stage::start(|config| config).play(situations);
+    Stage::start(BOOTSTRAP).play(situations);
+}
+
+/// The same where the filter sees each attempt: `role: server` at the listener, `role: client` above the upstream.
+pub fn stage_attempts(situations: &[Situation]) {
+    Stage::start(ATTEMPTS).play(situations);
 }
 
 impl Stage {
-    /// Starts Envoy, with changes to its configuration.
-    pub fn start(change: impl FnOnce(Config) -> Config) -> Stage {
+    /// Where all but attempts are played.
+    pub(super) fn usual() -> Stage {
+        Stage::start(BOOTSTRAP)
+    }
+
+    /// Starts Envoy with this bootstrap.
+    fn start(bootstrap: &str) -> Stage {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let upstream = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).expect("a free port");
         let (sink, plain, traced) = (Sink::start(), free_port(), free_port());
-        let config = Config::new(BOOTSTRAP, meshspan::filter_wasm()).concurrency(2);
+        let config = Config::new(bootstrap, meshspan::filter_wasm()).concurrency(2);
         let app = upstream.local_addr().expect("a bound listener has an address").port();
         let config = config.port(15001, plain).port(15002, traced).port(8080, app).port(4317, sink.port());
-        Stage { envoy: change(config).start(), sink, runtime, upstream, plain, traced }
+        Stage { envoy: config.start(), sink, runtime, upstream, plain, traced }
     }
 
     /// Plays every situation without the filter and with it; panics with all that was not as they say.
@@ -107,7 +120,7 @@ impl Stage {
                 played.push(one);
             }
         }
-        let expected: usize = played.iter().map(|one| 2 * one.situation.passes.len()).sum();
+        let expected = played.iter().flat_map(|one| &one.situation.passes).map(Pass::spans).sum();
         let spans = self.settled(expected);
         for one in &played {
             wrong.extend(one.check(&spans).map(|why| one.says(&why)));
@@ -143,7 +156,7 @@ impl Stage {
 
     fn exchange(&self, situation: &Situation, protocol: Protocol, port: u16, trace_id: &str) -> Views {
         let traceparent = traceparent(trace_id, PARENT);
-        let meeting = Barrier::new(2);
+        let meeting = Arc::new(Barrier::new(2));
         self.runtime.block_on(async {
             let client = as_client(protocol, port, &traceparent, &situation.client, &meeting);
             let upstreams = self.as_upstreams(protocol, &situation.upstreams, &meeting);
@@ -154,23 +167,23 @@ impl Stage {
         })
     }
 
-    async fn as_upstreams(&self, protocol: Protocol, scripts: &[Script], meeting: &Barrier) -> Vec<Seen> {
-        let mut all = Vec::new();
+    /// Serves one connection by each script, in this order; of a hedged request several at a time.
+    async fn as_upstreams(
+        &self,
+        protocol: Protocol,
+        scripts: &[Script],
+        meeting: &Arc<Barrier>,
+    ) -> Vec<Seen> {
+        let mut playing = Vec::new();
         for script in scripts {
             let Ok(accepted) = timeout(PATIENCE, self.upstream.accept()).await else { break };
             let (socket, _) = accepted.expect("a connection");
-            all.push(match protocol {
-                Protocol::Http2 if script.speaks_http() => {
-                    let mut wire = Http2::accept(socket).await;
-                    play(&mut wire, script, meeting).await;
-                    wire.finish()
-                }
-                _ => {
-                    let mut wire = Http1::accept(socket, script).await;
-                    play(&mut wire, script, meeting).await;
-                    wire.finish().await
-                }
-            });
+            let (script, meeting) = (script.clone(), Arc::clone(meeting));
+            playing.push(tokio::spawn(as_upstream(protocol, socket, script, meeting)));
+        }
+        let mut all = Vec::new();
+        for one in playing {
+            all.push(one.await.expect("an upstream plays to its end"));
         }
         all
     }
@@ -286,6 +299,21 @@ fn patiently(mut is_so: impl FnMut() -> bool) -> bool {
 
 fn traceparent(trace_id: &str, span_id: &str) -> String {
     format!("00-{trace_id}-{span_id}-01")
+}
+
+async fn as_upstream(protocol: Protocol, socket: TcpStream, script: Script, meeting: Arc<Barrier>) -> Seen {
+    match protocol {
+        Protocol::Http2 if script.speaks_http() => {
+            let mut wire = Http2::accept(socket).await;
+            play(&mut wire, &script, &meeting).await;
+            wire.finish()
+        }
+        _ => {
+            let mut wire = Http1::accept(socket, &script).await;
+            play(&mut wire, &script, &meeting).await;
+            wire.finish().await
+        }
+    }
 }
 
 pub(super) async fn as_client(

@@ -1,7 +1,9 @@
-//! Retries in a real Envoy: the filter at the listener and once more above the upstream.
+//! Retries with the configuration that people copy: the filter at the listener and once more above the upstream.
+//! What else can become of attempts, beside a run without the filter, is in `situations`.
 
 use meshspan::traffic::Response;
 use meshspan_tests::client::Request;
+use meshspan_tests::counters;
 use meshspan_tests::envoy::{Config, Envoy};
 use meshspan_tests::process::free_port;
 use meshspan_tests::rotel::Rotel;
@@ -15,7 +17,16 @@ const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-
 fn start(upstream_port: u16) -> (Envoy, Rotel, u16) {
     let (rotel, port) = (Rotel::start(), free_port());
     let config = Config::new("envoy/retries.yaml", meshspan::filter_wasm()).port(15001, port);
-    (config.port(8080, upstream_port).port(4317, rotel.grpc_port()).start(), rotel, port)
+    let config = config.port(8080, upstream_port).port(4317, rotel.grpc_port()).concurrency(2);
+    (config.start(), rotel, port)
+}
+
+/// Every span is in, and the filter had nothing to say.
+fn assert_all_exported(envoy: &Envoy, spans: u64) {
+    let counters = counters::settled(envoy, spans);
+    assert_eq!((counters.exported, counters.exports_failed), (spans, 0), "{counters:?}");
+    let log = envoy.log();
+    assert!(!log.contains("wasm log"), "{log}");
 }
 
 /// The SERVER span below the caller's and the CLIENT spans below it, which must be all.
@@ -48,7 +59,7 @@ fn resends(rotel: &Rotel) -> Vec<u64> {
 #[test]
 fn rule_35_each_retry_is_a_client_span() {
     let upstream = Upstream::start();
-    let (_envoy, rotel, port) = start(upstream.port());
+    let (envoy, rotel, port) = start(upstream.port());
     let unavailable = Response { status: 503, ..Response::default() };
     upstream.answer_next(&unavailable);
     let answer = Request::get("/").header("traceparent", TRACEPARENT).send_http1(port);
@@ -64,14 +75,16 @@ fn rule_35_each_retry_is_a_client_span() {
     expected.sort_unstable();
     assert_eq!(parents, expected, "each attempt is the parent of what the application does for it");
     assert_eq!(resends(&rotel), [1]);
+    assert_all_exported(&envoy, 3);
 }
 
 #[test]
 fn rule_35_attempts_that_never_connect_are_client_spans_too() {
     let nobody = free_port();
-    let (_envoy, rotel, port) = start(nobody);
+    let (envoy, rotel, port) = start(nobody);
     let answer = Request::get("/").header("traceparent", TRACEPARENT).send_http1(port);
     assert_eq!(answer.status, 503);
     attempts(&rotel, 3);
     assert_eq!(resends(&rotel), [1, 2]);
+    assert_all_exported(&envoy, 4);
 }

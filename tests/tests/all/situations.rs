@@ -1,6 +1,7 @@
 //! Traffic that a proxy may meet, in a real Envoy with several workers: unchanged by the filter, and with the
 //! right spans.
 
+mod attempts;
 mod broken;
 mod grpc;
 mod headers;

@@ -124,34 +124,44 @@ fn nobody_to_answer() {
 }
 
 #[test]
-fn rule_35_retries_are_one_span_where_attempts_are_not_visible() {
+fn rule_35_retries_and_hedges_are_one_span_where_attempts_are_not_visible() {
     stage(&[
         when("success at the third attempt", get("/retry"))
             .then(answer(503))
             .then(answer(500).data("no"))
             .then(answer(200).data("done"))
             .answered(200)
-            .gives(pass("GET")),
+            .gives(pass("GET").resends(2)),
         when("success after a reset", get("/retry"))
             .then(silent().reset())
             .then(answer(200).data("done"))
             .answered(200)
-            .gives(pass("GET")),
+            .gives(pass("GET").resends(1)),
         when("success after an attempt that took too long", get("/retry"))
             .then(silent().see_gone())
             .then(answer(200).data("done"))
             .answered(200)
-            .gives(pass("GET").lasts(TRY_LIMIT)),
+            .gives(pass("GET").lasts(TRY_LIMIT).resends(1)),
         when("three failures", get("/retry"))
             .then(answer(503))
             .then(answer(503))
             .then(answer(503))
             .answered(503)
-            .gives(pass("GET").error("503")),
+            .gives(pass("GET").error("503").resends(2)),
         when("a body that is sent again", request("POST", "/retry").data("some"))
             .then(answer(503))
             .then(answer(200))
             .answered(200)
-            .gives(pass("POST")),
+            .gives(pass("POST").resends(1)),
+        when("a hedge that wins", get("/hedge"))
+            .then(silent().meet().see_gone())
+            .then(silent().see_end().meet().answer(200).data("second"))
+            .answered(200)
+            .gives(pass("GET").lasts(TRY_LIMIT).resends(1)),
+        when("a hedge that loses", get("/hedge"))
+            .then(silent().see_end().meet().answer(200).data("first"))
+            .then(silent().meet().see_gone())
+            .answered(200)
+            .gives(pass("GET").lasts(TRY_LIMIT).resends(1)),
     ]);
 }

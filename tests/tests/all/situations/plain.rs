@@ -100,7 +100,7 @@ fn interim_responses() {
     let waiting = || request("POST", "/").field("expect", "100-continue").field("content-length", "4");
     stage(&[
         when("a body that waits for 100", waiting().meet().data("body"))
-            .then(silent().answer(100).meet().see(4).answer(200).data("done"))
+            .then(silent().answer(100).meet().see_end().answer(200).data("done"))
             .answered(200)
             .gives(pass("POST")),
         when("a body that is refused", waiting().see_gone())
