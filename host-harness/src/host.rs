@@ -36,7 +36,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 pub use callouts::{CallReply, MAX_PENDING_CALLS, MAX_QUEUED_CALL_BYTES, OutboundCall, OutboundKind};
 pub(crate) use derived::grpc_status;
 pub use drive::ReplyEvent;
-pub use error::HostError;
+pub use error::{HostError, WasiError};
 pub use foreign::{ForeignError, ForeignFunctions, MAX_DECLARED, MAX_UNCOMPRESSED_BYTES};
 pub use headers::HeaderMap;
 pub use kinds::{BufferKind, Direction, MapKind, MetricKind};

@@ -5,6 +5,7 @@ use wasmtime::{Caller, Memory, TypedFunc};
 use super::Status;
 use super::limiter::Limiter;
 use super::probe::Probe;
+use super::wasi::Errno;
 use crate::host::{Gate, HostError, HostState};
 
 /// The guest's `malloc` or `proxy_on_memory_allocate`.
@@ -209,19 +210,17 @@ pub(super) fn hostcall(
 pub(super) fn wasi_call(
     caller: Caller<'_, VmData>,
     name: &'static str,
-    call: impl FnOnce(&mut [u8], &mut HostState) -> Result<u32, HostError>,
+    call: impl FnOnce(&mut [u8], &mut HostState) -> Result<(), HostError>,
 ) -> u32 {
-    const EFAULT: u32 = 21;
-    const ENOTCAPABLE: u32 = 76;
     let mut guest = Guest(caller);
     guest.state().count_hostcall(name);
-    if !guest.state().allows(name) {
-        guest.state().explain(HostError::Restricted(name));
-        guest.0.data_mut().refusal = Some(HostError::Restricted(name));
-        return ENOTCAPABLE;
+    let allowed = if guest.state().allows(name) { Ok(()) } else { Err(HostError::Restricted(name)) };
+    let called = allowed.and_then(|()| guest.parts()).and_then(|(memory, state)| call(memory, state));
+    let Err(error) = called else { return Errno::Success as u32 };
+    if error.is_worth_a_line() {
+        guest.state().explain(&error);
     }
-    guest.parts().and_then(|(memory, state)| call(memory, state)).unwrap_or_else(|error| {
-        guest.0.data_mut().refusal = Some(error);
-        EFAULT
-    })
+    let errno = Errno::from(&error) as u32;
+    guest.0.data_mut().refusal = Some(error);
+    errno
 }

@@ -6,7 +6,8 @@ use wasmtime::{Caller, Extern, Func, ImportType, Linker, Module, Store, Val};
 use super::guest::{Allocator, VmData};
 use super::shown::{gave, given};
 use super::status::Status;
-use crate::host::{HostcallRecord, Transcript, why};
+use super::wasi::Errno;
+use crate::host::{Field, HostcallRecord, Transcript, why};
 
 /// What an instrumented VM keeps beside its state.
 #[derive(Default)]
@@ -38,13 +39,48 @@ fn is_due(countdown: &mut Option<u64>) -> bool {
     }
 }
 
+/// A function that is stood in front of.
+struct Hostcall {
+    /// Among the module's imports.
+    index: usize,
+    name: String,
+    answers: Answers,
+}
+
+/// What the number that a function returns is.
+#[derive(Clone, Copy)]
+enum Answers {
+    Status,
+    Errno,
+    /// What was asked for, as of `pthread_equal`.
+    Value,
+}
+
+impl Answers {
+    fn of(import: &ImportType<'_>) -> Self {
+        match import.module() {
+            "env" if !import.name().starts_with("proxy_") => Self::Value,
+            "env" => Self::Status,
+            _ => Self::Errno,
+        }
+    }
+
+    fn name(self, number: u32) -> &'static str {
+        match self {
+            Self::Status => Status::name(number),
+            Self::Errno => Errno::name(number),
+            Self::Value => "OK",
+        }
+    }
+}
+
 /// The imports of `module`, each in front of the function of the host that it is named after.
 pub(crate) fn link(module: &Module, linker: &mut Linker<VmData>) -> wasmtime::Result<()> {
     for (index, import) in module.imports().enumerate() {
         let Some(kind) = import.ty().func().cloned() else { continue };
-        let name = import.name().to_owned();
+        let hostcall = Hostcall { index, name: import.name().to_owned(), answers: Answers::of(&import) };
         linker.func_new(import.module(), import.name(), kind, move |caller, arguments, results| {
-            pass_on(caller, index, &name, arguments, results)
+            pass_on(caller, &hostcall, arguments, results)
         })?;
     }
     Ok(())
@@ -86,8 +122,7 @@ pub(crate) fn attach_allocator(store: &mut Store<VmData>) -> wasmtime::Result<()
 
 fn pass_on(
     mut caller: Caller<'_, VmData>,
-    index: usize,
-    name: &str,
+    Hostcall { index, name, answers }: &Hostcall,
     arguments: &[Val],
     results: &mut [Val],
 ) -> wasmtime::Result<()> {
@@ -98,31 +133,31 @@ fn pass_on(
         return Err(wasmtime::Error::msg(format!("a fault that was asked for, at {name}")));
     }
     probe.has_allocated = false;
-    let function = probe.functions.get(index).copied().flatten();
+    let function = probe.functions.get(*index).copied().flatten();
     let function = function.ok_or_else(|| wasmtime::Error::msg(format!("there is no {name}")))?;
     let numbers: Vec<u64> = arguments.iter().map(number).collect();
     let given = given(name, &numbers, memory(&caller));
     caller.data_mut().refusal = None;
     let called = function.call(&mut caller, arguments, results);
+    let is_value = matches!(answers, Answers::Value);
     let result = match (&called, results.first()) {
-        (Ok(()), Some(Val::I32(result))) => Some(result.cast_unsigned()),
+        (Ok(()), Some(Val::I32(result))) if !is_value => Some(result.cast_unsigned()),
         (Ok(()), _) => Some(0),
         (Err(_), _) => None,
     };
     // The host writes nothing where there is nothing to give.
     let has_bytes = caller.data().probe.as_ref().is_some_and(|probe| probe.has_allocated);
-    let gave =
-        if result == Some(0) { gave(name, &numbers, memory(&caller), &given, has_bytes) } else { Vec::new() };
-    let data = caller.data_mut();
-    let is_abi = name.starts_with("proxy_");
-    let status = match result {
-        None => "trap",
-        Some(0) => "OK",
-        Some(number) if is_abi => Status::name(number),
-        Some(_) => "error of WASI",
+    let gave = if is_value {
+        results.iter().map(|value| Field { name: "", value: number(value).to_string() }).collect()
+    } else if result == Some(0) {
+        gave(name, &numbers, memory(&caller), &given, has_bytes)
+    } else {
+        Vec::new()
     };
+    let data = caller.data_mut();
+    let status = result.map_or("trap", |number| answers.name(number));
     let why = data.refusal.take().map(|error| why(name, &given, &error, data.state.callback()));
-    let record = HostcallRecord { name: name.to_owned(), arguments: given, result, status, gave, why };
+    let record = HostcallRecord { name: name.clone(), arguments: given, result, status, gave, why };
     if let Some(probe) = &mut data.probe {
         probe.transcript.push(record);
     }

@@ -80,6 +80,7 @@ impl From<&HostError> for Status {
             | HostError::Full(..)
             | HostError::Foreign { why: ForeignError::Internal(_), .. }
             | HostError::Unreachable(_)
+            | HostError::Wasi(_)
             | HostError::Fatal { .. } => Self::InternalFailure,
         }
     }

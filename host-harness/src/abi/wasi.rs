@@ -1,19 +1,15 @@
 //! WASI preview 1 in both of its modules: output, clock, randomness, environment; for the rest see `stubs`.
 //! Answers as in proxy-wasm-cpp-host, so that what compilers import beside the ABI does no harm.
-//!
-//! Error numbers: <https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md#errno>
 
+mod errno;
 mod stubs;
 
 use wasmtime::{Caller, Linker};
 
 use super::guest::{Slice, VmData, put, wasi_call};
-use crate::host::{HostError, HostState, LogLevel, MAX_LINE_BYTES};
+use crate::host::{HostError, HostState, LogLevel, MAX_LINE_BYTES, WasiError};
 
-const SUCCESS: u32 = 0;
-const EBADF: u32 = 8;
-const EINVAL: u32 = 28;
-const ENOTSUP: u32 = 58;
+pub(crate) use errno::Errno;
 
 /// Most bytes of one `random_get`.
 pub const MAX_RANDOM_BYTES: u32 = 64 * 1024;
@@ -41,11 +37,11 @@ pub(super) fn link(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Resul
     linker.func_wrap(module, "proc_exit", |caller: Caller<'_, VmData>, code: u32| {
         wasi_call(caller, "proc_exit", |_, state| {
             state.explain(format_args!("the guest called proc_exit({code}), which does nothing"));
-            Ok(SUCCESS)
+            Ok(())
         });
     })?;
     linker.func_wrap(module, "sched_yield", |caller: Caller<'_, VmData>| {
-        wasi_call(caller, "sched_yield", |_, _| Ok(SUCCESS))
+        wasi_call(caller, "sched_yield", |_, _| Ok(()))
     })?;
     linker.func_wrap(
         module,
@@ -64,32 +60,26 @@ pub(super) fn link(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Resul
 fn link_environment(linker: &mut Linker<VmData>, module: &str) -> wasmtime::Result<()> {
     linker.func_wrap(module, "environ_sizes_get", |caller: Caller<'_, VmData>, count: u32, size: u32| {
         wasi_call(caller, "environ_sizes_get", |memory, state| {
-            put_sizes(memory, state.environment(), count, size)?;
-            Ok(SUCCESS)
+            put_sizes(memory, state.environment(), count, size)
         })
     })?;
     linker.func_wrap(module, "environ_get", |caller: Caller<'_, VmData>, pointers: u32, text: u32| {
         wasi_call(caller, "environ_get", |memory, state| {
-            put_strings(memory, state.environment(), pointers, text)?;
-            Ok(SUCCESS)
+            put_strings(memory, state.environment(), pointers, text)
         })
     })?;
     linker.func_wrap(module, "args_sizes_get", |caller: Caller<'_, VmData>, count: u32, size: u32| {
-        wasi_call(caller, "args_sizes_get", |memory, _| {
-            put_sizes(memory, &[], count, size)?;
-            Ok(SUCCESS)
-        })
+        wasi_call(caller, "args_sizes_get", |memory, _| put_sizes(memory, &[], count, size))
     })?;
     linker.func_wrap(module, "args_get", |caller: Caller<'_, VmData>, _pointers: u32, _text: u32| {
-        wasi_call(caller, "args_get", |_, _| Ok(SUCCESS))
+        wasi_call(caller, "args_get", |_, _| Ok(()))
     })?;
     Ok(())
 }
 
 /// There is nothing to wait for: no events, at once.
-fn poll_oneoff(memory: &mut [u8], events: u32) -> Result<u32, HostError> {
-    put(memory, events, [0; 4])?;
-    Ok(SUCCESS)
+fn poll_oneoff(memory: &mut [u8], events: u32) -> Result<(), HostError> {
+    put(memory, events, [0; 4])
 }
 
 /// Standard output becomes lines of level info, standard error of level error.
@@ -99,11 +89,11 @@ fn fd_write(
     fd: u32,
     (vectors, count): (u32, u32),
     written: u32,
-) -> Result<u32, HostError> {
+) -> Result<(), HostError> {
     let level = match fd {
         1 => LogLevel::Info,
         2 => LogLevel::Error,
-        _ => return Ok(EBADF),
+        _ => return Err(WasiError::BadFile(fd).into()),
     };
     let vectors = Slice(vectors, count.checked_mul(8).ok_or(HostError::Memory)?).of(memory)?;
     let mut message = Vec::new();
@@ -118,39 +108,36 @@ fn fd_write(
     if total > 0 {
         state.log(level, message.strip_suffix(b"\n").unwrap_or(&message));
     }
-    put(memory, written, total.to_le_bytes())?;
-    Ok(SUCCESS)
+    put(memory, written, total.to_le_bytes())
 }
 
 /// Realtime and monotonic are both the virtual clock.
-fn clock_time_get(memory: &mut [u8], state: &HostState, clock: u32, out: u32) -> Result<u32, HostError> {
+fn clock_time_get(memory: &mut [u8], state: &HostState, clock: u32, out: u32) -> Result<(), HostError> {
     if clock > 1 {
-        return Ok(ENOTSUP);
+        return Err(WasiError::UnknownClock(clock).into());
     }
-    put(memory, out, state.now().as_unix_nanos().to_le_bytes())?;
-    Ok(SUCCESS)
+    put(memory, out, state.now().as_unix_nanos().to_le_bytes())
 }
 
-fn random_get(memory: &mut [u8], state: &mut HostState, bytes: Slice) -> Result<u32, HostError> {
+fn random_get(memory: &mut [u8], state: &mut HostState, bytes: Slice) -> Result<(), HostError> {
     if bytes.1 > MAX_RANDOM_BYTES {
-        return Ok(EINVAL);
+        return Err(WasiError::TooMuchRandom { asked: bytes.1, most: MAX_RANDOM_BYTES }.into());
     }
     state.fill_random(bytes.of_mut(memory)?);
-    Ok(SUCCESS)
+    Ok(())
 }
 
 /// 24 bytes of zero but for the right to write.
-fn fd_fdstat_get(memory: &mut [u8], fd: u32, out: u32) -> Result<u32, HostError> {
+fn fd_fdstat_get(memory: &mut [u8], fd: u32, out: u32) -> Result<(), HostError> {
     const RIGHT_TO_WRITE: u8 = 64;
     if fd != 1 && fd != 2 {
-        return Ok(EBADF);
+        return Err(WasiError::BadFile(fd).into());
     }
     let mut stat = [0; 24];
     if let Some(rights) = stat.get_mut(8) {
         *rights = RIGHT_TO_WRITE;
     }
-    put(memory, out, stat)?;
-    Ok(SUCCESS)
+    put(memory, out, stat)
 }
 
 fn put_sizes(memory: &mut [u8], strings: &[Vec<u8>], count: u32, size: u32) -> Result<(), HostError> {

@@ -1,6 +1,9 @@
 //! Why a hostcall is refused. `abi` maps each reason to the status that the ABI has for it.
 
+mod wasi;
+
 use super::ForeignError;
+pub use wasi::WasiError;
 
 /// One rule that a hostcall broke.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +100,9 @@ pub enum HostError {
     /// A bound on what a guest may make the host keep.
     #[error("the guest's {0} exceed {1}")]
     Full(&'static str, usize),
+    /// A function of WASI.
+    #[error(transparent)]
+    Wasi(#[from] WasiError),
 }
 
 impl HostError {
@@ -127,6 +133,7 @@ impl HostError {
             | Self::Unimplemented(_)
             | Self::CasMismatch
             | Self::Empty
+            | Self::Wasi(_)
             | Self::Fatal { .. } => false,
         }
     }

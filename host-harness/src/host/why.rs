@@ -25,7 +25,12 @@ pub(crate) fn why(hostcall: &str, arguments: &[Field], error: &HostError, callba
                 .to_owned(),
             envoy("Context::incrementMetric, recordMetric and getMetric"),
         ),
+        HostError::Memory if is_wasi(hostcall) => {
+            ("a pointer or a length lies outside the guest's memory".to_owned(), cpp_host(hostcall))
+        }
         HostError::Memory => (memory(), specification(hostcall)),
+        HostError::Restricted(_) => (error.to_string(), "Envoy's CapabilityRestrictionConfig".to_owned()),
+        HostError::Wasi(_) => (error.to_string(), cpp_host(hostcall)),
         HostError::NotNow => (
             "only logs, the clock and WASI are there while the guest initializes itself or allocates memory for \
              the host"
@@ -50,6 +55,15 @@ pub(crate) fn why(hostcall: &str, arguments: &[Field], error: &HostError, callba
 
 fn specification(hostcall: &str) -> String {
     format!("{SPECIFICATION}{hostcall}")
+}
+
+/// Of WASI there are more functions than the host's own, all of which have one prefix.
+fn is_wasi(hostcall: &str) -> bool {
+    !hostcall.starts_with("proxy_")
+}
+
+fn cpp_host(hostcall: &str) -> String {
+    format!("proxy-wasm-cpp-host, src/exports.cc, {hostcall}")
 }
 
 fn envoy(place: &str) -> String {

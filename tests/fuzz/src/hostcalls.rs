@@ -63,8 +63,7 @@ impl Run {
             self.plugin.vm_mut().take_stream_actions();
             self.plugin.vm_mut().take_logs();
             for (callback, hostcall) in self.plugin.vm_mut().take_transcript().failures() {
-                let is_explained = hostcall.why.is_some() || !hostcall.name.starts_with("proxy_");
-                assert!(is_explained || hostcall.result.is_none(), "{callback}: {hostcall:?}");
+                assert!(hostcall.why.is_some() || hostcall.result.is_none(), "{callback}: {hostcall:?}");
             }
             if let Some(error) = self.plugin.failure() {
                 assert_guests_fault(error);

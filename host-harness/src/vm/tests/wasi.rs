@@ -117,6 +117,73 @@ fn there_are_no_files_no_sockets_and_nothing_to_wait_for() {
 }
 
 #[test]
+fn every_error_number_is_explained() {
+    let function = |name: &str, types: &str| {
+        format!(
+            "(import \"wasi_unstable\" \"{name}\" (func $unstable_{name} (param {types}) (result i32)))\n"
+        )
+    };
+    let imports = [
+        function("fd_read", "i32 i32 i32 i32"),
+        function("fd_prestat_get", "i32 i32"),
+        function("path_open", "i32 i32 i32 i32 i32 i64 i64 i32 i32"),
+        "(import \"env\" \"pthread_equal\" (func $pthread_equal (param i32 i32) (result i32)))\n".to_owned(),
+    ];
+    let rows = [
+        ("fd_write 3 512 0 72", "fd_write(3, 512, 0, 72) → EBADF", "file 3 is not open; 1, standard output"),
+        (
+            "random_get 0 65537",
+            "random_get(bytes: 0, size: 65537) → EINVAL",
+            "65537 random bytes in one call, at most 65536",
+        ),
+        ("random_get 131070 4", "random_get(bytes: 131070, size: 4) → EFAULT", "outside the guest's memory"),
+        (
+            "clock_time_get 7 L1 64",
+            "clock_time_get(clock: 7, precision: 1) → ENOTSUP",
+            "no clock 7; 0, real time",
+        ),
+        (
+            "(drop (call $unstable_fd_read (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0)))",
+            "fd_read(3, 0, 0, 0) → ENOSYS",
+            "this host has no files",
+        ),
+        (
+            "(drop (call $unstable_fd_prestat_get (i32.const 3) (i32.const 0)))",
+            "fd_prestat_get(3, 0) → EBADF",
+            "no directories are open from the start",
+        ),
+        ("environ_get 520 600", "environ_get(520, 600) → ENOTCAPABLE", "not among the plugin's allowed"),
+    ];
+    let lines = rows
+        .iter()
+        .map(|(line, ..)| *line)
+        .chain(["(drop (call $pthread_equal (i32.const 5) (i32.const 5)))"]);
+    let lines: Vec<&str> = lines.collect();
+    let script = Script::new().import(&imports.concat()).on("tick", &lines);
+    let allowed = ["proxy_log", "proxy_on_tick", "random_get"].map(str::to_owned);
+    let allowed = allowed
+        .into_iter()
+        .chain(["fd_write", "clock_time_get", "fd_read", "fd_prestat_get"].map(str::to_owned));
+    let mut vm = script.start(PluginOptions {
+        instrumented: true,
+        allowed: Some(allowed.collect()),
+        ..PluginOptions::default()
+    });
+    vm.take_transcript();
+    vm.tick().unwrap();
+    let transcript = vm.take_transcript();
+    let failures: Vec<_> = transcript.failures().map(|(_, hostcall)| hostcall).collect();
+    assert_eq!(failures.len(), rows.len(), "two equal threads are no failure");
+    let shown = crate::view::transcript::lines(&transcript.callbacks, true);
+    for ((line, call, rule), hostcall) in rows.iter().zip(failures) {
+        assert!(shown.contains(call), "{line}: {shown}");
+        let why = hostcall.why.as_ref().unwrap_or_else(|| panic!("{line}: {hostcall:?}"));
+        assert!(why.rule.contains(rule), "{line}: {why:?}");
+        assert!(why.see.contains("src/exports.cc") || why.see.contains("Capability"), "{line}: {why:?}");
+    }
+}
+
+#[test]
 fn a_plugin_does_only_what_it_is_allowed() {
     let lines = [
         "define_metric 0 'c' 64",
