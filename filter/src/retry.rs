@@ -1,9 +1,12 @@
 //! Which failed exports may be sent again, and when.
 //! Spec: <https://opentelemetry.io/docs/specs/otlp/#failures>
 
+mod after;
+
 use std::time::Duration;
 
 use crate::ids::IdGenerator;
+pub use after::retry_after;
 
 const FIRST: Duration = Duration::from_millis(500);
 

@@ -267,15 +267,9 @@ fn accepted(callback: &Callback, buffer: host::Buffer, size: usize) -> Outcome {
     Outcome::Accepted(PartialSuccess { message: one_line(&partial.message, MAX_MESSAGE_CHARS), ..partial })
 }
 
-/// `Retry-After`, in seconds or as a date. RFC 9110 §10.2.3.
 fn retry_after(callback: &Callback) -> Option<Duration> {
     let value = host::header(callback, host::Map::CallHeaders, "retry-after")?;
-    let text = std::str::from_utf8(&value).ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some(Timestamp::from_unix_nanos(u64::try_from(date.as_nanos()).ok()?).since(host::now()))
+    retry::retry_after(&value, host::now())
 }
 
 /// The ABI's map serialization of the request's headers, made once.
