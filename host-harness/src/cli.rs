@@ -27,6 +27,7 @@ mod proxy;
 mod recording;
 mod replay;
 mod run;
+mod save;
 mod schema;
 mod spans;
 mod stored;

@@ -9,6 +9,8 @@ mod cache;
 mod convert;
 #[path = "cli/import.rs"]
 mod import;
+#[path = "cli/save.rs"]
+mod save;
 #[path = "cli/view.rs"]
 mod view;
 

@@ -76,6 +76,13 @@ impl Request {
         self
     }
 
+    /// With this body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Request {
+        self.body = body.into();
+        self
+    }
+
     /// Sends it over HTTP/1.1; panics when there is no whole answer.
     pub fn send_http1(&self, port: u16) -> Response {
         self.try_send_http1(port).unwrap_or_else(|error| panic!("{self:?} to port {port}: {error}"))

@@ -107,7 +107,7 @@ pub(crate) struct RunArgs {
     /// How to print the result
     #[arg(short, long, value_enum, default_value_t = Output::Table, value_name = "FORMAT")]
     pub(crate) output: Output,
-    /// Write every span to FILE as OTLP JSON Lines
+    /// Write every span to FILE as OTLP JSON Lines; it replaces no file of another kind
     #[arg(long, value_name = "FILE")]
     pub(crate) save: Option<PathBuf>,
     #[command(flatten)]

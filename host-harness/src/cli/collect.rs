@@ -5,7 +5,6 @@ mod arguments;
 mod ports;
 mod summary;
 
-use std::fs::File;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ pub(crate) use arguments::CollectArgs;
 use super::error::CliError;
 use super::print;
 use super::proxy::signals::{Asked, Signals};
+use super::save::{self, Lines};
 use super::viewer::jaeger_ui;
 use ports::Ports;
 
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &CollectArgs) -> Result<(), CliError> {
     let token = args.token(arguments::token_variable())?;
     args.check_access(token.is_some())?;
     let (tls, jaeger_ui) = (args.tls()?, jaeger_ui(args.jaeger_ui_assets.as_deref())?);
-    let saver = args.save.as_deref().map(saver).transpose()?;
+    let saver = args.saver()?;
     let signals = Signals::listen().map_err(|error| CliError::runtime(error.to_string()))?;
     let store = args.store.open(args.destinations(), !args.forward_only)?;
     let options = ReceiverOptions {
@@ -85,9 +85,14 @@ fn unusable(error: &ForwardError) -> CliError {
     CliError::bad_configuration(format!("--forward: {error}"))
 }
 
-fn saver(path: &std::path::Path) -> Result<Saver, CliError> {
-    let file = File::create(path).map_err(|error| CliError::write(path, &error))?;
-    Saver::start(file).map_err(|error| CliError::write(path, &error))
+impl CollectArgs {
+    /// Who writes to --save; before the store is made, which may be named by mistake.
+    fn saver(&self) -> Result<Option<Saver>, CliError> {
+        let Some(path) = &self.save else { return Ok(None) };
+        let store = self.store.file(!self.forward_only)?;
+        let file = save::open(path, store.as_deref(), Lines::Stay)?;
+        Saver::start(file).map(Some).map_err(|error| CliError::write(path, &error))
+    }
 }
 
 /// Returns when the user asks for the end.

@@ -37,6 +37,7 @@ pub(crate) fn demo(args: &DemoArgs, quiet: bool) -> Result<(), CliError> {
         rank: vote,
         what_if: &[],
         keep: args.serve.is_wanted() || args.serve.store().is_some(),
+        store: args.serve.store(),
         quiet,
     })?;
     tell(&outcome.stats);

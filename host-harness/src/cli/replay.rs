@@ -60,6 +60,7 @@ pub(crate) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), CliError> {
         },
         what_if: &args.what_if,
         keep: false,
+        store: None,
         quiet,
     })?;
     count_skipped(&mut outcome.stats, &entries);

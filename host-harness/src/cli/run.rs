@@ -1,7 +1,7 @@
 //! What `meshspan demo` and `meshspan replay` have in common: exchanges × mesh × filter → spans, saved,
 //! exported, summed up.
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::{collections::BTreeMap, ops::ControlFlow, path::Path};
 
 use meshspan::{
     export::ExportReport,
@@ -20,6 +20,7 @@ use super::{
     export::{self, Export},
     interrupt::Interrupt,
     progress,
+    save::{self, Lines},
     spans::Spans,
 };
 
@@ -38,6 +39,8 @@ pub(crate) struct Job<'a, I> {
     pub(crate) what_if: &'a [f64],
     /// Whether all spans are wanted in the end.
     pub(crate) keep: bool,
+    /// The store that they go to then.
+    pub(crate) store: Option<&'a Path>,
     pub(crate) quiet: bool,
 }
 
@@ -60,12 +63,13 @@ where
         Runtime::new().map_err(|error| CliError::runtime(format!("cannot start threads: {error}")))?;
     let interrupt = Interrupt::listen(&runtime);
     let (run, quiet) = (job.run, job.quiet);
+    let save = run.save.as_deref().map(|path| save::open(path, job.store, Lines::Go)).transpose()?;
     let filter = run.cache.filter(job.wasm)?;
     let endpoint = export::configuration(run, job.options.replay.seed)?;
     let export = endpoint.map(|config| Export::start(&runtime, &interrupt, config)).transpose()?;
     let sender = export.as_ref().map(|export| export.spans.clone());
     let spans = Spans::new(job.options.lanes, job.rank, job.what_if);
-    let spans = spans.shift(job.shift).save(run.save.as_deref())?.export(sender).keep(job.keep);
+    let spans = spans.shift(job.shift).save(save).export(sender).keep(job.keep);
     let replayed = replay(&filter, job, &spans, &interrupt);
     let kept = spans.kept();
     let tally = spans.finish();

@@ -4,7 +4,6 @@ use std::{
     fs::File,
     io::{BufWriter, Error, Write},
     ops::ControlFlow,
-    path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,8 +15,6 @@ use meshspan::{
 };
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use tokio::sync::mpsc;
-
-use super::error::CliError;
 
 /// The spans' ways out.
 pub(crate) struct Spans {
@@ -58,12 +55,9 @@ impl Spans {
     }
 
     /// Writes all into a file as well, one `TracesData` a line, a line an export.
-    pub(crate) fn save(mut self, path: Option<&Path>) -> Result<Self, CliError> {
-        if let Some(path) = path {
-            let file = File::create(path).map_err(|error| CliError::write(path, &error))?;
-            self.file = Some(Mutex::new(BufWriter::new(file)));
-        }
-        Ok(self)
+    pub(crate) fn save(mut self, file: Option<File>) -> Self {
+        self.file = file.map(|file| Mutex::new(BufWriter::new(file)));
+        self
     }
 
     /// Exports all as well.

@@ -43,14 +43,19 @@ impl StoreArgs {
     pub(crate) fn open(&self, destinations: Vec<String>, keeps_traces: bool) -> Result<Store, CliError> {
         let (max_bytes, max_age) = (self.max_bytes, self.max_age);
         let options = StoreOptions { max_bytes, max_age, destinations, keeps_traces };
-        if self.in_memory || (!keeps_traces && self.place.store.is_none()) {
+        let Some(path) = self.file(keeps_traces)? else {
             return Store::in_memory(options).map_err(|error| refused(&error));
-        }
-        let path = self.place.path()?;
+        };
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory).map_err(|error| CliError::write(directory, &error))?;
         }
         Store::open(&path, options).map_err(|error| refused(&error))
+    }
+
+    /// Where spans are kept; `None` is in memory, as without traces unless a file is named.
+    pub(crate) fn file(&self, keeps_traces: bool) -> Result<Option<PathBuf>, CliError> {
+        let in_memory = self.in_memory || (!keeps_traces && self.place.store.is_none());
+        if in_memory { Ok(None) } else { self.place.path().map(Some) }
     }
 }
 

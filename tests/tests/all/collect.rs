@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 
 use meshspan_tests::client::Request;
-use meshspan_tests::collect::Collect;
+use meshspan_tests::collect::{Collect, Ports};
 use meshspan_tests::demo;
 use meshspan_tests::envoy::Config;
 use meshspan_tests::oteltap::Oteltap;
@@ -18,6 +18,10 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+/// A request in JSON.
+const SPAN: &str = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[
+    {"traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7","name":"GET"}]}]}]}"#;
 
 /// Envoy with its own OpenTelemetry tracer, as the benchmark has it.
 const BOOTSTRAP: &str = include_str!("../../benches/envoy_overhead/bootstrap.yaml");
@@ -188,4 +192,19 @@ fn a_token_is_asked_for_on_both_ports() {
     };
     assert_eq!((call("s3cret").as_deref(), post("s3cret")), (Some("0"), 200));
     assert_eq!((call("other").as_deref(), post("other")), (Some("16"), 401));
+}
+
+#[test]
+fn what_was_saved_stays_when_it_starts_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("saved.jsonl");
+    let lines = || std::fs::read_to_string(&file).unwrap().lines().count();
+    for run in 1..=2 {
+        let collect = Collect::run(Ports::default(), &["--in-memory", "--save", file.to_str().unwrap()]);
+        let post = Request::new("POST", "x", "/v1/traces").header("content-type", "application/json");
+        assert_eq!(post.body(SPAN).send_http1(collect.ports().http).status, 200);
+        let (status, _) = collect.end();
+        assert!(status.success(), "{status}");
+        assert_eq!(lines(), run, "a line a request");
+    }
 }

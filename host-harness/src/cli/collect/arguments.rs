@@ -55,7 +55,7 @@ pub(crate) struct CollectArgs {
     /// Serve Jaeger's own page from this folder instead of ours
     #[arg(long, value_name = "DIRECTORY")]
     pub(super) jaeger_ui_assets: Option<PathBuf>,
-    /// Write all that is received to FILE, too, as OTLP JSON Lines
+    /// Write all that is received to FILE, too, as OTLP JSON Lines, behind those that are there
     #[arg(long, value_name = "FILE")]
     pub(super) save: Option<PathBuf>,
     /// Take spans only from those who bear the token in this file: `authorization: Bearer …`
