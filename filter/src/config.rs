@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use crate::attributes::custom::SpanShape;
 use crate::attributes::route::PathTemplate;
-use crate::attributes::url::QueryPolicy;
 use crate::batch::BatchLimits;
 use crate::propagation::Propagator;
 use crate::sampler::Sampler;
@@ -49,8 +48,6 @@ pub struct Config {
     pub propagator: Propagator,
     /// Which traces are recorded.
     pub sampler: Sampler,
-    /// What becomes of a URL's query.
-    pub query: QueryPolicy,
     /// Paths that name spans; the first that fits counts.
     pub path_templates: Vec<PathTemplate>,
     /// What spans say beyond the conventions.

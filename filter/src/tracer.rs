@@ -13,7 +13,6 @@ use crate::attributes::http::Request;
 use crate::attributes::key;
 use crate::attributes::outcome::Outcome;
 use crate::attributes::route::PathTemplate;
-use crate::attributes::url::QueryPolicy;
 use crate::config::{Config, Direction, Role};
 use crate::context::{Format, IncomingDecision, SpanContext, TraceFlags};
 use crate::headers::Headers;
@@ -31,7 +30,6 @@ pub struct Tracer {
     propagator: Propagator,
     sampler: Sampler,
     start_traces: bool,
-    query: QueryPolicy,
     path_templates: Vec<PathTemplate>,
     shape: Rc<SpanShape>,
     direction: Option<Direction>,
@@ -81,7 +79,6 @@ impl Tracer {
             propagator: config.propagator.clone(),
             sampler: config.sampler.clone(),
             start_traces: config.start_traces,
-            query: config.query.clone(),
             path_templates: config.path_templates.clone(),
             shape: Rc::new(config.shape.clone()),
             direction: config.direction,
@@ -174,14 +171,15 @@ impl Tracer {
     fn begin(&self, headers: &Headers<'_>, facts: &Facts<'_>, identity: Identity) -> Pass {
         let request = Request::read(headers, &self.path_templates);
         let (has_server, has_client) = (self.role.has_server(), self.role.has_client());
+        let query = &self.shape.query;
         let (name, server, client) = match self.shape.names {
             Names::Semconv => (
                 request.span_name(),
-                has_server.then(|| request.server_attributes(&self.query)),
-                has_client.then(|| request.client_attributes(&self.query)),
+                has_server.then(|| request.server_attributes(query)),
+                has_client.then(|| request.client_attributes(query)),
             ),
             Names::Linkerd => {
-                let attributes = || request.linkerd_attributes(headers, &self.query);
+                let attributes = || request.linkerd_attributes(headers, query);
                 let name = Cow::Owned(request.linkerd_name());
                 (name, has_server.then(attributes), has_client.then(attributes))
             }

@@ -2,10 +2,12 @@
 //! Which ones, and that none of them is the filter's own, `config` has checked.
 //! `"tenant.id": {"request_header": "x-tenant"}` and `x-tenant: blue` → `tenant.id` = `blue`
 
+pub mod known;
 mod values;
 
 use std::borrow::Cow;
 
+use crate::attributes::url::{QueryPolicy, UrlPart};
 use crate::attributes::{Attributes, Value, key};
 use crate::headers::Headers;
 use crate::propagation::baggage;
@@ -22,6 +24,8 @@ pub struct SpanShape {
     pub request_headers: Vec<HeaderAttribute>,
     /// Response headers that are shown.
     pub response_headers: Vec<HeaderAttribute>,
+    /// What becomes of the query, wherever a URL is shown.
+    pub query: QueryPolicy,
     /// The bounds.
     pub limits: Limits,
 }
@@ -66,6 +70,8 @@ pub struct CustomAttribute {
     pub key: String,
     /// Where its value comes from.
     pub source: Source,
+    /// What of a URL the source is, if it is known to be one.
+    pub part: Option<UrlPart>,
     /// Its value where the source has none.
     pub default: Option<String>,
 }
@@ -92,14 +98,16 @@ pub struct HeaderAttribute {
     pub name: String,
     /// `http.request.header.<name>` or `http.response.header.<name>`.
     pub key: String,
+    /// What of a URL its values are, if they are known to be.
+    pub part: Option<UrlPart>,
 }
 
 impl CustomAttribute {
     /// The value where the request's head decides on it.
-    fn of_request<'a>(&'a self, headers: &Headers<'a>) -> Option<Cow<'a, str>> {
+    fn of_request<'a>(&'a self, headers: &Headers<'a>, query: &QueryPolicy) -> Option<Cow<'a, str>> {
         let found = match &self.source {
             Source::Literal(text) => Some(Cow::Borrowed(text.as_str())),
-            Source::RequestHeader(name) => joined(headers, name),
+            Source::RequestHeader(name) => joined(shown(headers, name, self.part, query)),
             Source::Baggage(key) => baggage::find(headers, key).map(|value| text(&value)),
             Source::ResponseHeader(_) | Source::Property(_) => return None,
         };
@@ -107,9 +115,9 @@ impl CustomAttribute {
     }
 
     /// The value where the response's head decides on it; without a response `headers` are none.
-    fn of_response<'a>(&'a self, headers: &Headers<'a>) -> Option<Cow<'a, str>> {
+    fn of_response<'a>(&'a self, headers: &Headers<'a>, query: &QueryPolicy) -> Option<Cow<'a, str>> {
         let Source::ResponseHeader(name) = &self.source else { return None };
-        self.or_default(joined(headers, name))
+        self.or_default(joined(shown(headers, name, self.part, query)))
     }
 
     fn or_default<'a>(&'a self, found: Option<Cow<'a, str>>) -> Option<Cow<'a, str>> {
@@ -119,24 +127,42 @@ impl CustomAttribute {
 
 impl HeaderAttribute {
     /// All values of the header in order; none where it is not there.
-    fn values<'a>(&self, headers: &Headers<'a>) -> Option<Vec<Cow<'a, str>>> {
-        let values: Vec<_> = headers.all(&self.name).map(String::from_utf8_lossy).collect();
-        Some(values).filter(|values| !values.is_empty())
+    fn values<'a>(&self, headers: &Headers<'a>, query: &QueryPolicy) -> Option<Vec<Cow<'a, str>>> {
+        Some(shown(headers, &self.name, self.part, query)).filter(|values| !values.is_empty())
     }
 
-    fn record(&self, headers: &Headers<'_>, attributes: &mut Attributes) {
-        attributes.set_some(&self.key, self.values(headers).map(Value::List));
+    fn record(&self, headers: &Headers<'_>, query: &QueryPolicy, attributes: &mut Attributes) {
+        attributes.set_some(&self.key, self.values(headers, query).map(Value::List));
     }
 }
 
-/// All values of a header with commas between them, which is the same header.
-fn joined<'a>(headers: &Headers<'a>, name: &str) -> Option<Cow<'a, str>> {
-    let mut values = headers.all(name);
-    let first = values.next()?;
-    match values.next() {
-        None => Some(String::from_utf8_lossy(first)),
-        Some(_) => Some(text(&headers.all(name).collect::<Vec<_>>().join(&b","[..]))),
+/// All values of the header `name`, as far as they may be shown.
+fn shown<'a>(
+    headers: &Headers<'a>,
+    name: &str,
+    part: Option<UrlPart>,
+    query: &QueryPolicy,
+) -> Vec<Cow<'a, str>> {
+    let show = |value| match part {
+        Some(part) => part.show(value, query).map(|value| text(&value)),
+        None => Some(String::from_utf8_lossy(value)),
+    };
+    headers.all(name).filter_map(show).collect()
+}
+
+/// Values of a header with commas between them, which is the same header.
+fn joined(mut values: Vec<Cow<'_, str>>) -> Option<Cow<'_, str>> {
+    let last = values.pop()?;
+    if values.is_empty() {
+        return Some(last);
     }
+    let mut joined = String::new();
+    for value in &values {
+        joined.push_str(value);
+        joined.push(',');
+    }
+    joined.push_str(&last);
+    Some(Cow::Owned(joined))
 }
 
 fn text(bytes: &[u8]) -> Cow<'static, str> {
@@ -200,7 +226,8 @@ mod tests {
     }
 
     fn attribute(source: Source, default: Option<&str>) -> CustomAttribute {
-        CustomAttribute { key: "k".to_owned(), source, default: default.map(str::to_owned) }
+        let default = default.map(str::to_owned);
+        CustomAttribute { key: "k".to_owned(), source, part: None, default }
     }
 
     #[test]
@@ -221,7 +248,7 @@ mod tests {
         ];
         for (source, default, expected, reason) in cases {
             let attribute = attribute(source, default);
-            assert_eq!(attribute.of_request(&headers()).as_deref(), expected, "{reason}");
+            assert_eq!(attribute.of_request(&headers(), &QueryPolicy::Keep).as_deref(), expected, "{reason}");
         }
     }
 
@@ -236,16 +263,24 @@ mod tests {
         ];
         for (source, default, expected, reason) in cases {
             let attribute = attribute(source, default);
-            assert_eq!(attribute.of_response(&headers()).as_deref(), expected, "{reason}");
+            assert_eq!(
+                attribute.of_response(&headers(), &QueryPolicy::Keep).as_deref(),
+                expected,
+                "{reason}"
+            );
         }
     }
 
     #[test]
     fn rule_34_headers_are_lists_of_all_their_values() {
-        let header = |name: &str| HeaderAttribute { name: name.to_owned(), key: String::new() };
-        assert_eq!(header("x-many").values(&headers()).unwrap(), ["a", "b"]);
-        assert_eq!(header("x-empty").values(&headers()).unwrap(), [""]);
-        assert_eq!(header("x-missing").values(&headers()), None);
+        let headers = headers();
+        let values = |name: &str| {
+            let header = HeaderAttribute { name: name.to_owned(), key: String::new(), part: None };
+            header.values(&headers, &QueryPolicy::Keep)
+        };
+        assert_eq!(values("x-many").unwrap(), ["a", "b"]);
+        assert_eq!(values("x-empty").unwrap(), [""]);
+        assert_eq!(values("x-missing"), None);
     }
 
     #[test]

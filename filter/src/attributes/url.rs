@@ -113,14 +113,16 @@ pub struct Target<'a> {
 impl<'a> Target<'a> {
     /// Splits `:path`; a fragment, which no client should send, is left out.
     pub fn parse(target: &'a [u8]) -> Self {
-        let target = split_once(target, b'#').map_or(target, |(before, _)| before);
-        let (target, query) = match split_once(target, b'?') {
-            Some((before, query)) => (before, Some(query)),
-            None => (target, None),
-        };
+        let (target, query) = split_query(target);
         let (authority, path) = absolute(target).map_or((None, target), |(host, path)| (Some(host), path));
         Self { authority, path, query }
     }
+}
+
+/// Splits off the query; a fragment is left out.
+fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let target = split_once(target, b'#').map_or(target, |(before, _)| before);
+    split_once(target, b'?').map_or((target, None), |(before, query)| (before, Some(query)))
 }
 
 /// Splits `http://host/path` into host and path.
@@ -135,6 +137,50 @@ fn absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
 pub fn is_scheme(text: &[u8]) -> bool {
     let tail_fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
     text.first().is_some_and(u8::is_ascii_alphabetic) && text.iter().all(tail_fits)
+}
+
+/// What of a URL a text is that others wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlPart {
+    /// A URL, from its scheme, its authority or its path on.
+    Whole,
+    /// What is between `//` and the path.
+    Authority,
+    /// What is behind `?`.
+    Query,
+}
+
+impl UrlPart {
+    /// What of `text` may be shown: userinfo becomes `REDACTED:REDACTED`, the query is as `policy` has it,
+    /// a fragment is left out.
+    pub fn show(self, text: &[u8], policy: &QueryPolicy) -> Option<Vec<u8>> {
+        let (before, query) = match self {
+            Self::Whole => split_query(text),
+            Self::Authority => (text, None),
+            Self::Query => return policy.apply(text).map(Cow::into_owned),
+        };
+        let (authority_at, path_at) = if self == Self::Whole { authority(before) } else { (0, before.len()) };
+        let (lead, rest) = before.split_at_checked(authority_at)?;
+        let (authority, path) = rest.split_at_checked(path_at - authority_at)?;
+        let (userinfo, host) = split_userinfo(authority);
+        let userinfo = if userinfo.is_some() { &b"REDACTED:REDACTED@"[..] } else { b"" };
+        let query = query.and_then(|query| policy.apply(query));
+        let (mark, query) = query.as_deref().map_or((&b""[..], &b""[..]), |query| (b"?", query));
+        Some([lead, userinfo, host, path, mark, query].concat())
+    }
+}
+
+/// From where to where an authority is in a URL without query: behind `://` or a leading `//`; what begins
+/// with none of these and no `/` may be an authority.
+fn authority(url: &[u8]) -> (usize, usize) {
+    let from = match url.windows(3).position(|three| three == b"://") {
+        _ if url.starts_with(b"//") => 2,
+        Some(at) => at + 3,
+        None if url.starts_with(b"/") => url.len(),
+        None => 0,
+    };
+    let path = url.iter().skip(from).position(|byte| *byte == b'/');
+    (from, path.map_or(url.len(), |at| from + at))
 }
 
 /// Notes a whole URL as `key`; userinfo in `authority` becomes `REDACTED:REDACTED`, the query is as
@@ -239,6 +285,49 @@ mod tests {
             record_full(&mut attributes, "url", ("https", authority.as_bytes()), target, &policy);
             assert_eq!(attributes.find("url"), Some(expected.into()), "{reason}");
         }
+    }
+
+    #[test]
+    fn rule_33_urls_that_others_wrote_show_no_secrets() {
+        use UrlPart::{Authority, Query, Whole};
+        let cases = [
+            (
+                Whole,
+                "http://u:p@h:1/x?sig=1&a=2",
+                "http://REDACTED:REDACTED@h:1/x?sig=REDACTED&a=2",
+                "all of it",
+            ),
+            (Whole, "/x?sig=1", "/x?sig=REDACTED", "from the path on"),
+            (Whole, "//u:p@h/x", "//REDACTED:REDACTED@h/x", "without a scheme"),
+            (Whole, "u:p@h:443", "REDACTED:REDACTED@h:443", "an authority, as of CONNECT"),
+            (
+                Whole,
+                "http://u:p@h?sig=1#top",
+                "http://REDACTED:REDACTED@h?sig=REDACTED",
+                "no path, a fragment",
+            ),
+            (
+                Whole,
+                "GET http://u:p@h/?sig=1 HTTP/1.1",
+                "GET http://REDACTED:REDACTED@h/?sig=REDACTED",
+                "a line",
+            ),
+            (Whole, "/to/http://u:p@h/@x", "/to/http://REDACTED:REDACTED@h/@x", "a URL in the path"),
+            (Whole, "/@scope/a//b@c", "/@scope/a//b@c", "an @ in the path"),
+            (Whole, "*", "*", "OPTIONS for the whole server"),
+            (Whole, "", "", "empty"),
+            (Authority, "u:p/w?@h:80", "REDACTED:REDACTED@h:80", "all before the last @"),
+            (Authority, "h:80", "h:80", "nothing to hide"),
+            (Query, "a=u:p@h&sig=1", "a=u:p@h&sig=REDACTED", "a query alone"),
+        ];
+        for (part, text, expected, reason) in cases {
+            let shown = part.show(text.as_bytes(), &QueryPolicy::default()).unwrap();
+            assert_eq!(String::from_utf8_lossy(&shown), expected, "{reason}");
+        }
+        let url = b"http://u@h/x?a=1";
+        assert_eq!(Whole.show(url, &QueryPolicy::Keep).unwrap(), b"http://REDACTED:REDACTED@h/x?a=1");
+        assert_eq!(Whole.show(url, &QueryPolicy::Drop).unwrap(), b"http://REDACTED:REDACTED@h/x");
+        assert_eq!(Query.show(b"a=1", &QueryPolicy::Drop), None, "left out");
     }
 
     #[test]

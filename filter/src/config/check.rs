@@ -8,13 +8,11 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::json::{one_of, refuse_text};
 use super::raw::{
-    RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawQuery,
-    RawRole,
+    RawConfig, RawDirection, RawExport, RawInject, RawLosingHeaders, RawPropagation, RawProtocol, RawRole,
 };
 use super::sorted::SortedMap;
 use super::{Config, ConfigError, Direction, ExportConfig, ExportProtocol, Role, Warning};
 use crate::attributes::route::PathTemplate;
-use crate::attributes::url::QueryPolicy;
 use crate::context::Format;
 use crate::otlp;
 use crate::propagation::{Inject, LosingHeaders, Propagator};
@@ -63,11 +61,6 @@ pub(super) fn check(
             RawRole::Client => Role::Client,
         },
         sampler: sampling::sampler(&raw.sampling, warnings)?,
-        query: match raw.spans.query {
-            RawQuery::Redact => QueryPolicy::Redact(raw.spans.redact.clone()),
-            RawQuery::Keep => QueryPolicy::Keep,
-            RawQuery::Drop => QueryPolicy::Drop,
-        },
         path_templates: path_templates(&raw.spans.path_templates)?,
         shape: spans::shape(&raw.spans, env, warnings)?,
         phases: raw.spans.phases,

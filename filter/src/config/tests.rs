@@ -2,6 +2,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
+use crate::attributes::url::QueryPolicy;
 use crate::context::Format;
 use crate::propagation::{Inject, LosingHeaders};
 use crate::sampler::{Decision, Keep, Threshold};
@@ -46,7 +47,7 @@ fn nothing_configured_gives_the_designs_defaults() {
             config.sampler,
             Sampler { rules: Vec::new(), default: Decision::Parent, keep: Keep::default() }
         );
-        assert_eq!(config.query, QueryPolicy::default());
+        assert_eq!(config.shape.query, QueryPolicy::default());
         let export = ExportConfig {
             cluster: "otel_collector".to_owned(),
             protocol: ExportProtocol::Grpc,
@@ -84,7 +85,7 @@ fn every_key_has_its_effect() {
     assert_eq!(config.propagator.inject, Inject::Formats(vec![Format::B3Multi]));
     assert_eq!(config.propagator.losing_headers, LosingHeaders::Leave);
     assert_eq!(config.sampler.default, Decision::Ratio(Threshold::from_ratio(0.25)));
-    assert_eq!(config.query, QueryPolicy::Drop);
+    assert_eq!(config.shape.query, QueryPolicy::Drop);
     let templates: Vec<_> = config.path_templates.iter().map(PathTemplate::as_str).collect();
     assert_eq!(templates, ["/users/{id}"]);
     let export = ExportConfig {

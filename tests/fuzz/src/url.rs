@@ -2,7 +2,7 @@
 
 use meshspan_filter::attributes::address::{HostPort, original, split_userinfo};
 use meshspan_filter::attributes::route::PathTemplate;
-use meshspan_filter::attributes::url::{QueryPolicy, Target, percent_decode, record_full};
+use meshspan_filter::attributes::url::{QueryPolicy, Target, UrlPart, percent_decode, record_full};
 use meshspan_filter::attributes::{Attributes, Value};
 
 use super::lines::HeaderList;
@@ -14,6 +14,7 @@ pub fn check(input: &[u8]) {
     let (target, authority, template) = (line(), line(), line());
     let headers = HeaderList::parse(line());
     check_target(target, authority);
+    check_shown(target, authority);
     check_host(authority);
     check_template(template, Target::parse(target).path);
     for (parameter, header) in [("host", "x-forwarded-host"), ("proto", "x-forwarded-proto")] {
@@ -41,6 +42,28 @@ fn check_target(text: &[u8], authority: &[u8]) {
     }
     if authority.is_ascii() && target.path.is_ascii() {
         check_url(target, authority);
+    }
+}
+
+/// What others wrote shows no more than what the filter writes itself, and shows it the second time, too.
+fn check_shown(target: &[u8], authority: &[u8]) {
+    let policy = QueryPolicy::default();
+    for part in [UrlPart::Whole, UrlPart::Authority, UrlPart::Query] {
+        for text in [target, authority] {
+            let shown = part.show(text, &policy).expect("it is shown");
+            assert_eq!(part.show(&shown, &policy).as_deref(), Some(&shown[..]), "{part:?}");
+        }
+    }
+    let host = split_userinfo(authority).1;
+    let shown = UrlPart::Authority.show(authority, &policy).expect("it is shown");
+    assert!(shown == host || shown == [b"REDACTED:REDACTED@", host].concat());
+    let Target { authority, path, query } = Target::parse(target);
+    let rebuilt =
+        query.map_or(path.to_vec(), |query| [path, b"?", &policy.apply(query).expect("shown")].concat());
+    if let Some(authority) = authority {
+        let host = UrlPart::Authority.show(authority, &policy).expect("it is shown");
+        let shown = UrlPart::Whole.show(target, &policy).expect("it is shown");
+        assert!(shown.ends_with(&[&host[..], &rebuilt[..]].concat()), "as url.full has it");
     }
 }
 

@@ -94,6 +94,43 @@ fn attributes_come_from_wherever_they_are_asked_for() {
 }
 
 #[test]
+fn rule_33_no_url_shows_its_credentials() {
+    const URL: &str = "http://u:pw@web/x?sig=pw&a=1";
+    for (query, shown) in [("redact", "?sig=REDACTED&a=1"), ("drop", "")] {
+        let configuration = format!(
+            r#"{{"spans": {{"query": "{query}", "request_headers": ["referer"], "response_headers": ["location"],
+                "attributes": {{"path": {{"property": "request.path"}}, "host": {{"property": "request.host"}},
+                "query": {{"property": "request.query"}}, "referer": {{"property": "request.referer"}},
+                "to": {{"property": "response.headers.location"}}, "from": {{"request_header": "referer"}}}}}}}}"#
+        );
+        let mut sidecar = Sidecar::start(&configuration);
+        let vm = &mut sidecar.vm;
+        let stream = vm.open_stream().unwrap();
+        let authority = "u:pw@web";
+        let head = [(":method", "GET"), (":path", URL), (":authority", authority), ("traceparent", SAMPLED)];
+        let mut head = HeaderMap::from_pairs(head);
+        head.add("referer", URL);
+        vm.request_headers(stream, head, true).unwrap();
+        let head = HeaderMap::from_pairs([(":status", "302"), ("location", URL)]);
+        vm.response_headers(stream, head, true).unwrap();
+        vm.close_stream(stream).unwrap();
+        sidecar.pass(Duration::from_secs(2));
+        for span in spans(&sidecar.export()) {
+            assert!(!format!("{span:?}").contains("pw"), "{span:#?}");
+            let attributes = attributes(&span);
+            let url = format!("http://REDACTED:REDACTED@web/x{shown}");
+            let urls = ["path", "referer", "to", "from"].map(|key| attributes[key].as_str());
+            assert_eq!(urls, [url.as_str(); 4]);
+            assert_eq!(attributes["host"], "REDACTED:REDACTED@web");
+            assert_eq!(attributes.get("query").map(String::as_str), shown.strip_prefix('?'));
+            for key in ["http.request.header.referer", "http.response.header.location"] {
+                assert_eq!(attributes[key], format!("{:?}", [&url]), "{key}");
+            }
+        }
+    }
+}
+
+#[test]
 fn rule_34_nothing_of_headers_is_shown_unasked() {
     for span in exchange(&mut Sidecar::start("{}")) {
         assert!(attributes(&span).keys().all(|key| !key.contains("header")), "{span:#?}");

@@ -20,6 +20,7 @@ mod collectors;
 mod corpus;
 mod differential;
 mod doctor;
+mod documented;
 mod envoy;
 mod filter;
 mod foreign_filters;

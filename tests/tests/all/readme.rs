@@ -34,6 +34,8 @@ fn generated_parts_are_up_to_date() {
     let readme = with_part(&readme, ["<!-- generated: bounds -->", "<!-- /generated -->"], &bounds);
     let bounds = format!("\n{}\n", crate::bounds::tables_of_parts().trim());
     let readme = with_part(&readme, ["<!-- generated: bounds of parts -->", "<!-- /generated -->"], &bounds);
+    let urls = crate::documented::urls();
+    let readme = with_part(&readme, ["<!-- generated: urls -->", "<!-- /generated -->"], &urls);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path(), readme).unwrap();
     } else {

@@ -1,6 +1,7 @@
 //! What one request has of the attributes that operators ask for, noted as it becomes known: at its
 //! head, at the response's head, at the stream's end.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::{Source, SpanShape};
@@ -20,10 +21,10 @@ impl CustomValues {
     pub fn of_request(shape: &Rc<SpanShape>, headers: &Headers<'_>) -> Self {
         let mut attributes = Attributes::default();
         for attribute in &shape.attributes {
-            attributes.set_some(&attribute.key, attribute.of_request(headers).map(Value::Str));
+            attributes.set_some(&attribute.key, attribute.of_request(headers, &shape.query).map(Value::Str));
         }
         for header in &shape.request_headers {
-            header.record(headers, &mut attributes);
+            header.record(headers, &shape.query, &mut attributes);
         }
         Self { shape: Rc::clone(shape), attributes, has_response: false }
     }
@@ -41,11 +42,11 @@ impl CustomValues {
             return;
         }
         for attribute in &self.shape.attributes {
-            let value = attribute.of_response(headers).map(Value::Str);
+            let value = attribute.of_response(headers, &self.shape.query).map(Value::Str);
             self.attributes.set_some(&attribute.key, value);
         }
         for header in &self.shape.response_headers {
-            header.record(headers, &mut self.attributes);
+            header.record(headers, &self.shape.query, &mut self.attributes);
         }
     }
 
@@ -54,7 +55,11 @@ impl CustomValues {
         for attribute in &self.shape.attributes {
             let Source::Property(path) = &attribute.source else { continue };
             let bytes = property(path);
-            let found = bytes.as_ref().and_then(|bytes| read_property(bytes.as_ref()));
+            let shown = match (&bytes, attribute.part) {
+                (Some(bytes), Some(part)) => part.show(bytes.as_ref(), &self.shape.query).map(Cow::Owned),
+                (bytes, _) => bytes.as_ref().map(|bytes| Cow::Borrowed(bytes.as_ref())),
+            };
+            let found = shown.as_deref().and_then(read_property);
             let value = found.or_else(|| attribute.default.as_deref().map(Value::from));
             self.attributes.set_some(&attribute.key, value);
         }

@@ -1,16 +1,15 @@
 //! [`RawSpans`] → [`SpanShape`]: which further attributes spans have, and within which bounds.
 
 use super::size;
+use crate::attributes::custom::known::{SECRET_HEADERS, header_part, is_secret, property_part};
 use crate::attributes::custom::{
     BUILT_IN_KEYS, CustomAttribute, HeaderAttribute, Limits, Names, Source, SpanShape,
 };
+use crate::attributes::url::QueryPolicy;
 use crate::config::environment::Environment;
 use crate::config::json::refuse_text;
-use crate::config::raw::{RawAttribute, RawNames, RawPlace, RawSource, RawSpans};
+use crate::config::raw::{RawAttribute, RawNames, RawPlace, RawQuery, RawSource, RawSpans};
 use crate::config::{ConfigError, Warning};
-
-/// Headers that are credentials as a whole: no configuration makes them appear in spans.
-const SECRET_HEADERS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
 
 /// Checks everything of `raw` that is beyond names, paths and the query.
 pub(super) fn shape(
@@ -46,13 +45,23 @@ pub(super) fn shape(
                 None => continue,
             },
         };
-        attributes.push(CustomAttribute { key: key.to_owned(), source, default });
+        let part = match &source {
+            Source::RequestHeader(name) | Source::ResponseHeader(name) => header_part(name),
+            Source::Property(path) => property_part(path),
+            Source::Literal(_) | Source::Baggage(_) => None,
+        };
+        attributes.push(CustomAttribute { key: key.to_owned(), source, part, default });
     }
     Ok(SpanShape {
         names,
         attributes,
         request_headers,
         response_headers,
+        query: match raw.query {
+            RawQuery::Redact => QueryPolicy::Redact(raw.redact.clone()),
+            RawQuery::Keep => QueryPolicy::Keep,
+            RawQuery::Drop => QueryPolicy::Drop,
+        },
         limits: Limits { count: size(raw.max_attributes), length: size(raw.max_attribute_length) },
     })
 }
@@ -79,8 +88,8 @@ fn source(
         }
         RawPlace::Baggage => Source::Baggage(name),
         RawPlace::Property => {
-            if let Some(secret) = raw.name.iter().find(|part| is_secret(part)) {
-                return Err(refuse_secret(&format!("{path}.property"), secret));
+            if is_secret(&name) {
+                return Err(refuse_secret(&format!("{path}.property"), &raw.name.join(".")));
             }
             Source::Property(name)
         }
@@ -101,7 +110,8 @@ fn headers(path: &str, prefix: &str, names: &[String]) -> Result<Vec<HeaderAttri
     for (i, name) in names.iter().enumerate() {
         let name = header(&format!("{path}[{i}]"), name)?;
         if !headers.iter().any(|known| known.name == name) {
-            headers.push(HeaderAttribute { key: format!("{prefix}{name}"), name });
+            let (key, part) = (format!("{prefix}{name}"), header_part(&name));
+            headers.push(HeaderAttribute { name, key, part });
         }
     }
     Ok(headers)
@@ -116,10 +126,6 @@ fn header(path: &str, name: &str) -> Result<String, Box<ConfigError>> {
         return Err(refuse_text(path, name, "a header's name"));
     }
     Ok(name.to_ascii_lowercase())
-}
-
-fn is_secret(name: &str) -> bool {
-    SECRET_HEADERS.contains(&name.to_ascii_lowercase().as_str())
 }
 
 fn refuse_secret(path: &str, name: &str) -> Box<ConfigError> {

@@ -11,7 +11,7 @@ use crate::config::sorted::SortedMap;
 pub struct RawSpans {
     /// What spans are called, and by which keys their attributes.
     pub names: RawNames,
-    /// What becomes of the query in `url.query` and `url.full`.
+    /// What becomes of the query in `url.query`, `url.full` and whatever else is known to be a URL.
     pub query: RawQuery,
     /// Query parameters whose values `"redact"` hides; case counts. A list replaces the default one.
     pub redact: Vec<String>,
@@ -26,7 +26,8 @@ pub struct RawSpans {
     /// Further attributes of both spans, by their keys: a text, in which `${NAME}` stands for an
     /// environment variable, or where the value comes from, with a `default` where it may be missing.
     /// A property is a path of the proxy's, `"xds.node.locality.zone"`, or a list where its parts have
-    /// dots in them; it is read when the stream ends. What the filter sets itself cannot be replaced, and
+    /// dots in them; it is read when the stream ends. What is known to be a URL shows neither userinfo nor more
+    /// of the query than `query` says. What the filter sets itself cannot be replaced, and
     /// `authorization`, `proxy-authorization`, `cookie` and `set-cookie` are refused.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(schema_with = "schema::attributes"))]
     pub attributes: SortedMap<RawAttribute>,

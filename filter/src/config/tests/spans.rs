@@ -80,26 +80,30 @@ fn rule_34_headers_are_shown_by_name() {
 #[test]
 fn credentials_are_refused_wherever_they_are_asked_for() {
     for header in ["authorization", "Proxy-Authorization", "COOKIE", "set-cookie"] {
+        let property = format!("request.headers.{header}");
         let places = [
-            ("request_headers[0]", format!(r#""request_headers": ["{header}"]"#)),
-            ("response_headers[1]", format!(r#""response_headers": ["a", "{header}"]"#)),
+            ("request_headers[0]", header, format!(r#""request_headers": ["{header}"]"#)),
+            ("response_headers[1]", header, format!(r#""response_headers": ["a", "{header}"]"#)),
             (
                 "attributes.k.request_header",
+                header,
                 format!(r#""attributes": {{"k": {{"request_header": "{header}"}}}}"#),
             ),
             (
                 "attributes.k.response_header",
+                header,
                 format!(r#""attributes": {{"k": {{"response_header": "{header}"}}}}"#),
             ),
             (
                 "attributes.k.property",
-                format!(r#""attributes": {{"k": {{"property": "request.headers.{header}"}}}}"#),
+                &property,
+                format!(r#""attributes": {{"k": {{"property": "{property}"}}}}"#),
             ),
         ];
-        for (key, json) in places {
+        for (key, found, json) in places {
             let error = parse(&format!(r#"{{"spans": {{{json}}}}}"#)).unwrap_err();
             let expected = format!(
-                "spans.{key} is \"{header}\", expected another header: authorization, proxy-authorization, \
+                "spans.{key} is \"{found}\", expected another header: authorization, proxy-authorization, \
                  cookie, set-cookie are credentials and never in spans"
             );
             assert_eq!(error, expected);

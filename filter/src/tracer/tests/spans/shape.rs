@@ -13,6 +13,9 @@ fn pass(spans: &str, request: &[(&str, &str)], head: &[(&str, &str)]) -> [Span; 
     pass.record_properties(|path| match path {
         "xds\0node\0locality\0zone" => Some(b"eu-1a".to_vec()),
         "request\0size" => Some(12_i64.to_le_bytes().to_vec()),
+        "request\0path" => Some(b"http://u:p@h/x?sig=s3cret&a=1".to_vec()),
+        "request\0query" => Some(b"sig=s3cret&a=1".to_vec()),
+        "request\0host" => Some(b"u:p@h:80".to_vec()),
         _ => None,
     });
     decode(&pass.end(&END))
@@ -87,6 +90,39 @@ fn rule_33_the_parameters_that_are_hidden_are_configurable() {
         let [server, client] = pass(spans, &REQUEST, &[]);
         assert_eq!(attributes(&server)["url.query"], expected);
         assert!(attributes(&client)["url.full"].ends_with(expected), "{client:?}");
+    }
+}
+
+#[test]
+fn rule_33_urls_are_redacted_wherever_they_are_asked_for() {
+    const URL: &str = "http://u:p@h/x?sig=s3cret&a=1";
+    let request = [(":path", "/"), ("referer", URL), ("origin", "http://u:p@h"), ("x-note", "u:p@h?sig=1")];
+    let head = [(":status", "302"), ("location", URL), ("location", URL)];
+    for (query, shown) in [("redact", "?sig=REDACTED&a=1"), ("keep", "?sig=s3cret&a=1"), ("drop", "")] {
+        let spans = format!(
+            r#"{{"query": "{query}", "attributes": {{
+                "from": {{"request_header": "Referer"}}, "note": {{"request_header": "x-note"}},
+                "to": {{"response_header": "location"}}, "path": {{"property": "request.path"}},
+                "host": {{"property": "request.host"}}, "query": {{"property": "request.query", "default": "-"}}
+            }}, "request_headers": ["referer", "origin"], "response_headers": ["location"]}}"#
+        );
+        let url = format!("http://REDACTED:REDACTED@h/x{shown}");
+        let query = shown.strip_prefix('?').unwrap_or("-");
+        for span in pass(&spans, &request, &head) {
+            let attributes = attributes(&span);
+            for key in ["from", "path"] {
+                assert_eq!(attributes[key], url, "{key}");
+            }
+            assert_eq!(attributes["to"], format!("{url},{url}"), "each of them");
+            assert_eq!(attributes["http.request.header.referer"], format!("{:?}", [&url]));
+            assert_eq!(attributes["http.response.header.location"], format!("{:?}", [&url, &url]));
+            assert_eq!(attributes["http.request.header.origin"], r#"["http://REDACTED:REDACTED@h"]"#);
+            assert_eq!(
+                (attributes["host"].as_str(), &*attributes["query"]),
+                ("REDACTED:REDACTED@h:80", query)
+            );
+            assert_eq!(attributes["note"], "u:p@h?sig=1", "nobody knows that this is one");
+        }
     }
 }
 
