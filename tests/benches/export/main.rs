@@ -1,7 +1,7 @@
 //! How fast spans leave: our sender beside the batch exporter of OpenTelemetry's SDK, on the same spans, to the
 //! same sink, in rounds that alternate; and what it costs to have every span in a file first.
 //!
-//! `cargo bench -p meshspan-tests --bench export` [ROUNDS]
+//! `cargo bench -p meshspan-tests --bench export` [-- ROUNDS | --quick, which is one round]
 //!
 //! ```text
 //! spans ─▶ SDK: BatchSpanProcessor, opentelemetry-otlp ─┐
@@ -36,7 +36,11 @@ const ROUNDS: usize = 21;
 
 fn main() {
     // Cargo hands `--bench` in.
-    let rounds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(ROUNDS);
+    let rounds = std::env::args().skip(1).find_map(|argument| match argument.as_str() {
+        "--quick" => Some(1),
+        number => number.parse().ok(),
+    });
+    let rounds = rounds.unwrap_or(ROUNDS);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let sink = Sink::start();
     let mut subjects = subject::all(&runtime, sink.port());

@@ -1,7 +1,10 @@
 //! What the sandbox costs the filter: its logic compiled natively beside its wasm in the harness's host.
 //! Stands here because the harness never imports the filter.
 //!
-//! `cargo bench -p meshspan-tests --bench native_filter`
+//! ```text
+//! cargo bench -p meshspan-tests --bench native_filter
+//! cargo bench -p meshspan-tests --bench native_filter -- --quick    two rounds: shows that it runs
+//! ```
 
 #![allow(
     clippy::unwrap_used,
@@ -32,7 +35,8 @@ fn main() {
         [Native::start(flags).into_requests(), Traced::start(flags).into_requests()]
     };
     let mut subjects: Vec<Request> = kinds.into_iter().flat_map(started).collect();
-    let rounds = Rounds::measure(&mut subjects, ROUNDS);
+    let is_quick = std::env::args().any(|argument| argument == "--quick");
+    let rounds = Rounds::measure(&mut subjects, if is_quick { 2 } else { ROUNDS });
     print!("{}", rounds::heading("one request"));
     for (place, (kind, _)) in kinds.into_iter().enumerate() {
         print!("{}", rounds.row(&format!("{kind}, native"), 2 * place));
