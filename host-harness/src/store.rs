@@ -10,6 +10,7 @@ mod file;
 mod filter;
 mod format;
 mod index;
+mod losses;
 mod names;
 mod outbox;
 mod progress;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::writer::now_ms;
-use super::{StoreOptions, int};
+use super::{StoreOptions, int, unsigned};
 
 /// Why spans are dropped that were not sent yet.
 pub(super) const EVICTED: &str = "evicted";
@@ -40,7 +40,16 @@ pub(super) struct Due {
     /// The last request that goes.
     pub(super) up_to: u64,
     /// As [`StoreStats::evicted`](super::StoreStats::evicted) has it.
-    reason: &'static str,
+    pub(super) reason: &'static str,
+}
+
+/// What has gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Gone {
+    /// The last row of the traces among it.
+    pub(super) row: i64,
+    /// Spans that each destination was yet to get.
+    pub(super) unsent: Vec<(String, u64)>,
 }
 
 /// What is to go next, if anything is; never what comes after `last`.
@@ -80,10 +89,10 @@ fn oldest(connection: &Connection, up_to: u64, bytes: u64) -> rusqlite::Result<O
     Ok(last)
 }
 
-/// Removes it; the last row of the traces that went.
-pub(super) fn evict(connection: &Connection, due: Due) -> rusqlite::Result<i64> {
+/// Removes it.
+pub(super) fn evict(connection: &Connection, due: Due) -> rusqlite::Result<Gone> {
     let up_to = int(due.up_to);
-    drop_for_all(connection, up_to)?;
+    let unsent = drop_for_all(connection, up_to)?;
     // Rows and first requests grow together.
     let sql = "SELECT row FROM traces WHERE first > ?1 ORDER BY row LIMIT 1";
     let next: Option<i64> = connection.query_row(sql, [up_to], |row| row.get(0)).optional()?;
@@ -97,7 +106,7 @@ pub(super) fn evict(connection: &Connection, due: Due) -> rusqlite::Result<i64> 
     connection.execute("DELETE FROM traces WHERE row <= ?1", [last])?;
     connection.execute("DELETE FROM batches WHERE seq <= ?1", [up_to])?;
     see(connection, up_to)?;
-    Ok(last)
+    Ok(Gone { row: last, unsent })
 }
 
 /// Removes what no trace tells of up to there: it is sent, and nobody looks at it.
@@ -133,17 +142,18 @@ fn count(connection: &Connection, reason: &str, spans: i64) -> rusqlite::Result<
     connection.prepare(sql)?.execute(params![reason, spans]).map(|_| ())
 }
 
-/// Who has not got what goes up to there, will not.
-fn drop_for_all(connection: &Connection, up_to: i64) -> rusqlite::Result<()> {
+/// Who has not got what goes up to there, will not; how many spans that is for each.
+fn drop_for_all(connection: &Connection, up_to: i64) -> rusqlite::Result<Vec<(String, u64)>> {
     let sql = "SELECT name, (SELECT coalesce(sum(spans), 0) FROM batches WHERE seq > position AND seq <= ?1)
                FROM destinations WHERE position < ?1";
     let mut select = connection.prepare(sql)?;
     let waiting = select.query_map([up_to], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
-    for (name, spans) in waiting.collect::<rusqlite::Result<Vec<_>>>()? {
-        drop_for(connection, &name, EVICTED, spans)?;
+    let waiting = waiting.collect::<rusqlite::Result<Vec<_>>>()?;
+    for (name, spans) in &waiting {
+        drop_for(connection, name, EVICTED, *spans)?;
         connection.execute("UPDATE destinations SET position = ?2 WHERE name = ?1", params![name, up_to])?;
     }
-    Ok(())
+    Ok(waiting.into_iter().map(|(name, spans)| (name, unsigned(spans))).collect())
 }
 
 /// Adds to what a destination did not get, by reason.

@@ -15,7 +15,6 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use rusqlite::Connection;
 
-use super::evict::Bounds;
 use super::file::File;
 use super::names::Names;
 use super::progress::Progress;
@@ -38,7 +37,8 @@ pub(super) fn start(
     marks: (Arc<Progress>, Arc<Recent>),
 ) -> Result<JoinHandle<()>, StoreError> {
     let connection = file.connect_to_write(options.max_bytes)?;
-    let indexer = Indexer::new(Arc::clone(&file), connection, marks, Bounds::of(options));
+    let upkeep = Upkeep::new(Arc::clone(&file), options);
+    let indexer = Indexer::new(Arc::clone(&file), connection, marks, upkeep);
     let mut indexer = indexer.map_err(|error| file.failed(&error))?;
     let thread = thread::Builder::new().name("store-index".to_owned()).spawn(move || indexer.run());
     thread.map_err(|error| file.refused(&error))
@@ -68,7 +68,7 @@ impl Indexer {
         file: Arc<File>,
         connection: Connection,
         (progress, recent): (Arc<Progress>, Arc<Recent>),
-        bounds: Bounds,
+        upkeep: Upkeep,
     ) -> rusqlite::Result<Self> {
         // The rows can be made again from the requests, so a commit need not wait for the disk.
         connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -76,7 +76,6 @@ impl Indexer {
         let indexed = connection.query_row(sql, [], |row| row.get(0).map(unsigned))?;
         progress.update(|marks| marks.indexed = indexed);
         let (names, traces) = (Names::new(&connection)?, Traces::new(&connection)?);
-        let upkeep = Upkeep::new(Arc::clone(&file), bounds);
         Ok(Self { file, connection, progress, recent, upkeep, names, traces, indexed })
     }
 

@@ -7,6 +7,7 @@ use prost::bytes::Bytes;
 use tokio::sync::watch;
 
 use super::evict::{BY_AGE, BY_SIZE, EVICTED, SETTLED};
+use super::losses::Losses;
 use super::recent::taken;
 use super::writer::now_ms;
 use super::{DestinationStats, Entry, Settled, StoreError, StoreOptions, StoreStats};
@@ -31,6 +32,7 @@ struct Waiting {
     last: u64,
     destinations: BTreeMap<String, Destination>,
     stats: StoreStats,
+    losses: Losses,
 }
 
 /// Up to where all is settled, and how.
@@ -51,6 +53,7 @@ impl Queue {
             last: 0,
             destinations: names.map(|name| (name, Destination::default())).collect(),
             stats: StoreStats::default(),
+            losses: Losses::new(&options.destinations),
         };
         Self { waiting: Mutex::new(waiting), last: watch::Sender::new(0) }
     }
@@ -151,17 +154,20 @@ impl Waiting {
         while self.entries.front().is_some_and(|(received_ms, _)| *received_ms < before) {
             self.let_go(BY_AGE);
         }
+        self.losses.tell();
     }
 
     /// Lets the oldest go; whoever did not get it, will not.
-    fn let_go(&mut self, reason: &str) {
+    fn let_go(&mut self, reason: &'static str) {
         let Some((_, oldest)) = self.entries.pop_front() else { return };
         self.bytes -= size(&oldest.request);
         self.stats.kept -= oldest.spans;
         *self.stats.evicted.entry(reason.to_owned()).or_default() += oldest.spans;
-        for own in self.destinations.values_mut().filter(|own| own.position < oldest.position) {
+        let waiting = self.destinations.iter_mut().filter(|(_, own)| own.position < oldest.position);
+        for (name, own) in waiting {
             own.position = oldest.position;
             *own.stats.dropped.entry(EVICTED.to_owned()).or_default() += oldest.spans;
+            self.losses.add(name, reason, oldest.spans);
         }
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::evict::Bounds;
 use super::file::File;
 use super::names::Names;
 use super::progress::{Marks, Progress};
@@ -26,7 +25,7 @@ pub(super) fn start(
 ) -> Result<JoinHandle<()>, StoreError> {
     let connection = file.connect_to_write(options.max_bytes)?;
     let names = Names::new(&connection).map_err(|error| file.failed(&error))?;
-    let upkeep = Upkeep::new(Arc::clone(&file), Bounds::of(options));
+    let upkeep = Upkeep::new(Arc::clone(&file), options);
     let mut sweeper = Sweeper { file: Arc::clone(&file), connection, progress, names, upkeep };
     let thread = thread::Builder::new().name("store-sweep".to_owned()).spawn(move || sweeper.run());
     thread.map_err(|error| file.refused(&error))

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::StoreOptions;
 use super::evict::{self, Bounds};
 use super::file::File;
+use super::losses::Losses;
 use super::names::Names;
 
 /// So much in the log is moved to its place in the file; less when there is nothing else to do.
@@ -15,13 +17,15 @@ const MAX_LOGGED_BYTES: usize = 16 << 20;
 pub(super) struct Upkeep {
     file: Arc<File>,
     bounds: Bounds,
+    losses: Losses,
     /// Of the requests since the log was last emptied.
     pub(super) logged_bytes: usize,
 }
 
 impl Upkeep {
-    pub(super) fn new(file: Arc<File>, bounds: Bounds) -> Self {
-        Self { file, bounds, logged_bytes: 0 }
+    pub(super) fn new(file: Arc<File>, options: &StoreOptions) -> Self {
+        let losses = Losses::new(&options.destinations);
+        Self { file, bounds: Bounds::of(options), losses, logged_bytes: 0 }
     }
 
     /// Lets the oldest of the requests up to `last` go until the bounds hold; tells `gone` the last row of the
@@ -36,11 +40,15 @@ impl Upkeep {
         while let Some(due) = evict::due(connection, &self.bounds, last)? {
             let _alone = self.file.write();
             let transaction = connection.unchecked_transaction()?;
-            let rows = evict::evict(&transaction, due)?;
+            let evicted = evict::evict(&transaction, due)?;
             names.evict(&transaction, due.up_to)?;
             transaction.commit()?;
-            gone(rows);
+            gone(evicted.row);
+            for (destination, spans) in &evicted.unsent {
+                self.losses.add(destination, due.reason, *spans);
+            }
         }
+        self.losses.tell();
         let surplus = evict::surplus(connection, &self.bounds)?;
         if surplus > 0 {
             let _alone = self.file.write();

@@ -208,3 +208,23 @@ fn what_was_saved_stays_when_it_starts_again() {
         assert_eq!(lines(), run, "a line a request");
     }
 }
+
+#[test]
+fn spans_that_go_before_they_are_sent_are_told_of_once() {
+    let gone = format!("http://127.0.0.1:{},name=gone,protocol=grpc", free_port());
+    let arguments = ["--max-age", "1s", "--drain-timeout", "1", "--forward", &gone];
+    for mode in ["--in-memory", "--forward-only"] {
+        let mut collect = Collect::run(Ports::default(), &[&[mode], &arguments[..]].concat());
+        for lost in 1..=2 {
+            let post = Request::new("POST", "x", "/v1/traces").header("content-type", "application/json");
+            assert_eq!(post.body(SPAN).send_http1(collect.ports().http).status, 200);
+            let name = "meshspan_destination_dropped_spans_total{destination=\"gone\",reason=\"evicted\"}";
+            wait::until("the span to go", || {
+                (collect.metrics().get(name) == Some(&f64::from(lost))).then_some(())
+            });
+        }
+        let said = "spans were lost that were not sent yet: 1 for gone, beyond --max-age";
+        let stderr = collect.process().stderr();
+        assert_eq!(stderr.matches(said).count(), 1, "{mode}: {stderr}");
+    }
+}
