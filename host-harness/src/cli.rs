@@ -31,6 +31,7 @@ mod save;
 mod schema;
 mod spans;
 mod stored;
+mod values;
 mod view;
 mod viewer;
 

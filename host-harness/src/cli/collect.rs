@@ -31,6 +31,7 @@ const WAIT: Duration = Duration::from_secs(3_600);
 pub(crate) fn run(args: &CollectArgs) -> Result<(), CliError> {
     let token = args.token(arguments::token_variable())?;
     args.check_access(token.is_some())?;
+    args.check_bounds()?;
     let (tls, jaeger_ui) = (args.tls()?, jaeger_ui(args.jaeger_ui_assets.as_deref())?);
     let saver = args.saver()?;
     let signals = Signals::listen().map_err(|error| CliError::runtime(error.to_string()))?;

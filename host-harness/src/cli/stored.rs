@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use clap::Args;
 use meshspan::store::{Store, StoreError, StoreOptions};
-use meshspan::view::query::parse_age;
 
 use super::error::CliError;
+use super::values::{age, shown, size};
 
 /// The environment's variable with the place.
 const STORE: &str = "MESHSPAN_STORE";
+
+/// The least that a store may take.
+const LEAST_BYTES: u64 = 1 << 20;
 
 /// Which store.
 #[derive(Debug, Args)]
@@ -30,8 +33,8 @@ pub(crate) struct StoreArgs {
     /// Keep spans in memory only: they go with the process
     #[arg(long, conflicts_with = "store")]
     in_memory: bool,
-    /// The most that the store takes; beyond it, the oldest spans go
-    #[arg(long, value_name = "BYTES", default_value_t = StoreOptions::default().max_bytes)]
+    /// The most that the store takes, such as 500MB; beyond it, the oldest spans go
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = store_size)]
     max_bytes: u64,
     /// How long spans are kept, such as 36h or 7d
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = age)]
@@ -50,6 +53,11 @@ impl StoreArgs {
             std::fs::create_dir_all(directory).map_err(|error| CliError::write(directory, &error))?;
         }
         Store::open(&path, options).map_err(|error| refused(&error))
+    }
+
+    /// The most that it takes.
+    pub(crate) fn max_bytes(&self) -> u64 {
+        self.max_bytes
     }
 
     /// Where spans are kept; `None` is in memory, as without traces unless a file is named.
@@ -100,10 +108,13 @@ pub(crate) fn refused(error: &StoreError) -> CliError {
     }
 }
 
-/// Not without a unit: a number alone would be milliseconds.
-fn age(text: &str) -> Result<Duration, String> {
-    let age = parse_age(text).filter(|_| text.ends_with(char::is_alphabetic));
-    age.ok_or_else(|| "expected a length of time such as 7d, 36h or 90s".to_owned())
+/// Less than the least would be full of the first spans that come.
+fn store_size(text: &str) -> Result<u64, String> {
+    let bytes = size(text)?;
+    if bytes < LEAST_BYTES {
+        return Err(format!("expected at least {}", shown(LEAST_BYTES)));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -139,12 +150,11 @@ mod tests {
     }
 
     #[test]
-    fn an_age_is_read_or_refused() {
-        assert_eq!(age("7d"), Ok(Duration::from_hours(7 * 24)));
-        assert_eq!(age("36h"), Ok(Duration::from_hours(36)));
-        assert_eq!(age("90s"), Ok(Duration::from_secs(90)));
-        for wrong in ["", "d", "soon", "-1d", "7"] {
-            assert!(age(wrong).is_err(), "{wrong}");
+    fn a_store_has_room_for_some_spans() {
+        assert_eq!(store_size("1MiB"), Ok(LEAST_BYTES));
+        assert_eq!(store_size("1GiB"), Ok(StoreOptions::default().max_bytes), "the default is the library's");
+        for little in ["0", "1", "1023KiB"] {
+            assert_eq!(store_size(little), Err("expected at least 1 MiB".to_owned()));
         }
     }
 }

@@ -10,11 +10,7 @@ use meshspan::{
     serve::spans_of_file,
     store::Store,
     view::{
-        Query, Trace,
-        document::Document,
-        library::SearchResult,
-        query::{parse_attributes, parse_duration},
-        table, text, traces,
+        Query, Trace, document::Document, library::SearchResult, query::parse_attributes, table, text, traces,
     },
 };
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
@@ -22,7 +18,7 @@ use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use super::{
     args::{Output, ViewArgs},
     error::CliError,
-    output, print, stored, viewer,
+    output, print, stored, values, viewer,
 };
 
 /// Shows what was asked for.
@@ -65,9 +61,9 @@ fn read(path: &Path) -> Result<Vec<ResourceSpans>, CliError> {
 fn query(args: &ViewArgs) -> Result<Query, CliError> {
     let length = |flag: &str, text: &Option<String>| match text {
         None => Ok(None),
-        Some(text) => parse_duration(text).map(Some).ok_or_else(|| {
+        Some(text) => values::length(text).map(Some).ok_or_else(|| {
             CliError::bad_configuration(format!(
-                "{flag} is {text:?}, expected a length of time such as 250us, 100ms or 1.5s"
+                "{flag} is {text:?}, expected a length of time with its unit, such as 250us, 100ms or 1.5s"
             ))
         }),
     };

@@ -68,6 +68,9 @@ fn a_collector_that_would_be_open_to_all_does_not_start() {
         (&["collect", "--in-memory", "--listen", "0.0.0.0"][..], "--token-file"),
         (&["collect", "--in-memory", "--page", "0.0.0.0:0"], "no log-in"),
         (&["collect", "--in-memory", "--token-file", "/nowhere"], "/nowhere"),
+        (&["collect", "--in-memory", "--max-bytes", "1"], "expected at least 1 MiB"),
+        (&["collect", "--in-memory", "--max-bytes", "2MiB"], "expected at least 40 MiB"),
+        (&["collect", "--in-memory", "--page", "16686"], "such as 127.0.0.1:16686 or localhost:16686"),
         (&["collect"], "neither HOME nor XDG_DATA_HOME"),
     ] {
         let output = run(arguments);

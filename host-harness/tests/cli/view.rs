@@ -68,6 +68,7 @@ fn what_cannot_be_shown_is_said() {
         (&["view", wrong.path().to_str().unwrap()], 3, "line 1 is not OTLP JSON"),
         (&["view", path, "--trace", "zz"], 1, "no trace id begins with \"zz\""),
         (&["view", path, "--trace", ""], 1, "trace ids begin with"),
+        (&["view", path, "--min", "3"], 3, "--min is \"3\", expected a length of time with its unit"),
         (&["view", path, "--min", "soon"], 3, "--min is \"soon\", expected a length of time"),
         (&["view", path, "--attribute", "x"], 3, "\"x\" is no attribute, expected key=value"),
         (&["view", path, "--serve", "--listen", "0.0.0.0:1"], 2, "expected a loopback address"),

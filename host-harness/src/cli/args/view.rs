@@ -8,6 +8,7 @@ use clap::Args;
 use meshspan::serve::{BasePath, DEFAULT_PORT};
 
 use super::super::stored::StorePlace;
+use super::super::values::address;
 use super::Output;
 
 /// Where the page listens unless it is told.
@@ -49,8 +50,7 @@ impl ListenArgs {
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr =
-        text.parse().map_err(|_| format!("expected an address and a port, such as {DEFAULT_ADDRESS}"))?;
+    let address = address(text)?;
     if address.ip().is_loopback() {
         return Ok(address);
     }
@@ -113,7 +113,7 @@ pub(crate) struct ViewArgs {
     /// Only traces at least as long, such as 250us, 100ms or 1.5s
     #[arg(long, value_name = "DURATION")]
     pub(crate) min: Option<String>,
-    /// Only traces at most as long
+    /// Only traces at most as long; a unit is needed here, too
     #[arg(long, value_name = "DURATION")]
     pub(crate) max: Option<String>,
     /// Only traces with an error
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn the_page_listens_on_loopback_only() {
         assert_eq!(loopback("127.0.0.1:0").unwrap().port(), 0);
-        assert!(loopback("[::1]:80").is_ok());
+        assert!(loopback("[::1]:80").is_ok() && loopback("localhost:0").is_ok());
         assert!(loopback("0.0.0.0:16686").unwrap_err().contains("expected a loopback address"));
         assert!(loopback("16686").unwrap_err().starts_with("expected an address and a port"));
     }

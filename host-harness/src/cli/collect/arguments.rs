@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use meshspan::forward::{Destination, DestinationError};
-use meshspan::receive::{GRPC_PORT, HTTP_PORT, METRICS_PORT, ReceiverOptions, Token};
+use meshspan::receive::{GRPC_PORT, HTTP_PORT, METRICS_PORT, Token};
 use meshspan::serve::{BasePath, DEFAULT_PORT};
 use meshspan::tls::{ANY_HTTP, Acceptor, ClientRules, Identity, ServerFiles};
 
@@ -15,15 +15,19 @@ use crate::cli::args::Output;
 use crate::cli::clock;
 use crate::cli::error::CliError;
 use crate::cli::stored::StoreArgs;
+use crate::cli::values::{address, ip, shown, size};
 
 /// The environment's variable with the token.
 const TOKEN: &str = "MESHSPAN_TOKEN";
+
+/// The least that a request may have.
+const LEAST_REQUEST_BYTES: u64 = 1 << 10;
 
 #[derive(Debug, Args)]
 pub(crate) struct CollectArgs {
     /// The address on which spans are received; another than loopback needs a token, client certificates or
     /// --insecure
-    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_parser = ip)]
     pub(super) listen: IpAddr,
     /// The port of OTLP over gRPC; 0 is any free one
     #[arg(long, value_name = "PORT", default_value_t = GRPC_PORT)]
@@ -33,10 +37,10 @@ pub(crate) struct CollectArgs {
     pub(super) http_port: u16,
     /// Where the page and Jaeger's query API are served; they have no log-in, so another address than loopback
     /// needs --insecure
-    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = loopback(DEFAULT_PORT))]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = loopback(DEFAULT_PORT), value_parser = address)]
     pub(super) page: SocketAddr,
     /// Where /metrics, /healthz and /readyz are; they tell numbers alone, to everybody who asks
-    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = loopback(METRICS_PORT))]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = loopback(METRICS_PORT), value_parser = address)]
     pub(super) metrics: SocketAddr,
     #[command(flatten)]
     pub(super) store: StoreArgs,
@@ -79,10 +83,10 @@ pub(crate) struct CollectArgs {
     #[arg(long)]
     pub(super) insecure: bool,
     /// The largest request that is taken, unpacked
-    #[arg(long, value_name = "BYTES", default_value_t = ReceiverOptions::default().max_request_bytes)]
+    #[arg(long, value_name = "SIZE", default_value = "20MiB", value_parser = size::<usize>)]
     pub(super) max_request_bytes: usize,
     /// The most memory for requests that are under way; more are asked to come again
-    #[arg(long, value_name = "BYTES", default_value_t = ReceiverOptions::default().max_memory_bytes)]
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size::<usize>)]
     pub(super) max_memory_bytes: usize,
     /// How long requests under way, and then what is yet to be sent, may take after Ctrl-C or SIGTERM
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
@@ -138,6 +142,26 @@ impl CollectArgs {
         self.forward.iter().map(|destination| destination.name.clone()).collect()
     }
 
+    /// Each bound leaves room for what the next one lets in: what is acknowledged is not to go at once.
+    pub(super) fn check_bounds(&self) -> Result<(), CliError> {
+        let request = self.max_request_bytes as u64;
+        let of_request = format!("one request may have {} (--max-request-bytes)", shown(request));
+        for (flag, bytes, least) in [
+            ("--max-request-bytes", request, LEAST_REQUEST_BYTES),
+            ("--max-memory-bytes", self.max_memory_bytes as u64, request.saturating_mul(2)),
+            ("--max-bytes", self.store.max_bytes(), request.saturating_mul(2)),
+        ] {
+            if bytes < least {
+                let message = format!("{flag} is {}, expected at least {}", shown(bytes), shown(least));
+                return Err(CliError::bad_configuration(message).help(match flag {
+                    "--max-request-bytes" => "senders' batches have some hundred kilobytes".to_owned(),
+                    _ => format!("{of_request}, and is to leave room for another"),
+                }));
+            }
+        }
+        Ok(())
+    }
+
     /// Nobody is let in whom the user has not thought of.
     pub(super) fn check_access(&self, has_token: bool) -> Result<(), CliError> {
         let is_guarded = has_token || self.client_ca.is_some();
@@ -174,6 +198,7 @@ pub(super) fn token_variable() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use meshspan::receive::ReceiverOptions;
 
     use super::*;
     use crate::cli::error::Exit;
@@ -215,6 +240,30 @@ mod tests {
                 assert_eq!(error.exit, Exit::BadConfiguration);
                 assert!(error.help.unwrap().contains("--insecure"), "{reason}");
             }
+        }
+    }
+
+    #[test]
+    fn bounds_leave_room_for_requests() {
+        let defaults = typed(&[]);
+        let of_library = ReceiverOptions::default();
+        assert_eq!(
+            (defaults.max_request_bytes, defaults.max_memory_bytes),
+            (of_library.max_request_bytes, of_library.max_memory_bytes)
+        );
+        for (arguments, expected) in [
+            (&[][..], None),
+            (&["--max-bytes", "40MiB"], None),
+            (&["--max-bytes", "1MiB", "--max-request-bytes", "512KiB"], None),
+            (&["--max-bytes", "39MiB"], Some("--max-bytes is 39 MiB, expected at least 40 MiB")),
+            (&["--max-request-bytes", "0"], Some("--max-request-bytes is 0 B, expected at least 1 KiB")),
+            (
+                &["--max-memory-bytes", "20MiB"],
+                Some("--max-memory-bytes is 20 MiB, expected at least 40 MiB"),
+            ),
+        ] {
+            let found = typed(arguments).check_bounds().err().map(|error| error.message);
+            assert_eq!(found.as_deref(), expected, "{arguments:?}");
         }
     }
 

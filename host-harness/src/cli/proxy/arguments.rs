@@ -20,6 +20,7 @@ use crate::cli::{
     cache::CacheArgs,
     clock,
     error::CliError,
+    values::{address, size},
 };
 
 #[derive(Debug, Args)]
@@ -28,7 +29,7 @@ pub(crate) struct ProxyArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: Endpoint,
     /// Where to listen; port 0 is any that is free
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0", value_parser = address)]
     pub(crate) listen: SocketAddr,
     /// As --listen 127.0.0.1:PORT
     #[arg(long, value_name = "PORT", conflicts_with = "listen")]
@@ -63,7 +64,7 @@ pub(crate) struct ProxyArgs {
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<usize>,
     /// The most bytes of a body that the filter may hold; over HTTP/2 16 MiB at least, as in Envoy
-    #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024)]
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size::<usize>)]
     pub(crate) buffer_limit: usize,
     /// The most connections at once; more wait
     #[arg(long, value_name = "N", default_value_t = 10_000)]
@@ -78,7 +79,7 @@ pub(crate) struct ProxyArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) upstream_ca: Option<PathBuf>,
     /// Tell numbers for Prometheus here, at /stats/prometheus, and whether the proxy lives, at /healthz
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     pub(crate) admin: Option<SocketAddr>,
     /// How long requests under way may take after SIGTERM or Ctrl-C
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
@@ -96,7 +97,7 @@ pub(crate) struct ProxyArgs {
     #[arg(long, value_name = "NAME", default_value = "server")]
     pub(crate) record_destination: String,
     /// Record bodies, too, up to this size; of a longer one only the size
-    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    #[arg(long, value_name = "SIZE", default_value = "0", value_parser = size::<u64>)]
     pub(crate) record_bodies: u64,
     #[command(flatten)]
     pub(crate) redact: RedactArgs,
