@@ -12,7 +12,7 @@ const SLICE: Duration = Duration::from_micros(250);
 const WARM_UP: Duration = Duration::from_millis(100);
 
 /// Nanoseconds of one run, by subject and round.
-pub(crate) struct Rounds(Vec<Vec<f64>>);
+pub(crate) struct Rounds(pub(crate) Vec<Vec<f64>>);
 
 impl Rounds {
     /// Runs them all, `rounds` times.
@@ -29,21 +29,6 @@ impl Rounds {
             }
         }
         Self(times)
-    }
-
-    /// The rounds alone in which one subject took at least `least` times as long as another.
-    pub(crate) fn only(&self, above: usize, below: usize, least: f64) -> Self {
-        let pairs = self.0[above].iter().zip(&self.0[below]);
-        let chosen: Vec<bool> = pairs.map(|(above, below)| above / below >= least).collect();
-        let kept = |times: &Vec<f64>| {
-            times.iter().zip(&chosen).filter_map(|(time, chosen)| chosen.then_some(*time)).collect()
-        };
-        Self(self.0.iter().map(kept).collect())
-    }
-
-    /// How many rounds these are.
-    pub(crate) fn count(&self) -> usize {
-        self.0.first().map_or(0, Vec::len)
     }
 
     /// The median of a subject's times, in nanoseconds.
