@@ -37,7 +37,10 @@ pub use callouts::{CallReply, MAX_PENDING_CALLS, MAX_QUEUED_CALL_BYTES, Outbound
 pub(crate) use derived::grpc_status;
 pub use drive::ReplyEvent;
 pub use error::{HostError, WasiError};
-pub use foreign::{ForeignError, ForeignFunctions, MAX_DECLARED, MAX_UNCOMPRESSED_BYTES};
+pub use foreign::{
+    ForeignError, ForeignFunctions, MAX_DECLARED, MAX_EXPRESSION_BYTES, MAX_EXPRESSION_NODES,
+    MAX_EXPRESSION_WORK, MAX_EXPRESSIONS, MAX_UNCOMPRESSED_BYTES,
+};
 pub use headers::HeaderMap;
 pub use kinds::{BufferKind, Direction, MapKind, MetricKind};
 pub use logs::{LogLevel, LogLine, MAX_LINE_BYTES, MAX_LOG_BYTES, MAX_SAID};
@@ -57,6 +60,7 @@ pub(crate) use version::MARKER;
 pub use transcript::{CallbackRecord, Field, HostcallRecord, MAX_TRANSCRIPT_HOSTCALLS, Transcript, Why};
 pub(crate) use why::why;
 
+use access::Attribute;
 use callouts::Callouts;
 use hostcalls::Hostcalls;
 use logs::Logs;

@@ -53,7 +53,7 @@ impl From<&HostError> for Status {
     fn from(error: &HostError) -> Self {
         match error {
             HostError::NotFound
-            | HostError::UnknownFunction { .. }
+            | HostError::UnknownFunction(_)
             | HostError::Foreign { why: ForeignError::NotFound(_), .. } => Self::NotFound,
             HostError::UnknownNumber(..)
             | HostError::OutsidePhase
@@ -78,6 +78,7 @@ impl From<&HostError> for Status {
             | HostError::ServiceWithoutCluster
             | HostError::Restricted(_)
             | HostError::Full(..)
+            | HostError::Evaluation { .. }
             | HostError::Foreign { why: ForeignError::Internal(_), .. }
             | HostError::Unreachable(_)
             | HostError::Wasi(_)

@@ -1,6 +1,9 @@
 //! What hostcalls read and change, in the context that is running or that the guest has chosen.
 
+mod attributes;
 mod outside;
+
+pub(super) use attributes::Attribute;
 
 use super::derived::encode_derived;
 use super::stream::{MAX_ACTIONS, Stream, splice_body};

@@ -27,6 +27,29 @@ pub(super) fn encode_derived(stream: &Stream, path: &[u8], profile: HostProfile,
     }
 }
 
+/// The property with its type.
+pub(super) fn derived_value(stream: &Stream, path: &[u8], profile: HostProfile) -> Option<PropertyValue> {
+    let kind = match path {
+        b"request\0headers" => Some(MapKind::RequestHeaders),
+        b"response\0headers" => Some(MapKind::ResponseHeaders),
+        b"response\0trailers" => Some(MapKind::ResponseTrailers),
+        _ => None,
+    };
+    if let Some(kind) = kind {
+        return Some(PropertyValue::Map(stream.map(kind).cloned().unwrap_or_default()));
+    }
+    let mut bytes = Vec::new();
+    if !encode_derived(stream, path, profile, &mut bytes) {
+        return None;
+    }
+    match (path, <[u8; 8]>::try_from(bytes.as_slice())) {
+        (b"response\0code" | b"response\0grpc_status", Ok(number)) => {
+            Some(PropertyValue::Int(i64::from_le_bytes(number)))
+        }
+        _ => Some(PropertyValue::Bytes(bytes)),
+    }
+}
+
 fn encode_request(headers: &HeaderMap, name: &[u8], entry: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
     let header = match (name, entry) {
         (_, Some(_)) => return false,

@@ -65,12 +65,15 @@ pub enum HostError {
     #[error("the property was declared read-only and has a value")]
     ReadOnly,
     /// `call_foreign_function` of a function that is not there.
-    #[error("call_foreign_function of {name:?}, {}", unknown(*is_envoys))]
-    UnknownFunction {
-        /// The function's name.
-        name: String,
-        /// Whether Envoy has it.
-        is_envoys: bool,
+    #[error("call_foreign_function of {0:?}, which neither Envoy has nor this plugin's foreign functions")]
+    UnknownFunction(String),
+    /// An expression that gives no value now.
+    #[error("the expression {expression:?} has no value: {why}")]
+    Evaluation {
+        /// As the guest wrote it.
+        expression: String,
+        /// What is missing, or wrong.
+        why: String,
     },
     /// A foreign function failed.
     #[error("foreign function {name}: {why}")]
@@ -115,7 +118,7 @@ impl HostError {
             | Self::NegativeTimeout
             | Self::UnknownService(_)
             | Self::ServiceWithoutCluster
-            | Self::UnknownFunction { .. }
+            | Self::UnknownFunction(_)
             | Self::Foreign { .. }
             | Self::ReadOnly
             | Self::Restricted(_)
@@ -124,6 +127,7 @@ impl HostError {
             Self::NotFound
             | Self::UnknownNumber(..)
             | Self::PropertyGroup
+            | Self::Evaluation { .. }
             | Self::OutsidePhase
             | Self::BadRange
             | Self::MetricOperation
@@ -136,13 +140,5 @@ impl HostError {
             | Self::Wasi(_)
             | Self::Fatal { .. } => false,
         }
-    }
-}
-
-fn unknown(is_envoys: bool) -> &'static str {
-    if is_envoys {
-        "which Envoy has and this host has not; register one among the plugin's foreign functions"
-    } else {
-        "which neither Envoy has nor this plugin's foreign functions"
     }
 }

@@ -1,4 +1,4 @@
-//! Foreign functions: what an embedder registers, and those of Envoy's that need nothing but their arguments.
+//! Foreign functions: what an embedder registers, and Envoy's.
 //!
 //! | name | here |
 //! |---|---|
@@ -7,11 +7,12 @@
 //! | `set_envoy_filter_state` | kept as the stream's property `filter_state.PATH` |
 //! | `declare_property` | a property that may be set once, if it is declared read-only |
 //! | `verify_signature`, `sign` | RSA, ECDSA with P-256 or P-384; SHA-256, -384, -512 (RSA). Envoy's others are answered as it answers a hash function that it has not, or a signature that is wrong |
-//! | `expr_create`, `expr_evaluate`, `expr_delete` | not here: 1; there is no expression language (CEL); may be registered |
+//! | `expr_create`, `expr_evaluate`, `expr_delete` | CEL, by the crate `cel`, over the stream's properties; macros do not nest |
 //!
 //! A function that is registered counts for more than Envoy's of the same name.
 //! Source: Envoy's `source/extensions/common/wasm/foreign.cc`
 
+mod expressions;
 mod signatures;
 mod state;
 
@@ -25,13 +26,12 @@ use flate2::write::ZlibEncoder;
 
 use super::HostError;
 
+pub(super) use expressions::Expressions;
+pub use expressions::{MAX_EXPRESSION_BYTES, MAX_EXPRESSION_NODES, MAX_EXPRESSION_WORK, MAX_EXPRESSIONS};
 pub use state::MAX_DECLARED;
 
 /// Most bytes that `uncompress` gives.
 pub const MAX_UNCOMPRESSED_BYTES: usize = 16 * 1024 * 1024;
-
-/// Envoy's functions that this host has not.
-const ONLY_IN_ENVOY: [&str; 3] = ["expr_create", "expr_evaluate", "expr_delete"];
 
 /// Why a foreign function failed; the guest gets the status, the log the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,8 +87,7 @@ impl ForeignFunctions {
     }
 
     fn unknown(name: &str) -> HostError {
-        let name: String = name.chars().take(256).collect();
-        HostError::UnknownFunction { is_envoys: ONLY_IN_ENVOY.contains(&name.as_str()), name }
+        HostError::UnknownFunction(name.chars().take(256).collect())
     }
 }
 

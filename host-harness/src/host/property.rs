@@ -87,13 +87,20 @@ impl PropertyTable {
         }
     }
 
-    fn get(&self, path: &[u8]) -> Option<&PropertyValue> {
+    pub(super) fn get(&self, path: &[u8]) -> Option<&PropertyValue> {
         self.position(path).and_then(|place| self.properties.get(place)).map(|property| &property.value)
     }
 
     fn position(&self, path: &[u8]) -> Option<usize> {
         let path_of = |property: &Property| self.paths.get(property.start..property.end);
         self.properties.iter().position(|property| path_of(property) == Some(path))
+    }
+
+    /// Whether a path begins with this one and has more parts.
+    pub(super) fn has_below(&self, path: &[u8]) -> bool {
+        let paths =
+            self.properties.iter().filter_map(|property| self.paths.get(property.start..property.end));
+        paths.filter_map(|known| known.strip_prefix(path)).any(|rest| rest.first() == Some(&0))
     }
 
     /// Forgets everything but the room that it took, unless that is much.

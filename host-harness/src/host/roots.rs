@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::foreign::Expressions;
 use super::property::PropertyTable;
 use super::{HostError, HostState, PropertyValue};
 
@@ -48,6 +49,7 @@ pub(super) struct Root {
     pub(super) options: RootOptions,
     pub(super) properties: PropertyTable,
     pub(super) tick_period: Option<Duration>,
+    pub(super) expressions: Expressions,
     pub(super) state: RootState,
 }
 
@@ -57,7 +59,14 @@ impl Root {
         for (path, name) in [("plugin_name", &options.plugin_name), ("plugin_root_id", &options.root_id)] {
             properties.insert(&[path], PropertyValue::Bytes(name.clone().into_bytes()));
         }
-        Self { id, options, properties, tick_period: None, state: RootState::Running }
+        Self {
+            id,
+            options,
+            properties,
+            tick_period: None,
+            expressions: Expressions::default(),
+            state: RootState::Running,
+        }
     }
 }
 
@@ -79,7 +88,7 @@ impl Roots {
         self.others.iter().find(|root| root.id == id).unwrap_or(&self.first)
     }
 
-    fn get_mut(&mut self, id: RootId) -> &mut Root {
+    pub(super) fn get_mut(&mut self, id: RootId) -> &mut Root {
         self.others.iter_mut().find(|root| root.id == id).unwrap_or(&mut self.first)
     }
 

@@ -6,8 +6,9 @@
 use super::{Limits, MAX_WORKERS};
 use crate::abi::{MAX_RANDOM_BYTES, MAX_TABLE_ELEMENTS};
 use crate::host::{
-    MAX_ACTIONS, MAX_ALL_HISTOGRAM_VALUES, MAX_BODY_BYTES, MAX_DECLARED, MAX_HISTOGRAM_VALUES,
-    MAX_LINE_BYTES, MAX_LOG_BYTES, MAX_MAP_BYTES, MAX_METRIC_NAME_BYTES, MAX_METRICS, MAX_NOTICES, MAX_PAIRS,
+    MAX_ACTIONS, MAX_ALL_HISTOGRAM_VALUES, MAX_BODY_BYTES, MAX_DECLARED, MAX_EXPRESSION_BYTES,
+    MAX_EXPRESSION_NODES, MAX_EXPRESSION_WORK, MAX_EXPRESSIONS, MAX_HISTOGRAM_VALUES, MAX_LINE_BYTES,
+    MAX_LOG_BYTES, MAX_MAP_BYTES, MAX_METRIC_NAME_BYTES, MAX_METRICS, MAX_NOTICES, MAX_PAIRS,
     MAX_PAIRS_BYTES, MAX_PENDING_CALLS, MAX_PROPERTY_BYTES, MAX_QUEUED_CALL_BYTES, MAX_QUEUES, MAX_SAID,
     MAX_SHARED_BYTES, MAX_TRANSCRIPT_HOSTCALLS, MAX_UNCOMPRESSED_BYTES,
 };
@@ -92,7 +93,7 @@ const OF_THE_GUEST: [Bound; 4] = [
     Bound::bytes("MAX_RANDOM_BYTES", "one `random_get`", MAX_RANDOM_BYTES as usize, "EINVAL (28)"),
 ];
 
-const OF_THE_HOST: [Bound; 20] = [
+const OF_THE_HOST: [Bound; 24] = [
     Bound::bytes("MAX_LOG_BYTES", "log lines not taken yet", MAX_LOG_BYTES, "dropped and counted in a line"),
     Bound::bytes("MAX_LINE_BYTES", "one log line", MAX_LINE_BYTES, "cut"),
     Bound::count("MAX_SAID", "different lines that the host says once", MAX_SAID, "not said"),
@@ -124,6 +125,20 @@ const OF_THE_HOST: [Bound; 20] = [
         "what the foreign function `uncompress` gives",
         MAX_UNCOMPRESSED_BYTES,
         "SerializationFailure (3)",
+    ),
+    Bound::bytes("MAX_EXPRESSION_BYTES", "an expression of `expr_create`", MAX_EXPRESSION_BYTES, INTERNAL),
+    Bound::count(
+        "MAX_EXPRESSION_NODES",
+        "operations, names and values of an expression, its macros expanded",
+        MAX_EXPRESSION_NODES,
+        INTERNAL,
+    ),
+    Bound::count("MAX_EXPRESSIONS", "expressions that a plugin keeps", MAX_EXPRESSIONS, INTERNAL),
+    Bound::bytes(
+        "MAX_EXPRESSION_WORK",
+        "what `expr_evaluate` reads and matches, 64 for each attribute and 8 KiB for each new pattern included",
+        MAX_EXPRESSION_WORK,
+        INTERNAL,
     ),
     Bound::bytes(
         "MAX_PROPERTY_BYTES",

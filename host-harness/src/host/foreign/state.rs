@@ -35,6 +35,9 @@ impl HostState {
             return result.map_err(|why| HostError::Foreign { name: name.into_owned(), why });
         }
         match &*name {
+            "expr_create" => return self.create_expression(arguments),
+            "expr_evaluate" => return self.evaluate_expression(arguments),
+            "expr_delete" => return self.delete_expression(arguments),
             "set_envoy_filter_state" => self.set_filter_state(arguments),
             "declare_property" => self.declare_property(arguments),
             _ => return Err(ForeignFunctions::unknown(&name)),

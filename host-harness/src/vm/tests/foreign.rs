@@ -13,7 +13,16 @@ fn statuses_say_whether_a_function_is_there_and_succeeded() {
     let declare = format!("call_foreign_function 'declare_property' {READ_ONLY} 64 68");
     let rows = [
         ("unknown", "call_foreign_function 'f' 'x' 64 68", 1),
-        ("Envoy's, not here", "call_foreign_function 'expr_create' 'x' 64 68", 1),
+        ("an expression", "call_foreign_function 'expr_create' 'request.method' 64 68", 0),
+        ("its value", "call_foreign_function 'expr_evaluate' '\\00\\00\\00\\00' 64 68", 0),
+        ("no expression", "call_foreign_function 'expr_create' 'request.' 64 68", 2),
+        ("no value", "call_foreign_function 'expr_create' 'request.absent' 64 68", 0),
+        ("of what is absent", "call_foreign_function 'expr_evaluate' '\\01\\00\\00\\00' 64 68", 10),
+        ("no token", "call_foreign_function 'expr_evaluate' 'abc' 64 68", 2),
+        ("no token of an expression", "call_foreign_function 'expr_evaluate' '\\02\\00\\00\\00' 64 68", 1),
+        ("deleted", "call_foreign_function 'expr_delete' '\\00\\00\\00\\00' 64 68", 0),
+        ("and gone", "call_foreign_function 'expr_evaluate' '\\00\\00\\00\\00' 64 68", 1),
+        ("deleted again", "call_foreign_function 'expr_delete' '\\00\\00\\00\\00' 64 68", 0),
         ("nothing to do", "call_foreign_function 'clear_route_cache' '' 64 68", 0),
         ("zlib", "call_foreign_function 'compress' 'aaa' 64 68", 0),
         ("no zlib", "call_foreign_function 'uncompress' 'aaa' 64 68", 3),
