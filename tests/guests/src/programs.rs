@@ -3,6 +3,7 @@
 mod bodies;
 mod buffer;
 mod call;
+mod expressions;
 mod foreign;
 mod grpc;
 mod headers;
@@ -27,6 +28,7 @@ pub(crate) fn named(name: &str) -> Option<Box<dyn Root>> {
         "bodies" => Box::new(Streams(|| Box::<bodies::Bodies>::default())),
         "buffer" => Box::new(Streams(|| Box::<buffer::Buffer>::default())),
         "call" => Box::new(Streams(|| Box::<call::Call>::default())),
+        "expressions" => Box::new(Streams(|| Box::<expressions::Expressions>::default())),
         "foreign" => Box::new(Streams(|| Box::new(foreign::Foreign))),
         "grpc" => Box::new(Streams(|| Box::<grpc::Grpc>::default())),
         "reply" => Box::new(Streams(|| Box::<reply::Replies>::default())),

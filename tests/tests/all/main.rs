@@ -22,6 +22,7 @@ mod differential;
 mod doctor;
 mod documented;
 mod envoy;
+mod expressions;
 mod filter;
 mod foreign_filters;
 mod foreign_functions;
