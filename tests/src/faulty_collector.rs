@@ -20,6 +20,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -57,18 +58,17 @@ pub enum Behaviour {
 #[derive(Debug, Default)]
 struct Received {
     requests: usize,
+    all: Vec<Arrived>,
     accepted: Vec<Arrived>,
 }
 
-/// A span that the collector has answered for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A span that has come.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Arrived {
     /// `service.name` of its resource.
     pub service: String,
-    /// The trace's id.
-    pub trace_id: Vec<u8>,
-    /// The span's id.
-    pub span_id: Vec<u8>,
+    /// The span.
+    pub span: Span,
 }
 
 /// A running collector; stops when dropped.
@@ -117,11 +117,23 @@ impl FaultyCollector {
     }
 
     /// The same, each once: panics where one arrived twice.
-    pub fn accepted_once(&self) -> BTreeSet<Arrived> {
+    pub fn accepted_once(&self) -> Vec<Arrived> {
         let all = self.accepted();
-        let unique: BTreeSet<Arrived> = all.iter().cloned().collect();
+        let unique: BTreeSet<_> = all.iter().map(|one| &one.span.span_id).collect();
         assert_eq!(unique.len(), all.len(), "spans arrived twice");
-        unique
+        all
+    }
+
+    /// Every span that came in a whole request, whatever the collector answered, as often as it came.
+    pub fn received(&self) -> Vec<Arrived> {
+        self.received.lock().expect("no handler panics").all.clone()
+    }
+
+    /// What [`FaultyCollector::accepted_once`] gives, since it was asked last; forgets all that came.
+    pub fn take(&self) -> Vec<Arrived> {
+        let all = self.accepted_once();
+        *self.received.lock().expect("no handler panics") = Received::default();
+        all
     }
 
     fn wait_for_port(&self) {
@@ -200,9 +212,13 @@ async fn answer(
         .get("content-type")
         .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
     let body = body.collect().await?.to_bytes();
-    received.lock().expect("no handler panics").requests += 1;
     let message = if grpc { &body[5..] } else { &body[..] };
-    let spans = arrived(&ExportTraceServiceRequest::decode(message).expect("an OTLP request"));
+    let spans = arrived(ExportTraceServiceRequest::decode(message).expect("an OTLP request"));
+    {
+        let mut received = received.lock().expect("no handler panics");
+        received.requests += 1;
+        received.all.extend(spans.iter().cloned());
+    }
     if let Behaviour::Slow(delay) = behaviour {
         tokio::time::sleep(delay).await;
     }
@@ -218,9 +234,9 @@ async fn answer(
     Ok(answer)
 }
 
-fn arrived(request: &ExportTraceServiceRequest) -> Vec<Arrived> {
-    let mut spans = Vec::new();
-    for resource in &request.resource_spans {
+fn arrived(request: ExportTraceServiceRequest) -> Vec<Arrived> {
+    let mut all = Vec::new();
+    for resource in request.resource_spans {
         let attributes = resource.resource.iter().flat_map(|resource| &resource.attributes);
         let service = attributes.filter(|pair| pair.key == "service.name").find_map(|pair| {
             match pair.value.as_ref()?.value.as_ref()? {
@@ -228,15 +244,11 @@ fn arrived(request: &ExportTraceServiceRequest) -> Vec<Arrived> {
                 _ => None,
             }
         });
-        for span in resource.scope_spans.iter().flat_map(|scope| &scope.spans) {
-            spans.push(Arrived {
-                service: service.clone().unwrap_or_default(),
-                trace_id: span.trace_id.clone(),
-                span_id: span.span_id.clone(),
-            });
-        }
+        let service = service.unwrap_or_default();
+        let spans = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
+        all.extend(spans.map(|span| Arrived { service: service.clone(), span }));
     }
-    spans
+    all
 }
 
 /// With a message of a thousand lines, as one for each span would be.

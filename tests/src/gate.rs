@@ -1,8 +1,9 @@
 //! An application that holds every request back until it is told to answer: HTTP/2 without TLS.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use http_body_util::Full;
@@ -23,7 +24,22 @@ const STREAMS: u32 = 20_000;
 pub struct Gate {
     port: u16,
     open: watch::Sender<bool>,
-    waiting: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: AtomicUsize,
+    visitors: Mutex<Visitors>,
+}
+
+/// Who came.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Visitors {
+    /// Every head that differs from the others, but for its `traceparent`.
+    pub heads: BTreeSet<String>,
+    /// The `traceparent` of each.
+    pub contexts: Vec<String>,
 }
 
 impl Gate {
@@ -32,8 +48,8 @@ impl Gate {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         listener.set_nonblocking(true).expect("a listener can be made non-blocking");
         let port = listener.local_addr().expect("a bound listener has an address").port();
-        let ((open, opened), waiting) = (watch::channel(false), Arc::<AtomicUsize>::default());
-        let theirs = Arc::clone(&waiting);
+        let ((open, opened), shared) = (watch::channel(false), Arc::<Shared>::default());
+        let theirs = Arc::clone(&shared);
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
@@ -45,7 +61,7 @@ impl Gate {
                 }
             });
         });
-        Gate { port, open, waiting }
+        Gate { port, open, shared }
     }
 
     /// Where it listens.
@@ -56,9 +72,14 @@ impl Gate {
     /// Waits until as many requests are held back.
     pub fn wait_for(&self, count: usize) {
         wait::until_or(
-            || (self.waiting.load(Ordering::Relaxed) == count).then_some(()),
-            || format!("{count} requests to wait, there are {}", self.waiting.load(Ordering::Relaxed)),
+            || (self.shared.waiting.load(Ordering::Relaxed) == count).then_some(()),
+            || format!("{count} requests to wait, there are {}", self.shared.waiting.load(Ordering::Relaxed)),
         );
+    }
+
+    /// Who came since it was asked last.
+    pub fn take(&self) -> Visitors {
+        std::mem::take(&mut self.shared.visitors.lock().expect("no visitor panics"))
     }
 
     /// Answers what waits and what comes, or holds it back again.
@@ -67,12 +88,22 @@ impl Gate {
     }
 }
 
-async fn serve(listener: TcpListener, opened: watch::Receiver<bool>, waiting: Arc<AtomicUsize>) {
+impl Shared {
+    fn note(&self, request: Request<Incoming>) {
+        let (mut head, _) = request.into_parts();
+        let context = head.headers.remove("traceparent").expect("every request is part of a trace");
+        let mut visitors = self.visitors.lock().expect("no visitor panics");
+        visitors.heads.insert(format!("{} {} {:?}", head.method, head.uri, head.headers));
+        visitors.contexts.push(context.to_str().expect("text").to_owned());
+    }
+}
+
+async fn serve(listener: TcpListener, opened: watch::Receiver<bool>, shared: Arc<Shared>) {
     loop {
         let Ok((socket, _)) = listener.accept().await else { continue };
-        let (opened, waiting) = (opened.clone(), Arc::clone(&waiting));
+        let (opened, shared) = (opened.clone(), Arc::clone(&shared));
         tokio::spawn(async move {
-            let service = service_fn(move |request| answer(request, opened.clone(), Arc::clone(&waiting)));
+            let service = service_fn(move |request| answer(request, opened.clone(), Arc::clone(&shared)));
             // A proxy may go away at any time.
             let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                 .max_concurrent_streams(STREAMS)
@@ -83,13 +114,14 @@ async fn serve(listener: TcpListener, opened: watch::Receiver<bool>, waiting: Ar
 }
 
 async fn answer(
-    _request: Request<Incoming>,
+    request: Request<Incoming>,
     mut opened: watch::Receiver<bool>,
-    waiting: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    waiting.fetch_add(1, Ordering::Relaxed);
+    shared.note(request);
+    shared.waiting.fetch_add(1, Ordering::Relaxed);
     // It fails only when the application ends.
     let _ = opened.wait_for(|open| *open).await;
-    waiting.fetch_sub(1, Ordering::Relaxed);
+    shared.waiting.fetch_sub(1, Ordering::Relaxed);
     Ok(Response::new(Full::from("done\n")))
 }

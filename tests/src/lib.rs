@@ -32,6 +32,7 @@ pub mod faulty_collector;
 pub mod gate;
 pub mod guests;
 pub mod harness;
+pub mod ledger;
 pub mod listening;
 pub mod live;
 pub mod load;

@@ -6,19 +6,23 @@
 //!                └─ OTLP ─▶ FaultyCollector
 //! ```
 
-use std::io::{Read, Write};
+mod visits;
+
+use std::cell::{Cell, RefCell};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::counters::{self, Counters};
 use crate::envoy::{Config, Envoy};
 use crate::faulty_collector::{Behaviour, FaultyCollector};
+use crate::ledger::Ledger;
 use crate::process::free_port;
-use crate::upstream::{Recorded, Upstream};
+use crate::upstream::Upstream;
 use crate::{tools, wait};
+
+pub use visits::{Spans, Visit};
 
 /// Workers of the proxy, each with a VM.
 pub const WORKERS: u8 = 2;
@@ -94,6 +98,9 @@ pub struct Rig {
     pub listeners: Vec<Listener>,
     /// The port without the filter.
     pub plain: u16,
+    /// What was sent and shall have spans.
+    pub ledger: RefCell<Ledger>,
+    traces: Cell<usize>,
     files: TempDir,
 }
 
@@ -134,7 +141,8 @@ impl Rig {
             .concurrency(WORKERS)
             .arguments(&["--drain-time-s", "1", "--parent-shutdown-time-s", "3"])
             .start();
-        let rig = Rig { envoy, collector, upstream, listeners, plain, files };
+        let (ledger, traces) = (RefCell::default(), Cell::default());
+        let rig = Rig { envoy, collector, upstream, listeners, plain, ledger, traces, files };
         rig.wait_for_listeners();
         rig
     }
@@ -163,26 +171,6 @@ impl Rig {
     pub fn updates(&self) -> u64 {
         let stats = self.envoy.stats("listener_manager.lds.update_");
         stats["success"] + stats["rejected"]
-    }
-
-    /// Sends `count` requests to the plain and as many sampled ones to the traced listener, in turns, and
-    /// asserts that clients and application cannot tell them apart, but for the trace context.
-    pub fn compare(&self, count: usize) {
-        let (mut plain, mut traced) = (Vec::new(), Vec::new());
-        for number in 0..count {
-            for (port, times) in [(self.plain, &mut plain), (self.port(), &mut traced)] {
-                let (answer, time) = wait::timed(|| exchange(port, number));
-                times.push((answer, time));
-            }
-            assert_eq!(traced[number].0, plain[number].0, "request {number}: the answers differ");
-        }
-        let recorded = self.upstream.take();
-        let requests: Vec<_> = recorded.iter().map(without_context).collect();
-        for (number, pair) in requests.chunks(2).enumerate() {
-            assert_eq!(pair[1], pair[0], "request {number}: the application sees a difference");
-        }
-        let (plain, traced) = (median(&plain), median(&traced));
-        assert!(traced < 5 * plain + Duration::from_millis(20), "{traced:?} instead of {plain:?}");
     }
 
     /// The counters now.
@@ -220,35 +208,4 @@ fn write_listeners(files: &TempDir, listeners: &[Listener]) {
     let new = files.path().join("listeners.new");
     std::fs::write(&new, format!("resources:\n{yaml}")).expect("a writable file");
     std::fs::rename(new, files.path().join("listeners.yaml")).expect("an atomic move");
-}
-
-/// One sampled GET with a trace of its own; the whole answer, less what the clock says.
-fn exchange(port: u16, number: usize) -> String {
-    let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens");
-    socket.set_read_timeout(Some(wait::PATIENCE)).expect("a socket option");
-    let request = format!(
-        "GET /status/20{} HTTP/1.1\r\nhost: meshspan.test\r\nconnection: close\r\nx-number: {number}\r\n\
-         traceparent: 00-{:032x}-00f067aa0ba902b7-01\r\n\r\n",
-        number % 2,
-        number + 1,
-    );
-    socket.write_all(request.as_bytes()).expect("the proxy reads");
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).expect("the proxy answers");
-    let clock =
-        |line: &&str| !line.starts_with("date: ") && !line.starts_with("x-envoy-upstream-service-time");
-    answer.split_inclusive('\n').filter(clock).collect()
-}
-
-/// A request without the header that the filter has to change.
-fn without_context(request: &Recorded) -> Recorded {
-    let mut request = request.clone();
-    request.headers.retain(|(name, _)| name != "traceparent");
-    request
-}
-
-fn median(exchanges: &[(String, Duration)]) -> Duration {
-    let mut times: Vec<Duration> = exchanges.iter().map(|(_, time)| *time).collect();
-    times.sort_unstable();
-    times[times.len() / 2]
 }

@@ -22,7 +22,8 @@ pub use live::stage_beside_live;
 pub use recorded::{Desk, Played, fetch, serve};
 pub use script::{Script, accept, answer, call, get, raw, request, silent, tunnel};
 pub use seen::{Event, Fields, Seen};
-pub use spans::{Pass, pass, rpc};
+pub(crate) use spans::Expected;
+pub use spans::{Pass, Times, pass, rpc};
 pub use stage::{Stage, stage, stage_attempts};
 
 /// What is spoken from end to end.

@@ -35,6 +35,9 @@ pub struct Recorded {
 /// How long an answer takes that comes later: longer than a test's client sends.
 const LATER: Duration = Duration::from_millis(100);
 
+/// Streams on one connection at most.
+const STREAMS: u32 = 20_000;
+
 /// What the application shares with its test.
 #[derive(Debug, Default)]
 struct Shared {
@@ -107,9 +110,9 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
             // A client may go away at any time; that is no concern of a test's application.
-            let _ = auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(socket), service)
-                .await;
+            let mut server = auto::Builder::new(TokioExecutor::new());
+            server.http2().max_concurrent_streams(STREAMS);
+            let _ = server.serve_connection(TokioIo::new(socket), service).await;
         });
     }
 }

@@ -16,10 +16,9 @@ fn a_drained_proxy_has_sent_every_span() {
         TcpStream::connect(("127.0.0.1", rig.port())).is_err().then_some(())
     });
     assert_eq!(rig.settled(200).exported, 200);
-    rig.envoy.process().terminate();
-    let status = wait::until("envoy to end", || rig.envoy.process().ended());
-    assert!(status.success(), "{status}: {}", rig.envoy.log());
-    assert_eq!(rig.collector.accepted_once().len(), 200);
+    rig.assert_calm(0);
+    terminate(&mut rig);
+    rig.assert_spans();
 }
 
 #[test]
@@ -30,12 +29,20 @@ fn a_terminated_proxy_ends_well_and_loses_what_still_waits() {
         rig.compare(50);
         wait::until("all that leaves", || {
             let counters = rig.counters();
-            (counters.finished == 100 && counters.exported == arrived).then_some(())
+            let all = counters.finished == 100 && counters.exported == arrived && counters.add_up();
+            all.then_some(())
         });
-        rig.envoy.process().terminate();
-        let status = wait::until("envoy to end", || rig.envoy.process().ended());
-        assert!(status.success(), "{status}: {}", rig.envoy.log());
+        rig.assert_calm(0);
+        terminate(&mut rig);
         assert_eq!(rig.collector.accepted_once().len() as u64, arrived);
-        assert_eq!(rig.envoy.log().lines().count(), 1, "only the signal: {}", rig.envoy.log());
+        rig.assert_spans_sent();
     }
+}
+
+fn terminate(rig: &mut Rig) {
+    rig.envoy.process().terminate();
+    let status = wait::until("envoy to end", || rig.envoy.process().ended());
+    let log = rig.envoy.log();
+    assert!(status.success(), "{status}: {log}");
+    assert_eq!(log.lines().count(), 1, "only the signal: {log}");
 }

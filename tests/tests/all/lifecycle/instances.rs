@@ -1,30 +1,28 @@
 //! Which plugin sees a request: off and on by route, and two plugins in one VM.
 
-use meshspan_tests::client::Request;
 use meshspan_tests::faulty_collector::Behaviour;
-use meshspan_tests::rig::{Listener, Protocol, Rig, WORKERS, plugin};
+use meshspan_tests::rig::{Listener, Protocol, Rig, Spans, Visit, WORKERS, plugin};
 
-const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const QUICK: &str = r#","max_delay_ms":100"#;
+/// Requests of each kind.
+const REQUESTS: usize = 20;
 
 #[test]
 fn a_route_turns_the_filter_off_and_another_turns_it_on() {
     let on = Listener::new(plugin("on", Protocol::Grpc, QUICK));
     let off = Listener { disabled: true, ..Listener::new(plugin("off", Protocol::Grpc, QUICK)) };
     let rig = Rig::start_with(vec![on.clone(), off.clone()], Behaviour::Accept);
-    // Listener, path, and whether the request is traced.
-    let rows = [(&on, "/", true), (&on, "/off", false), (&off, "/", false), (&off, "/on", true)];
-    for (listener, path, traced) in rows {
-        let answer = Request::get(path).header("traceparent", TRACEPARENT).send_http1(listener.port);
-        assert_eq!(answer.status, 200);
-        let onward = rig.upstream.take_one();
-        let touched = onward.value("traceparent") != TRACEPARENT;
-        assert_eq!(touched, traced, "{path} of {listener:?}");
+    let rows = [
+        (&on, "/", Spans::Arrive),
+        (&on, "/off", Spans::None),
+        (&off, "/", Spans::None),
+        (&off, "/on", Spans::Arrive),
+    ];
+    for (listener, path, spans) in rows {
+        rig.visit(Visit { listener, paths: &[path], has_context: true, spans }, REQUESTS);
     }
-    let counters = rig.settled(4);
-    assert_eq!(counters.exported, 4);
-    let services: Vec<_> = rig.collector.accepted_once().into_iter().map(|span| span.service).collect();
-    assert_eq!(services, ["off", "off", "on", "on"]);
+    assert_eq!(rig.settled(80).exported, 80);
+    rig.assert_spans();
     rig.assert_calm(0);
 }
 
@@ -41,20 +39,22 @@ fn plugins_in_one_vm_keep_to_their_own_configurations() {
     let lost = named("lost", lost.replace("otel_", "no_"));
     let listeners = vec![sidecar.clone(), ingress.clone(), lost.clone()];
     let rig = Rig::start_with(listeners, Behaviour::Accept);
-    for _ in 0..20 {
-        for listener in [&sidecar, &ingress, &lost] {
-            Request::get("/").header("traceparent", TRACEPARENT).send_http1(listener.port);
-        }
-        for listener in [&sidecar, &ingress] {
-            Request::get("/").send_http1(listener.port);
+    // Without context a sidecar starts no trace.
+    let rows = [
+        (&sidecar, true, Spans::Arrive),
+        (&sidecar, false, Spans::None),
+        (&ingress, true, Spans::Arrive),
+        (&ingress, false, Spans::Arrive),
+        (&lost, true, Spans::Lost),
+    ];
+    for _ in 0..REQUESTS / 4 {
+        for (listener, has_context, spans) in rows {
+            rig.visit(Visit { listener, paths: &["/"], has_context, spans }, 4);
         }
     }
-    // Of 100 requests 20 went without context to the sidecar, which starts no trace.
     let counters = rig.settled(160);
     assert_eq!((counters.exported, counters.dropped_export_failed), (120, 40), "{counters:?}");
-    let spans = rig.collector.accepted_once();
-    let of = |service: &str| spans.iter().filter(|span| span.service == service).count();
-    assert_eq!((of("sidecar"), of("ingress"), of("lost")), (40, 80, 0));
+    rig.assert_spans();
     rig.assert_calm(WORKERS.into());
     // Envoy's own, the main thread's, and one for each worker: as many as a single plugin has.
     assert_eq!(rig.envoy.stats("wasm.envoy.wasm.runtime.v8.")["active"], 2 + u64::from(WORKERS));

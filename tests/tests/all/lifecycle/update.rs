@@ -11,11 +11,14 @@ const QUICK: &str = r#","max_delay_ms":100"#;
 /// Nothing leaves by itself while a test runs.
 const HELD_BACK: &str = r#","max_delay_ms":600000"#;
 const UPDATES: usize = 5;
+/// Lines of the log on a refused configuration: the filter's one, and Envoy's, of which each worker has one
+/// and one is empty.
+const REFUSAL_LINES: usize = 7 + WORKERS as usize;
 
 #[test]
 fn under_load_no_request_fails_and_no_span_is_lost() {
     let mut rig = Rig::start(plugin("v0", Protocol::Grpc, QUICK), Behaviour::Accept);
-    let load = Load::start(rig.port());
+    let load = Load::start(rig.plain, rig.port());
     for version in 1..=UPDATES {
         load.pass(500);
         let service = format!("v{version}");
@@ -26,13 +29,12 @@ fn under_load_no_request_fails_and_no_span_is_lost() {
     }
     load.pass(500);
     let report = load.stop();
-    assert_eq!(report.failures, Vec::<String>::new());
+    rig.compare_load(&report);
 
     let counters = rig.settled(2 * report.answered);
     assert_eq!((counters.exported, counters.dropped()), (2 * report.answered, 0), "{counters:?}");
-    let spans = rig.collector.accepted_once();
-    assert_eq!(spans.len() as u64, counters.exported);
-    let services: BTreeSet<_> = spans.into_iter().map(|span| span.service).collect();
+    rig.assert_spans();
+    let services: BTreeSet<_> = rig.collector.accepted().into_iter().map(|one| one.service).collect();
     assert_eq!(services.len(), UPDATES + 1, "each configuration was in force: {services:?}");
     rig.assert_calm(0);
 }
@@ -48,9 +50,9 @@ fn a_plugin_that_goes_sends_its_last_spans() {
     rig.collector.behave(Behaviour::Accept);
     let counters = rig.settled(100);
     assert_eq!((counters.exported, counters.dropped()), (100, 0), "{counters:?}");
-    assert_eq!(rig.collector.accepted_once().len(), 100);
     rig.compare(10);
     assert_eq!(rig.settled(120).exported, 120);
+    rig.assert_spans();
     rig.assert_calm(WORKERS.into());
 }
 
@@ -75,6 +77,8 @@ fn a_vm_that_goes_loses_what_still_waits_in_it() {
             (now.exported == arrived + 20 && now.add_up()).then_some(now)
         });
         assert_eq!(counters.queued, 100 - arrived, "lost spans stay in the gauge: {counters:?}");
+        assert_eq!(rig.collector.accepted_once().len() as u64, counters.exported);
+        rig.assert_spans_sent();
         rig.assert_calm(0);
     }
 }
@@ -87,13 +91,17 @@ fn an_invalid_configuration_is_refused_and_the_old_one_goes_on() {
     rig.configure(plugin("new", Protocol::Grpc, r#","max_batch_spans":"many""#));
     assert_eq!(rig.envoy.stats("listener_manager.lds.")["update_rejected"], 1);
     assert!(rig.envoy.log().contains("export.max_batch_spans"), "{}", rig.envoy.log());
+    rig.listeners.clone_from(&valid);
     rig.compare(10);
     assert_eq!(rig.settled(40).exported, 40);
-    assert!(rig.collector.accepted_once().iter().all(|span| span.service == "old"));
+    rig.assert_spans();
 
     let configuration = plugin("new", Protocol::Grpc, QUICK);
     rig.update(vec![Listener { configuration, ..valid[0].clone() }]);
     rig.compare(10);
     assert_eq!(rig.settled(60).exported, 60);
-    assert!(rig.collector.accepted_once().iter().any(|span| span.service == "new"));
+    rig.assert_spans();
+    rig.assert_calm(REFUSAL_LINES);
+    let log = rig.envoy.log();
+    assert_eq!(log.lines().filter(|line| line.contains("wasm log")).count(), 1, "{log}");
 }

@@ -1,15 +1,13 @@
 //! Many streams of one connection, all open at once: none gets what is another's.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use h2::client::SendRequest;
 use hyper::Request;
 use hyper::body::Bytes;
-use meshspan_tests::envoy::Config;
-use meshspan_tests::process::free_port;
-use meshspan_tests::sink::Sink;
-use meshspan_tests::spans::{CLIENT, SERVER};
-use meshspan_tests::upstream::{Recorded, Upstream};
+use meshspan_tests::faulty_collector::Behaviour;
+use meshspan_tests::ledger::Sent;
+use meshspan_tests::load::Report;
+use meshspan_tests::rig::{Protocol, Rig, plugin};
+use meshspan_tests::situation::{Event, Seen, Times};
 use meshspan_tests::wait;
 use tokio::net::TcpStream;
 
@@ -17,72 +15,38 @@ const STREAMS: usize = 256;
 /// The span that each request comes from.
 const PARENT: &str = "00f067aa0ba902b7";
 
-type Answers = Vec<(u16, Vec<u8>)>;
-
 #[test]
 fn many_streams_of_one_connection_keep_their_own_spans() {
-    let (upstream, sink, plain, traced) = (Upstream::start(), Sink::start(), free_port(), free_port());
-    let config = Config::new("../tests/envoy/situations.yaml", meshspan::filter_wasm()).concurrency(2);
-    let config = config.port(15001, plain).port(15002, traced);
-    let envoy = config.port(8080, upstream.port()).port(4317, sink.port()).start();
+    let rig = Rig::start(plugin("web", Protocol::Grpc, r#","max_delay_ms":100"#), Behaviour::Accept);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let without = runtime.block_on(fetch(plain));
-    let passed = by_path(upstream.take());
-    let with = runtime.block_on(fetch(traced));
-    assert!(with == without, "answers differ");
-    let traced = by_path(upstream.take());
-    assert_eq!((passed.len(), traced.len()), (STREAMS, STREAMS));
-    for (path, request) in &traced {
-        let other = &passed[path];
-        let fields = |request: &Recorded| {
-            let others = request.headers.iter().filter(|(name, _)| name != "traceparent");
-            others.cloned().collect::<Vec<_>>()
-        };
-        assert_eq!((fields(request), &request.body), (fields(other), &other.body), "{path}");
-    }
-    wait::until("all spans", || (sink.spans().len() >= 2 * STREAMS).then_some(()));
-    let spans = sink.spans();
-    assert_eq!(spans.len(), 2 * STREAMS);
-    let ids: BTreeSet<_> = spans.iter().map(|span| span.span_id.clone()).collect();
-    assert_eq!(ids.len(), spans.len(), "ids are unique");
-    for number in 0..STREAMS {
-        let of_kind = |kind: u8| {
-            let is_it = |trace_id: &[u8]| hex(trace_id) == trace(number);
-            let mut found = spans.iter().filter(|span| is_it(&span.trace_id) && span.kind == i32::from(kind));
-            let span = found.next().unwrap();
-            assert!(found.next().is_none(), "two of kind {kind} for stream {number}");
-            span
-        };
-        let (server, client) = (of_kind(SERVER), of_kind(CLIENT));
-        assert_eq!(hex(&server.parent_span_id), PARENT);
-        assert_eq!(client.parent_span_id, server.span_id);
-        let onward = format!("00-{}-{}-01", trace(number), hex(&client.span_id));
-        assert_eq!(traced[&path(number)].value("traceparent"), onward);
-    }
-    wait::until("every stream to end", || {
-        let active = envoy.stats("http.traced.downstream_rq_active");
-        active.values().all(|streams| *streams == 0).then_some(())
-    });
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let without = runtime.block_on(fetch(rig.plain));
+    let begin = wait::unix_nanos();
+    let with = runtime.block_on(fetch(rig.port()));
+    let times = Times { begin, end: wait::unix_nanos() };
+    assert_eq!(with, without);
+    let sent = |number: usize| Sent {
+        method: "POST",
+        trace_id: trace(number),
+        parent: PARENT.to_owned(),
+        onward: String::new(),
+        service: Some("web".to_owned()),
+        answered: with[number].status().unwrap(),
+        times,
+    };
+    let (answered, failures) = (STREAMS as u64, Vec::new());
+    rig.compare_load(&Report { answered, failures, sent: (0..STREAMS).map(sent).collect() });
+    let spans = 2 * answered;
+    assert_eq!(rig.settled(spans).exported, spans);
+    rig.assert_spans();
+    rig.assert_calm(0);
 }
 
 fn trace(number: usize) -> String {
     format!("5174{:028x}", number + 1)
 }
 
-fn path(number: usize) -> String {
-    format!("/streams/{number}")
-}
-
-fn by_path(requests: Vec<Recorded>) -> BTreeMap<String, Recorded> {
-    requests.into_iter().map(|request| (request.path.clone(), request)).collect()
-}
-
 /// All heads go first, then the bodies from the last to the first, so that all streams are open at once.
-async fn fetch(port: u16) -> Answers {
+async fn fetch(port: u16) -> Vec<Seen> {
     let socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let (mut sender, connection) = h2::client::handshake(socket).await.unwrap();
     tokio::spawn(async { drop(connection.await) });
@@ -96,14 +60,17 @@ async fn fetch(port: u16) -> Answers {
     for (number, body) in bodies.iter_mut().enumerate().rev() {
         body.send_data(Bytes::from(vec![b'x'; number]), true).unwrap();
     }
-    let mut answers = Answers::new();
+    let mut answers = Vec::new();
     for response in responses {
-        let response = response.await.unwrap();
-        let (status, mut body, mut bytes) = (response.status().as_u16(), response.into_body(), Vec::new());
+        let (head, mut body) = response.await.unwrap().into_parts();
+        let mut fields = vec![(":status".to_owned(), head.status.as_str().into())];
+        fields.extend(head.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())));
+        let mut bytes = Vec::new();
         while let Some(data) = body.data().await {
             bytes.extend_from_slice(&data.unwrap());
         }
-        answers.push((status, bytes));
+        let events = [Event::Head(fields), Event::Data(bytes), Event::End];
+        answers.push(events.into_iter().collect::<Seen>().constant());
     }
     answers
 }
@@ -112,7 +79,7 @@ fn send(
     sender: &mut SendRequest<Bytes>,
     number: usize,
 ) -> (h2::client::ResponseFuture, h2::SendStream<Bytes>) {
-    let request = Request::post(format!("http://meshspan.test{}", path(number)))
+    let request = Request::post(format!("http://meshspan.test/streams/{number}"))
         .header("traceparent", format!("00-{}-{PARENT}-01", trace(number)))
         .body(())
         .unwrap();
