@@ -34,6 +34,7 @@ mod stored;
 mod values;
 mod view;
 mod viewer;
+mod what_if;
 
 use std::{io::Write, process::ExitCode};
 

@@ -13,6 +13,8 @@ mod import;
 mod save;
 #[path = "cli/view.rs"]
 mod view;
+#[path = "cli/what_if.rs"]
+mod what_if;
 
 use std::{
     fs::File,

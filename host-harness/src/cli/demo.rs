@@ -36,6 +36,7 @@ pub(crate) fn demo(args: &DemoArgs, quiet: bool) -> Result<(), CliError> {
         run: &args.run,
         rank: vote,
         what_if: &[],
+        only_tally: false,
         keep: args.serve.is_wanted() || args.serve.store().is_some(),
         store: args.serve.store(),
         quiet,

@@ -20,6 +20,7 @@ use super::{
     explain, output,
     recording::{Recording, count_skipped},
     run::{Job, run, tell},
+    what_if,
 };
 
 /// What the traffic passes, with all that it consists of.
@@ -42,6 +43,7 @@ pub(crate) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), CliError> {
         let (exchanges, _) = Recording::open(&args.files, &args.traffic)?.into_parts();
         return explain::run(args, &wasm, mesh.borrow(), exchanges);
     }
+    let policies = what_if::policies(args, &wasm)?;
     let mut recording = Recording::open(&args.files, &args.traffic)?;
     let shift = recording.shift(args)?;
     let (exchanges, entries) = recording.into_parts();
@@ -58,15 +60,20 @@ pub(crate) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), CliError> {
             Show::Largest => |trace| (trace.nodes.len() as u64, nanos(trace)),
             Show::Slowest => |trace| (nanos(trace), 0),
         },
-        what_if: &args.what_if,
+        what_if: &what_if::ratios(&args.what_if),
+        only_tally: false,
         keep: false,
         store: None,
         quiet,
     })?;
     count_skipped(&mut outcome.stats, &entries);
     tell(&outcome.stats);
+    let policies = if outcome.judge().is_ok() { policies } else { Vec::new() };
+    let kept = what_if::try_out(args, &wasm, policies, quiet)?;
+    kept.iter().for_each(|(_, tally)| outcome.tally.cover(tally));
     let shown = outcome.tally.shown().next().filter(|_| args.show != Show::None);
-    let summary = Summary::new(&outcome.stats, &outcome.tally, outcome.export.as_ref(), shown);
+    let mut summary = Summary::new(&outcome.stats, &outcome.tally, outcome.export.as_ref(), shown);
+    kept.into_iter().for_each(|(policy, tally)| summary.add_policy(policy, &tally));
     output::result(args.run.output, &summary, shown)?;
     outcome.judge()?;
     match outcome.stats.skipped.values().next() {

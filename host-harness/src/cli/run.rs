@@ -37,6 +37,8 @@ pub(crate) struct Job<'a, I> {
     pub(crate) shift: i128,
     pub(crate) rank: Rank,
     pub(crate) what_if: &'a [f64],
+    /// Whether the sums are all that is wanted: nothing is saved or exported.
+    pub(crate) only_tally: bool,
     /// Whether all spans are wanted in the end.
     pub(crate) keep: bool,
     /// The store that they go to then.
@@ -63,9 +65,10 @@ where
         Runtime::new().map_err(|error| CliError::runtime(format!("cannot start threads: {error}")))?;
     let interrupt = Interrupt::listen(&runtime);
     let (run, quiet) = (job.run, job.quiet);
-    let save = run.save.as_deref().map(|path| save::open(path, job.store, Lines::Go)).transpose()?;
+    let save = run.save.as_deref().filter(|_| !job.only_tally);
+    let save = save.map(|path| save::open(path, job.store, Lines::Go)).transpose()?;
     let filter = run.cache.filter(job.wasm)?;
-    let endpoint = export::configuration(run, job.options.replay.seed)?;
+    let endpoint = if job.only_tally { None } else { export::configuration(run, job.options.replay.seed)? };
     let export = endpoint.map(|config| Export::start(&runtime, &interrupt, config)).transpose()?;
     let sender = export.as_ref().map(|export| export.spans.clone());
     let spans = Spans::new(job.options.lanes, job.rank, job.what_if);

@@ -1,6 +1,8 @@
 //! What a run came to, as one document: the summary table and `-o json` are both made from it.
 //! Schema: `schemas/summary.schema.json`, generated from these types.
 
+mod policies;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use schemars::JsonSchema;
@@ -16,6 +18,8 @@ use crate::{
         units::nanos,
     },
 };
+
+pub use policies::PolicyKept;
 
 /// Version of the document; it grows when a key changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -41,6 +45,8 @@ pub struct Summary {
     pub volume: Option<Volume>,
     /// How much would be left at other sampling ratios, as they were asked for.
     pub what_if: Vec<WhatIf>,
+    /// How much would be left with other sampling policies, as they were asked for.
+    pub policies: Vec<PolicyKept>,
     /// Spans whose parent is missing from their trace.
     pub orphans: u64,
     /// Workloads that sent requests without the trace of the request that they were handling.
@@ -225,6 +231,7 @@ impl Summary {
             spans: tally.counts.clone().with_rates(time),
             volume: volume(tally.counts.total, tally.bytes),
             what_if: tally.what_if.iter().map(what_if).collect(),
+            policies: Vec::new(),
             orphans: tally.orphans,
             lost_context: stats.lost_context.iter().map(|(name, &requests)| lost(name, requests)).collect(),
             dropped: stats.dropped.iter().filter(|(_, n)| **n > 0).map(|(k, n)| (k.clone(), *n)).collect(),

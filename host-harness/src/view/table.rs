@@ -1,5 +1,7 @@
 //! The summary as a table of text; colours as in [`super::text`].
 
+mod policies;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ pub fn summary(summary: &Summary) -> String {
     lines.extend(services(&summary.spans.by_service));
     lines.extend(summary.volume.as_ref().map(|volume| row("volume", rates(volume))));
     lines.extend(summary.what_if.iter().map(what_if));
+    lines.extend(policies::rows(summary));
     lines.push(row("orphans", marked(summary.orphans, RED)));
     let lost: u64 = summary.lost_context.iter().map(|lost| lost.requests).sum();
     lines.push(row("lost context", marked(lost, YELLOW)));

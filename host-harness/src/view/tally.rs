@@ -121,20 +121,25 @@ impl Tally {
     /// Adds what another has settled.
     pub fn merge(&mut self, mut other: Self) {
         other.finish();
+        self.cover(&other);
         self.counts.merge(other.counts);
         self.traces += other.traces;
         self.orphans += other.orphans;
         self.recorded_passes += other.recorded_passes;
         self.bytes += other.bytes;
-        if let Some((start, end)) = other.span_of_time {
-            self.widen(start, end);
-        }
         for (sum, more) in self.what_if.iter_mut().zip(other.what_if) {
             sum.traces += more.traces;
             sum.spans += more.spans;
             sum.bytes += more.bytes;
         }
         other.shown.into_iter().for_each(|(rank, trace)| self.show(rank, trace));
+    }
+
+    /// Takes the other's time for its own, too, so that the rates of both are by the same time.
+    pub fn cover(&mut self, other: &Self) {
+        if let Some((start, end)) = other.span_of_time {
+            self.widen(start, end);
+        }
     }
 
     /// The traces that rank highest among those that there was room for.

@@ -6,7 +6,11 @@ use clap::{Args, ValueEnum};
 use meshspan::{collect, replay::Shard, traffic::Input};
 
 use super::{RunArgs, traffic::TrafficArgs};
-use crate::cli::{baseline::BaselineArgs, explain::ExplainArgs};
+use crate::cli::{
+    baseline::BaselineArgs,
+    explain::ExplainArgs,
+    what_if::{self, WhatIf},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
@@ -47,9 +51,10 @@ pub(crate) struct ReplayArgs {
     /// Answer the filter's calls to this cluster with this HTTP status; OTLP exports are always taken
     #[arg(long, value_name = "CLUSTER=STATUS", value_parser = answer)]
     pub(crate) answer: Vec<(String, u16)>,
-    /// Say also how much would be left if so many traces were sampled, 0 to 1
-    #[arg(long, value_name = "RATIO", value_parser = ratio)]
-    pub(crate) what_if: Vec<f64>,
+    /// Say also how much would be left if so many traces were sampled, 0 to 1, or with another sampling policy: what
+    /// stands in the plugin's configuration at `sampling`, as JSON or in a file; the traffic is replayed with it
+    #[arg(long, value_name = "RATIO|POLICY", value_parser = what_if::parse)]
+    pub(crate) what_if: Vec<WhatIf>,
     /// The trace to show as a waterfall, among those that there was room to keep
     #[arg(long, value_enum, default_value_t = Show::None, value_name = "WHICH")]
     pub(crate) show: Show,
@@ -91,10 +96,6 @@ fn speed(text: &str) -> Result<f64, String> {
 
 fn seconds(text: &str) -> Result<f64, String> {
     within(text, "seconds from 0 to 86400", |seconds| (0.0..=86_400.0).contains(&seconds))
-}
-
-fn ratio(text: &str) -> Result<f64, String> {
-    within(text, "a number from 0 to 1", |ratio| (0.0..=1.0).contains(&ratio))
 }
 
 fn within(text: &str, allowed: &str, is_allowed: impl FnOnce(f64) -> bool) -> Result<f64, String> {
