@@ -4,9 +4,13 @@
 //! ```text
 //! MESHSPAN_STREAM_BYTES=10000000000 cargo test --release -p meshspan --test stream convert -- --nocapture
 //! MESHSPAN_STREAM_BYTES=2000000000 cargo test --release -p meshspan --test stream replay -- --nocapture
+//! MESHSPAN_STREAM_BYTES=1000000000 cargo test --release -p meshspan --test stream format -- --nocapture
 //! ```
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+#[path = "stream/formats.rs"]
+mod formats;
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -19,7 +23,7 @@ use meshspan::traffic::jsonl::JsonLines;
 use serde_json::Value;
 
 /// Bytes of the recordings in a run that nobody has asked to be longer.
-const BYTES: [(&str, u64); 2] = [("convert", 20_000_000), ("replay", 8_000_000)];
+const BYTES: [(&str, u64); 3] = [("convert", 20_000_000), ("replay", 8_000_000), ("format", 24_000_000)];
 /// How often memory is looked at.
 const LOOKS: u64 = 20;
 /// At this look it has its final size.
@@ -33,7 +37,7 @@ const CONTEXT: &str = r#"["traceparent","00-"#;
 
 #[test]
 fn convert_holds_no_more_of_a_long_recording_than_of_a_short_one() {
-    let (sent, stderr, _) = pass(&["convert", "-"], "convert");
+    let (sent, stderr, _) = pass(&["convert", "-"], "convert", recording);
     assert!(stderr.starts_with(&format!("{sent} exchanges, 0 entries skipped\n")), "{stderr}");
 }
 
@@ -41,15 +45,43 @@ fn convert_holds_no_more_of_a_long_recording_than_of_a_short_one() {
 fn replay_holds_no_more_of_a_long_recording_than_of_a_short_one() {
     const TOPOLOGY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/recordings/emojivoto-w3c.topology.json");
     let arguments = ["replay", "-", "--topology", TOPOLOGY, "--show", "none", "-o", "json"];
-    let (sent, stderr, stdout) = pass(&arguments, "replay");
+    let (sent, stderr, stdout) = pass(&arguments, "replay", recording);
     assert_eq!(stderr, "", "nothing is left out");
     let summary: Value = serde_json::from_slice(&stdout).unwrap();
     assert_eq!(summary["exchanges"], sent, "{summary}");
 }
 
+#[test]
+fn every_other_format_is_held_no_more_of_when_it_is_long() {
+    for format in formats::FORMATS {
+        println!("{}", format.name);
+        let arguments = ["convert", "-", "--format", format.format];
+        let (sent, stderr, _) = pass(&arguments, "format", |writer| {
+            let [before, between, behind] = format.around;
+            writer.write(before.as_bytes());
+            let mut number = 0;
+            while !writer.is_full() {
+                if number > 0 {
+                    writer.write(between.as_bytes());
+                }
+                writer.write(&(format.entry)(number));
+                number += 1;
+            }
+            writer.write(behind.as_bytes());
+            number
+        });
+        let counts = format!("{sent} exchanges, 0 entries skipped\n");
+        assert!(stderr.starts_with(&counts), "{}: {stderr}", format.name);
+    }
+}
+
 /// Gives the command a recording of as many bytes as the test is to have, while it looks at the command's memory;
 /// the number of exchanges, and what the command said and gave.
-fn pass(arguments: &[&str], test: &str) -> (u64, String, Vec<u8>) {
+fn pass(
+    arguments: &[&str],
+    test: &str,
+    recording: impl FnOnce(&mut Writer) -> u64,
+) -> (u64, String, Vec<u8>) {
     let bytes = std::env::var("MESHSPAN_STREAM_BYTES").map_or_else(
         |_| BYTES.iter().find(|(name, _)| *name == test).unwrap().1,
         |text| {
@@ -62,47 +94,77 @@ fn pass(arguments: &[&str], test: &str) -> (u64, String, Vec<u8>) {
     command.env_clear().args(arguments).stdin(Stdio::piped());
     // What is converted is as long as the recording.
     command.stdout(match test {
-        "convert" => Stdio::null(),
-        _ => std::fs::File::create(&out).unwrap().into(),
+        "replay" => std::fs::File::create(&out).unwrap().into(),
+        _ => Stdio::null(),
     });
     let mut child = command.stderr(std::fs::File::create(&errors).unwrap()).spawn().unwrap();
-    let sent = write(&mut child, bytes);
+    let mut writer = Writer::new(&mut child, bytes);
+    let sent = recording(&mut writer);
+    drop(writer);
     let status = child.wait().unwrap();
     let errors = std::fs::read_to_string(errors).unwrap();
     assert!(status.success(), "{status}: {errors}");
     (sent, errors, if out.exists() { std::fs::read(out).unwrap() } else { Vec::new() })
 }
 
-/// Writes as many bytes, or some more, and says what the command holds of the machine's memory; how many exchanges
-/// they were.
-fn write(child: &mut Child, bytes: u64) -> u64 {
+/// Emojivoto's recording, again and again; how many exchanges it has.
+fn recording(writer: &mut Writer) -> u64 {
     let templates: Vec<Template> =
         JsonLines::new(Emojivoto::W3c.recording()).map(|line| Template::new(&line.unwrap())).collect();
-    let mut stdin: BufWriter<ChildStdin> = BufWriter::new(child.stdin.take().unwrap());
-    let (mut written, mut exchanges, mut looks, mut warm) = (0, 0, 1, 0);
-    let mut line = Vec::new();
+    let (mut exchanges, mut line) = (0, Vec::new());
     for copy in 0.. {
         for template in &templates {
             line.clear();
             template.fill(copy, &mut line);
-            stdin.write_all(&line).unwrap();
-            (written, exchanges) = (written + line.len() as u64, exchanges + 1);
-            if written < bytes / LOOKS * looks {
-                continue;
-            }
-            let resident = resident_bytes(child.id());
-            println!("{written} bytes, {exchanges} exchanges written; resident {resident} bytes");
-            if looks == WARM {
-                warm = resident;
-            }
-            assert!(looks <= WARM || resident <= warm + SLACK, "grown from {warm} to {resident} bytes");
-            looks += 1;
-            if written >= bytes {
+            writer.write(&line);
+            exchanges += 1;
+            if writer.is_full() {
                 return exchanges;
             }
         }
     }
     unreachable!("copies do not end")
+}
+
+/// What the command reads, and looks at what it holds of the machine's memory.
+struct Writer {
+    stdin: BufWriter<ChildStdin>,
+    process: u32,
+    /// How long the recording is to be.
+    bytes: u64,
+    written: u64,
+    looks: u64,
+    warm: u64,
+}
+
+impl Writer {
+    fn new(child: &mut Child, bytes: u64) -> Self {
+        let stdin = BufWriter::new(child.stdin.take().unwrap());
+        Self { stdin, process: child.id(), bytes, written: 0, looks: 1, warm: 0 }
+    }
+
+    fn is_full(&self) -> bool {
+        self.written >= self.bytes
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.stdin.write_all(bytes).unwrap();
+        self.written += bytes.len() as u64;
+        if self.written < self.bytes / LOOKS * self.looks || self.looks > LOOKS {
+            return;
+        }
+        let resident = resident_bytes(self.process);
+        println!("{} bytes written; resident {resident} bytes", self.written);
+        if self.looks == WARM {
+            self.warm = resident;
+        }
+        assert!(
+            self.looks <= WARM || resident <= self.warm + SLACK,
+            "grown from {} to {resident} bytes",
+            self.warm
+        );
+        self.looks += 1;
+    }
 }
 
 /// An exchange's line with what is another in each copy taken out.
