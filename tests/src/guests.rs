@@ -21,7 +21,7 @@ use std::sync::Mutex;
 
 pub use meshspan::flow::{Part, Side};
 
-pub use allowed::{ALLOWED, Allowed, Host, LIVE, LiveUses, Uses};
+pub use allowed::{ALLOWED, Allowed, CORPUS, Host, LIVE, LiveUses, Uses};
 pub use compare::{Difference, differences, lines, on_the_wires, without_marks};
 pub use live::Live;
 pub use log::{Answer, Pass, Transcripts};

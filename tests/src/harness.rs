@@ -14,6 +14,8 @@ use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 pub struct HarnessPair {
     outbound: Vm,
     inbound: Vm,
+    /// Where the inbound one and the application are said to listen.
+    ports: Option<[u16; 2]>,
 }
 
 impl HarnessPair {
@@ -43,7 +45,13 @@ impl HarnessPair {
             };
             filter.start(options).expect("the filter starts")
         };
-        HarnessPair { outbound: start(outbound, 2, 1), inbound: start(inbound, 1, 2) }
+        HarnessPair { outbound: start(outbound, 2, 1), inbound: start(inbound, 1, 2), ports: None }
+    }
+
+    /// Tells the filters addresses, too: where the inbound one and the application listen, and clients' ports.
+    #[must_use]
+    pub fn listening(self, inbound: u16, application: u16) -> HarnessPair {
+        HarnessPair { ports: Some([inbound, application]), ..self }
     }
 
     /// Sends one exchange through both; what the application gets, and the spans of both.
@@ -51,6 +59,10 @@ impl HarnessPair {
         let has_body = exchange.request.body_bytes > 0;
         let (outer, headers) = request(&mut self.outbound, request_head(exchange), has_body);
         let (inner, headers) = request(&mut self.inbound, headers, has_body);
+        if let Some([inbound, application]) = self.ports {
+            connect(&mut self.outbound, outer, 40_000, inbound);
+            connect(&mut self.inbound, inner, 40_001, application);
+        }
         respond(&mut self.inbound, inner, exchange);
         respond(&mut self.outbound, outer, exchange);
         let mut spans = flush(&mut self.outbound);
@@ -69,6 +81,13 @@ fn request(vm: &mut Vm, headers: HeaderMap, has_body: bool) -> (StreamId, Header
         vm.request_body(stream, vec![0; 5], true).expect("the filter takes the body");
     }
     (stream, vm.onward_request(stream))
+}
+
+fn connect(vm: &mut Vm, stream: StreamId, client: u16, upstream: u16) {
+    for (end, port) in [("source", client), ("upstream", upstream)] {
+        let address = format!("127.0.0.1:{port}");
+        vm.set_property(stream, &[end, "address"], PropertyValue::Bytes(address.into()));
+    }
 }
 
 fn respond(vm: &mut Vm, stream: StreamId, exchange: &Exchange) {

@@ -152,6 +152,19 @@ pub const LIVE: [Allowed; 18] = [
     row("*", Host::Envoy, "  connection: close", UNREAD),
 ];
 
+/// What differs of the exchanges of the corpus through the filter: the program is the exchange's name.
+pub const CORPUS: [Allowed; 4] = [
+    row("accept twice", Host::Envoy, "accept: text/html,text/plain", JOINED),
+    row("accept twice", Host::Harness, "accept: text/html", JOINED),
+    row("accept twice", Host::Harness, "accept: text/plain", JOINED),
+    row(
+        "user agent",
+        Host::Harness,
+        "referer: *#*",
+        "Envoy's connection manager takes away a referer with a fragment before a filter sees it; the harness is given what was sent",
+    ),
+];
+
 /// How often each row of a list explained a line of either host.
 #[derive(Clone, Debug)]
 pub struct Uses(Vec<(&'static Allowed, [usize; 2])>);
@@ -163,6 +176,11 @@ impl Default for Uses {
 }
 
 impl Uses {
+    /// Of [`CORPUS`].
+    pub fn of_corpus() -> Uses {
+        Uses(CORPUS.iter().map(|row| (row, [0; 2])).collect())
+    }
+
     /// Whether some row allows it; counts that one's use.
     pub fn allow(&mut self, program: &str, difference: &Difference) -> bool {
         let (host, line, place) = match difference {
