@@ -7,29 +7,51 @@ const KEYS = [
   ["[ ]", "close, open all"], ["f", "fold or hide proxies"], ["c", "critical path"], ["?", "this list"],
 ];
 
+/** What the address asks for: its path below the base, with or without a slash at its end. A link of Jaeger's becomes ours. */
+function asked() {
+  const { pathname, searchParams } = new URL(location.href);
+  const path = pathname.slice(at("").length).replace(/\/+$/, "");
+  const ours = ofJaeger(path, searchParams);
+  if (ours === undefined) return { path, query: searchParams };
+  history.replaceState(null, "", at(ours));
+  return asked();
+}
+
+async function show(main, { path, query }) {
+  const trace = /^\/trace\/([^/]+)$/.exec(path);
+  if (trace) await showTrace(main, decodeURIComponent(trace[1]), query);
+  else if (path === "/dependencies") await showGraph(main);
+  else if (path === "/compare") await showCompare(main, query);
+  else if (path === "/upload") showUpload(main);
+  else if (path === "/search") await showSearch(main, query);
+  else throw new Error(`${path} is no address of this viewer's`);
+}
+
+/** Why there is nothing to see, where it would be, and the way on. */
+function showProblem(main, { message }) {
+  const results = main.querySelector("[aria-label=Results]");
+  const place = results ?? main;
+  if (!main.querySelector("h1")) place.prepend(el("h1", {}, "There is nothing to show"));
+  place.append(el("p", { class: "bad" }, message));
+  if (!results) place.append(el("p", {}, el("a", { href: at("/search"), "data-route": true }, "Search all traces")));
+  say(message, true);
+}
+
 async function route() {
   const main = document.getElementById("main");
-  const { pathname: whole, searchParams } = new URL(location.href);
-  const pathname = whole.slice(at("").length);
+  const carried = embedded();
+  const address = carried ? {} : asked();
   document.querySelectorAll("nav a").forEach((link) => {
-    if (link.getAttribute("href") === at(pathname)) link.setAttribute("aria-current", "page");
+    if (link.getAttribute("href") === at(address.path)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   });
   main.replaceChildren();
   say("…");
   try {
-    const carried = embedded();
-    const trace = /^\/trace\/(\d+:)?([0-9a-fA-F]+)$/.exec(pathname);
     if (carried) new TraceView(carried).show(main, new URLSearchParams(location.hash.slice(1)));
-    else if (trace) await showTrace(main, `${trace[1] ?? ""}${trace[2].toLowerCase().padStart(32, "0")}`, searchParams);
-    else if (pathname === "/dependencies") await showGraph(main);
-    else if (pathname === "/compare") await showCompare(main, searchParams);
-    else if (pathname === "/upload") showUpload(main);
-    else await showSearch(main, searchParams);
+    else await show(main, address);
   } catch (error) {
-    if (!main.querySelector("h1")) main.prepend(el("h1", {}, "There is nothing to show"));
-    main.append(el("p", { class: "bad" }, error.message));
-    say(error.message, true);
+    showProblem(main, error);
   }
   document.title = `${main.querySelector("h1")?.textContent ?? "Search"} · Meshspan`;
 }
@@ -63,8 +85,8 @@ addEventListener("popstate", route);
 document.getElementById("jump").addEventListener("submit", (event) => {
   event.preventDefault();
   const id = event.target.elements.id.value.trim();
-  if (/^[0-9a-fA-F]{1,32}$/.test(id)) go(at(`/trace/${id}`));
-  else say(`${id || "nothing"} is no trace id; one has up to 32 hexadecimal digits`, true);
+  if (KEY.test(id)) go(at(`/trace/${id}`));
+  else say(noTraceId(id || "nothing"), true);
 });
 
 document.getElementById("theme").addEventListener("click", () => {

@@ -30,14 +30,17 @@ function searchForm(services, query) {
   const lookbacks = [["1h", "last hour"], ["6h", "last 6 hours"], ["24h", "last day"], ["7d", "last week"], ["", "all"], [BETWEEN, "between…"]];
   const isBetween = query.has("from") || query.has("to");
   const instant = (label, name) =>
-    el("label", {}, label, el("input", { name, type: "datetime-local", step: 1, value: localTime(query.get(name)) }));
+    el("label", {}, label, el("input", { name, type: "datetime-local", step: "any", value: localTime(query.get(name)) }));
   const between = el("fieldset", { hidden: !isBetween, disabled: !isBetween }, instant("From", "from"), instant("To", "to"));
   const showBetween = (event) => { between.hidden = between.disabled = event.target.value !== BETWEEN; };
   return el("form", { "aria-label": "Search", onsubmit: submitSearch },
     el("label", {}, "Service",
+  if (!any.some(([name]) => name === value("service"))) any.push([value("service"), value("service")]);
       el("select", { name: "service", onchange: (event) => offer(event.target.value) }, options(any, value("service")))),
     field("Operation", "operation", { list: "operations" }), operations,
     field("Attributes", "attributes", { placeholder: "http.response.status_code=500", spellcheck: "false" }),
+  // An address may have any other.
+  if (!lookbacks.some(([length]) => length === value("lookback"))) lookbacks.unshift([value("lookback"), `last ${value("lookback")}`]);
     el("label", {}, "Time", el("select", { name: "lookback", onchange: showBetween }, options(lookbacks, isBetween ? BETWEEN : value("lookback")))),
     between,
     field("At least", "min", { placeholder: "100ms" }),
@@ -53,7 +56,7 @@ function searchForm(services, query) {
 /** An instant as a form's field has it, in this computer's time zone. */
 function localTime(text) {
   const date = new Date(text ?? "");
-  return Number.isNaN(date.getTime()) ? "" : new Date(date - date.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
+  return Number.isNaN(date.getTime()) ? "" : new Date(date - date.getTimezoneOffset() * 60000).toISOString().slice(0, 23).replace(/\.000$/, "");
 }
 
 function submitSearch(event) {

@@ -1,8 +1,17 @@
 // One trace: its rows, the part of its time in sight, what is selected; and how keys change them.
 
-async function showTrace(main, id, query) {
-  const trace = await api.trace(id);
+async function showTrace(main, text, query) {
+  const [, file = "", id] = KEY.exec(text) ?? [];
+  if (!id) throw new Error(noTraceId(text));
+  const trace = await api.trace(`${file}${id.toLowerCase().padStart(32, "0")}`);
   new TraceView(trace).show(main, query);
+}
+
+/** A trace's id, with a file's number before it if it was uploaded. */
+const KEY = /^(\d+:)?([0-9a-fA-F]{1,32})$/;
+
+function noTraceId(text) {
+  return `${text} is no trace id; one has up to 32 hexadecimal digits`;
 }
 
 /** What can be done with a trace beside looking at it. */
@@ -56,7 +65,9 @@ class TraceView {
       this.heading(), breaksOf(this), this.toolbar(), this.body);
     main.append(this.element);
     const asked = trace.spans.findIndex((span) => span.spanId === query.get("span"));
-    if (query.get("find")) this.find(query.get("find"));
+    // The second is Jaeger's name for it.
+    const wanted = query.get("find") ?? query.get("uiFind");
+    if (wanted) this.find(wanted);
     this.waterfall.redraw();
     if (asked >= 0) this.select(asked);
     else this.drawSide();

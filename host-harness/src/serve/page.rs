@@ -4,10 +4,11 @@
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::{HeaderName, HeaderValue, header};
-use axum::response::{Html, IntoResponse, Redirect};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 
+use super::answers::problem;
 use super::base::BasePath;
 use crate::store::Store;
 use crate::view::document::Document;
@@ -18,6 +19,7 @@ const STYLE: &str = include_str!("../../page/style.css");
 const SCRIPT: &str = concat!(
     include_str!("../../page/format.js"),
     include_str!("../../page/api.js"),
+    include_str!("../../page/jaeger.js"),
     include_str!("../../page/search.js"),
     include_str!("../../page/rows.js"),
     include_str!("../../page/waterfall.js"),
@@ -35,20 +37,34 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const NO_SNIFFING: (HeaderName, HeaderValue) =
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 
-/// The page's addresses, which are all the same page, and what it consists of.
+/// The page's addresses, each with or without a slash at its end, which are all the same page, and what it
+/// consists of. Any other address is the page, too, which says that it is none.
 pub(super) fn router(base: &BasePath) -> Router<Store> {
     let search = format!("{base}/search");
-    let whole = page(base);
-    let page = get(move || {
-        let whole = whole.clone();
-        async move { ([(header::CONTENT_SECURITY_POLICY, POLICY), NO_SNIFFING], Html(whole)) }
-    });
+    let (known, unknown) = (page(base), page(base));
+    let page = get(move || std::future::ready(answer(StatusCode::OK, &known)));
     let addresses = ["/search", "/trace/{id}", "/dependencies", "/compare", "/upload"];
-    let router = addresses.into_iter().fold(Router::new(), |router, path| router.route(path, page.clone()));
+    let router = addresses.into_iter().fold(Router::new(), |router, path| {
+        router.route(path, page.clone()).route(&format!("{path}/"), page.clone())
+    });
     router
         .route("/", get(move || std::future::ready(Redirect::to(&search))))
         .route("/page.js", get(script))
         .route("/style.css", get(style))
+        .fallback(get(move |uri: Uri| std::future::ready(not_found(&uri, &unknown))))
+}
+
+fn answer(status: StatusCode, page: &Bytes) -> Response {
+    (status, [(header::CONTENT_SECURITY_POLICY, POLICY), NO_SNIFFING], Html(page.clone())).into_response()
+}
+
+/// In JSON where the page asks, else the page.
+fn not_found(uri: &Uri, page: &Bytes) -> Response {
+    let path = uri.path();
+    match path.starts_with("/view/") {
+        true => problem(StatusCode::NOT_FOUND, &format!("{path} is not here")).into_response(),
+        false => answer(StatusCode::NOT_FOUND, page),
+    }
 }
 
 fn page(base: &BasePath) -> Bytes {

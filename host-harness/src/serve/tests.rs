@@ -52,7 +52,7 @@ async fn json(address: SocketAddr, path: &str) -> Value {
 #[tokio::test]
 async fn the_page_and_what_it_asks() {
     let address = start().await;
-    for path in ["/search", "/trace/ab", "/dependencies", "/compare", "/upload"] {
+    for path in ["/search", "/trace/ab", "/trace/ab/", "/dependencies", "/compare/", "/upload"] {
         let (status, body) = ask(address, "GET", path, "localhost", "").await;
         assert_eq!(status, StatusCode::OK, "{path}");
         assert!(body.contains("<script type=\"module\" src=\"/page.js\">"), "{path}");
@@ -73,6 +73,15 @@ async fn the_page_and_what_it_asks() {
     let (status, body) = ask(address, "POST", "/view/upload", "localhost", SPANS).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     assert!(body.contains("\"spanId\":\"0000000000000003\""));
+}
+
+#[tokio::test]
+async fn an_unknown_address_is_the_page_that_says_so() {
+    for (base, path) in [("/", "/nothing"), ("/ops", "/ops/nothing"), ("/", "/search/further")] {
+        let (status, body) = ask(start_below(base).await, "GET", path, "localhost", "").await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+        assert!(body.contains("/page.js\">"), "{path}: {body}");
+    }
 }
 
 #[tokio::test]
@@ -220,6 +229,7 @@ async fn what_is_wrong_is_said_in_the_protocols_way() {
         ("GET", "/view/search?limit=1&limit=2", "localhost", "", 400, "duplicate field `limit`"),
         ("POST", "/view/upload", "localhost", "{}", 400, "neither resourceSpans"),
         ("GET", "/api/metrics/calls", "localhost", "", 501, "no metrics"),
+        ("GET", "/view/nothing", "localhost", "", 404, "/view/nothing is not here"),
         ("GET", "/search", "evil.example", "", 403, "answers for localhost or an address"),
     ] {
         let (status, body) = ask(address, method, path, host, body).await;

@@ -89,7 +89,7 @@ pub struct AttributesError {
     found: String,
 }
 
-/// Reads `key=value key2="a value"`.
+/// Reads `key=value key2="a value" key3="a \"quoted\" value"`.
 ///
 /// # Errors
 /// [`AttributesError`] names the part that is none.
@@ -103,13 +103,30 @@ pub fn parse_attributes(text: &str) -> Result<Vec<(String, String)>, AttributesE
             return Err(error());
         }
         let (value, behind) = match value.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').ok_or_else(error)?,
-            None => value.split_once(char::is_whitespace).unwrap_or((value, "")),
+            Some(quoted) => unquoted(quoted).ok_or_else(error)?,
+            None => {
+                let (value, behind) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
+                (value.to_owned(), behind)
+            }
         };
-        attributes.push((key.to_owned(), value.to_owned()));
+        attributes.push((key.to_owned(), value));
         rest = behind.trim_start();
     }
     Ok(attributes)
+}
+
+/// What stands before the closing quote, and what behind it. A quote or backslash of the value has a backslash before.
+fn unquoted(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut rest = text.chars();
+    while let Some(sign) = rest.next() {
+        match sign {
+            '"' => return Some((value, rest.as_str())),
+            '\\' if rest.as_str().starts_with(['"', '\\']) => value.extend(rest.next()),
+            sign => value.push(sign),
+        }
+    }
+    None
 }
 
 /// Reads a length of time: a number and `ns`, `us`, `µs`, `ms`, `s`, `m` or `h`; without one, milliseconds.
@@ -209,6 +226,8 @@ mod tests {
             ("a=1", Ok(vec![pair("a", "1")])),
             ("  a=1  b=2=3 ", Ok(vec![pair("a", "1"), pair("b", "2=3")])),
             ("a=\"x y\" b=", Ok(vec![pair("a", "x y"), pair("b", "")])),
+            (r#"a="x \"y\" \\ \z" b=\"#, Ok(vec![pair("a", r#"x "y" \ \z"#), pair("b", "\\")])),
+            (r#"a="x\""#, Err(r#"a="x\""#)),
             ("a", Err("a")),
             ("a=1 b", Err("b")),
             ("=1", Err("=1")),

@@ -31,6 +31,14 @@ fn open_a_trace_and_a_span_and_come_back_by_its_address() {
     demo().journey("trace");
 }
 
+/// Of Jaeger's page, with a slash, and wrong.
+#[test]
+fn addresses_that_people_have() {
+    let span = Span::new("shop", 1, None, "ask", SERVER, 0..90).attribute("note", r#"said "a b" \"#);
+    let (mut viewer, _folder) = with(&lines(0xd, [span]));
+    viewer.journey("addresses");
+}
+
 #[test]
 fn fold_collapse_zoom_and_find() {
     demo().journey("rows");
