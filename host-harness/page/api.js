@@ -81,6 +81,14 @@ const api = {
   },
 };
 
+/** What an empty store's page says: where to send spans to, if this server receives any. */
+function noTraces() {
+  const [grpc, http] = (document.documentElement.dataset.receivers ?? "").split(" ");
+  return el("p", {}, http ? `There are no traces yet. Send some to port ${grpc} (OTLP over gRPC) or ${http} (OTLP over HTTP), or `
+    : "There are no traces here, and this viewer receives none: meshspan collect does. You may ",
+  el("a", { href: at("/upload"), "data-route": true }, "upload a file"), ".");
+}
+
 /** The trace that an exported page carries. */
 function embedded() {
   const element = document.getElementById("trace");

@@ -91,8 +91,7 @@ function drawResults(section, { traces, total, more }, query) {
     list);
   fill();
   if (!traces.length) {
-    list.replaceWith(el("p", {}, query.size ? "No trace fits. Widen the time, or take away a condition."
-      : "There are no traces yet. Send some to port 4317 or 4318, or upload a file."));
+    list.replaceWith(query.size ? el("p", {}, "No trace fits. Widen the time, or take away a condition.") : noTraces());
   }
   say(plural(traces.length, "trace"));
 }

@@ -4,7 +4,7 @@ async function showGraph(main) {
   const graph = await api.graph();
   main.append(el("h1", {}, "Service graph"));
   say(`${plural(graph.services.length, "service")}, ${plural(graph.calls.length, "edge")}`);
-  if (!graph.services.length) return main.append(el("p", {}, "There are no traces yet."));
+  if (!graph.services.length) return main.append(noTraces());
   main.append(el("div", { class: "graph", tabindex: 0, role: "group", "aria-label": "Graph" }, drawGraph(graph)), graphTable(graph));
 }
 

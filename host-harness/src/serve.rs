@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 
 pub use base::{BasePath, BasePathError};
 pub use jaeger::{JaegerUi, JaegerUiError};
-pub use page::trace_page;
+pub use page::{ReceiverPorts, trace_page};
 pub use upload::{UploadError, spans_of_file};
 
 use crate::store::Store;
@@ -42,6 +42,7 @@ pub struct Server {
     store: Store,
     jaeger_ui: Option<JaegerUi>,
     base_path: BasePath,
+    receivers: Option<ReceiverPorts>,
 }
 
 impl Server {
@@ -51,7 +52,7 @@ impl Server {
     /// Whatever the system says, such as that the port is taken.
     pub async fn bind(address: SocketAddr, store: Store) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, store, jaeger_ui: None, base_path: BasePath::default() })
+        Ok(Self { listener, store, jaeger_ui: None, base_path: BasePath::default(), receivers: None })
     }
 
     /// Serves Jaeger's page instead of ours.
@@ -64,6 +65,12 @@ impl Server {
     #[must_use]
     pub fn with_base_path(self, base_path: BasePath) -> Self {
         Self { base_path, ..self }
+    }
+
+    /// Tells who looks at an empty page where spans are received; without, that none are.
+    #[must_use]
+    pub fn with_receivers(self, receivers: ReceiverPorts) -> Self {
+        Self { receivers: Some(receivers), ..self }
     }
 
     /// Where it listens.
@@ -82,7 +89,7 @@ impl Server {
         let is_local = self.address()?.ip().is_loopback();
         let pages = match self.jaeger_ui {
             Some(jaeger_ui) => jaeger_ui.router(&self.base_path),
-            None => page::router(&self.base_path),
+            None => page::router(&self.base_path, self.receivers),
         };
         let router = below(self.base_path, router(self.store, pages));
         let router =

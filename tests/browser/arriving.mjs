@@ -6,10 +6,12 @@ const TRACE = "0".repeat(31) + "a";
 
 await journey(async (page) => {
   await visit(page, "/");
-  assert.equal(await text(page, ".search section p"), "There are no traces yet. Send some to port 4317 or 4318, or upload a file.");
+  const [grpc, http] = [need("GRPC_PORT"), new URL(need("OTLP")).port];
+  const where = `There are no traces yet. Send some to port ${grpc} (OTLP over gRPC) or ${http} (OTLP over HTTP), or upload a file.`;
+  assert.equal(await text(page, ".search section p"), where);
   await inspect(page, "nothing");
   await visit(page, "/dependencies");
-  assert.equal(await text(page, "main p"), "There are no traces yet.");
+  assert.equal(await text(page, "main p"), where);
 
   await send({ spanId: "0".repeat(15) + "2", parentSpanId: "0".repeat(15) + "1", name: "answer", kind: 2 });
   await visit(page, "/search");

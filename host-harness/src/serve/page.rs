@@ -37,11 +37,20 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const NO_SNIFFING: (HeaderName, HeaderValue) =
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 
+/// Where spans may be sent to, for the page to say so when it has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiverPorts {
+    /// OTLP over gRPC.
+    pub grpc: u16,
+    /// OTLP over HTTP.
+    pub http: u16,
+}
+
 /// The page's addresses, each with or without a slash at its end, which are all the same page, and what it
 /// consists of. Any other address is the page, too, which says that it is none.
-pub(super) fn router(base: &BasePath) -> Router<Store> {
+pub(super) fn router(base: &BasePath, receivers: Option<ReceiverPorts>) -> Router<Store> {
     let search = format!("{base}/search");
-    let (known, unknown) = (page(base), page(base));
+    let (known, unknown) = (page(base, receivers), page(base, receivers));
     let page = get(move || std::future::ready(answer(StatusCode::OK, &known)));
     let addresses = ["/search", "/trace/{id}", "/dependencies", "/compare", "/upload"];
     let router = addresses.into_iter().fold(Router::new(), |router, path| {
@@ -67,11 +76,13 @@ fn not_found(uri: &Uri, page: &Bytes) -> Response {
     }
 }
 
-fn page(base: &BasePath) -> Bytes {
+fn page(base: &BasePath, receivers: Option<ReceiverPorts>) -> Bytes {
+    let receivers =
+        receivers.map_or_else(String::new, |ReceiverPorts { grpc, http }| format!("{grpc} {http}"));
     let page = PAGE
         .replace("<!--style-->", "<link rel=\"stylesheet\" href=\"{base}/style.css\">")
         .replace("<!--script-->", "<script type=\"module\" src=\"{base}/page.js\"></script>");
-    Bytes::from(page.replace("{base}", base.as_str()))
+    Bytes::from(page.replace("{base}", base.as_str()).replace("{receivers}", &receivers))
 }
 
 async fn script() -> impl IntoResponse {
@@ -96,7 +107,7 @@ pub fn trace_page(document: &Document) -> String {
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline'; \
          style-src 'unsafe-inline'\">\n<style>\n{STYLE}</style>"
     );
-    let page = PAGE.replace("{base}", "");
+    let page = PAGE.replace("{base}", "").replace("{receivers}", "");
     page.replace("<!--style-->", &style).replace("<!--script-->", &script)
 }
 

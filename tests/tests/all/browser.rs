@@ -102,7 +102,8 @@ fn traces_are_seen_as_they_arrive() {
     let (page, http) = (collect.ports().page, collect.ports().http);
     let folder = tempfile::tempdir().unwrap();
     let otlp = ("OTLP", format!("http://127.0.0.1:{http}/v1/traces"));
-    journey("arriving", &format!("127.0.0.1:{page}"), folder.path(), &[otlp]);
+    let grpc = ("GRPC_PORT", collect.ports().grpc.to_string());
+    journey("arriving", &format!("127.0.0.1:{page}"), folder.path(), &[otlp, grpc]);
 }
 
 /// ```text

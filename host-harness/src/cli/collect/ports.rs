@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meshspan::receive::{Receiver, Served, serve, watch};
-use meshspan::serve::{BasePath, JaegerUi, Server};
+use meshspan::serve::{BasePath, JaegerUi, ReceiverPorts, Server};
 use meshspan::store::Store;
 use meshspan::tls::Acceptor;
 use tokio::net::TcpListener;
@@ -43,10 +43,14 @@ impl Ports {
             true => None,
             false => Some(page(args, store, jaeger_ui).await?),
         };
+        let grpc = bind(at(args.grpc_port), "--grpc-port").await?;
+        let http = bind(at(args.http_port), "--http-port").await?;
+        let port = |listener: &TcpListener| known(listener.local_addr()).map(|address| address.port());
+        let receivers = ReceiverPorts { grpc: port(&grpc)?, http: port(&http)? };
         Ok(Self {
-            grpc: bind(at(args.grpc_port), "--grpc-port").await?,
-            http: bind(at(args.http_port), "--http-port").await?,
-            page,
+            grpc,
+            http,
+            page: page.map(|page| page.with_receivers(receivers)),
             base_path: args.base_path.clone(),
             metrics: bind(args.metrics, "--metrics ADDRESS:PORT").await?,
         })
@@ -54,10 +58,8 @@ impl Ports {
 
     /// A line a port.
     pub(super) fn describe(&self, is_tls: bool) -> Result<String, CliError> {
-        let told =
-            |address: io::Result<SocketAddr>| address.map_err(|error| CliError::runtime(error.to_string()));
         let scheme = if is_tls { "https" } else { "http" };
-        let page = self.page.as_ref().map(|page| told(page.address())).transpose()?;
+        let page = self.page.as_ref().map(|page| known(page.address())).transpose()?;
         let page = page.map_or_else(String::new, |page| {
             format!("Listening on http://{page}{}/ for the page and Jaeger's query API\n", self.base_path)
         });
@@ -66,9 +68,9 @@ impl Ports {
              Listening on {scheme}://{} for OTLP over HTTP\n\
              {page}\
              Listening on http://{} with /metrics, /healthz and /readyz\n",
-            told(self.grpc.local_addr())?,
-            told(self.http.local_addr())?,
-            told(self.metrics.local_addr())?,
+            known(self.grpc.local_addr())?,
+            known(self.http.local_addr())?,
+            known(self.metrics.local_addr())?,
         ))
     }
 
@@ -106,6 +108,10 @@ impl Serving {
         }
         is_whole
     }
+}
+
+fn known(address: io::Result<SocketAddr>) -> Result<SocketAddr, CliError> {
+    address.map_err(|error| CliError::runtime(error.to_string()))
 }
 
 async fn told(server: &str, served: impl Future<Output = io::Result<()>>) {
