@@ -82,13 +82,13 @@ function drawResults(section, { traces, total, more }, query) {
   const list = el("ol", { class: "results" });
   const fill = () => list.replaceChildren(...sorted(traces, by.value).map((trace) => result(trace, longest)));
   by.addEventListener("change", fill);
-  section.append(
+  section.append(...[
     el("h1", {}, more || total > traces.length ? `${traces.length} of ${more ? "at least " : ""}${plural(total, "trace")}` : plural(traces.length, "trace")),
     scatter(traces, longest),
-    el("div", { class: "toolbar" }, by,
+    traces.length > 0 && el("div", { class: "toolbar" }, by,
       orphans > 0 && el("span", { class: "bad" }, `${plural(orphans, "orphan")}: context was lost on the way`),
       el("span", { class: "space" }), comparison(section)),
-    list);
+    list].flat().filter(Boolean));
   fill();
   if (!traces.length) {
     list.replaceWith(query.size ? el("p", {}, "No trace fits. Widen the time, or take away a condition.") : noTraces());
@@ -150,23 +150,4 @@ function compareTicked() {
   if (ticked.size !== 2) return say(`Tick two traces to compare; ${ticked.size} are ticked`, true);
   const [a, b] = ticked.keys();
   go(at(`/compare?${new URLSearchParams({ a, b })}`));
-}
-
-/** Each trace at its start and with its duration. */
-function scatter(traces, longest) {
-  const [height, margin] = [130, 14];
-  const starts = traces.map((trace) => Number(BigInt(trace.startUnixNano) / 1000n));
-  const [first, last] = [Math.min(...starts), Math.max(...starts)];
-  const x = (at) => `${2 + (96 * (at - first)) / Math.max(1, last - first)}%`;
-  const y = (ns) => height - margin - (ns / longest) * (height - 2 * margin);
-  const dots = traces.map((trace, index) =>
-    el("circle", {
-      cx: x(starts[index]), cy: y(trace.durationNs), r: Math.min(9, 3 + Math.log2(trace.spans)),
-      class: trace.errors ? "failed" : "", onclick: () => go(at(`/trace/${trace.traceId}`)),
-    }, el("title", {}, `${trace.service}: ${trace.name}, ${duration(trace.durationNs)}`)));
-  const label = `${plural(traces.length, "trace")} by start and duration, the longest ${duration(longest)}; the list below has them all`;
-  const time = (micros) => instant(`${micros}000`).slice(11, 19);
-  const axis = traces.length > 0 && [el("text", { x: 4, y: 12 }, duration(longest)), el("text", { x: 4, y: height - 4 }, time(first)),
-    el("text", { x: "99.5%", y: height - 4, "text-anchor": "end" }, time(last))];
-  return el("svg", { class: "scatter", role: "img", "aria-label": label }, axis, dots);
 }

@@ -20,6 +20,7 @@ const SCRIPT: &str = concat!(
     include_str!("../../page/format.js"),
     include_str!("../../page/api.js"),
     include_str!("../../page/jaeger.js"),
+    include_str!("../../page/scatter.js"),
     include_str!("../../page/search.js"),
     include_str!("../../page/rows.js"),
     include_str!("../../page/waterfall.js"),

@@ -26,6 +26,15 @@ fn search_by_each_field() {
     demo().journey("search");
 }
 
+/// The same application twice, three days apart.
+#[test]
+fn a_scatter_of_several_days() {
+    let first = lines(0xa1, [Span::new("shop", 1, None, "ask", SERVER, 0..90)]);
+    let last = lines(0xa2, [Span::new("shop", 1, None, "ask", SERVER, 0..50)]);
+    let (mut viewer, _folder) = with(&(first + &last.replace("\"1795323600", "\"1795582800")));
+    viewer.journey("scatter");
+}
+
 #[test]
 fn open_a_trace_and_a_span_and_come_back_by_its_address() {
     demo().journey("trace");
