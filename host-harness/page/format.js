@@ -1,5 +1,8 @@
 // Elements, numbers and colours: what every view needs. The page's files are parts of one module.
 
+/** Whether the screen is a phone's, as style.css has it. */
+const NARROW = matchMedia("(max-width: 600px)");
+
 /** Where the viewer has a path of its own, below that which an ingress shows it at. */
 function at(path) {
   return (document.documentElement.dataset.base ?? "") + path;

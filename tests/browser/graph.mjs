@@ -17,4 +17,8 @@ await journey(async (page) => {
   await page.click("[aria-label=Calls] tbody tr:last-child td:nth-child(2) a");
   await settled(page);
   assert.equal(await text(page, "h1"), "20 of 75 traces");
+  await visit(page, "/dependencies");
+  await page.click(".graph g:last-child");
+  await page.waitForSelector(".results li");
+  assert.equal(await page.$eval("[name=service]", ({ value }) => value), "web", "a box leads to its traces, too");
 });

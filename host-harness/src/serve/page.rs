@@ -26,6 +26,7 @@ const SCRIPT: &str = concat!(
     include_str!("../../page/waterfall.js"),
     include_str!("../../page/details.js"),
     include_str!("../../page/trace.js"),
+    include_str!("../../page/graph.js"),
     include_str!("../../page/views.js"),
     include_str!("../../page/main.js"),
 );
