@@ -15,6 +15,7 @@ use crate::view::document::Document;
 
 const PAGE: &str = include_str!("../../page/index.html");
 const STYLE: &str = include_str!("../../page/style.css");
+const ICON: &str = include_str!("../../page/icon.svg");
 /// Parts of one module, in the order of their use.
 const SCRIPT: &str = concat!(
     include_str!("../../page/format.js"),
@@ -33,7 +34,7 @@ const SCRIPT: &str = concat!(
 
 /// Nothing from anywhere else, and in nobody's frame.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'",
 );
 const NO_SNIFFING: (HeaderName, HeaderValue) =
@@ -62,6 +63,7 @@ pub(super) fn router(base: &BasePath, receivers: Option<ReceiverPorts>) -> Route
         .route("/", get(move || std::future::ready(Redirect::to(&search))))
         .route("/page.js", get(script))
         .route("/style.css", get(style))
+        .route("/icon.svg", get(icon))
         .fallback(get(move |uri: Uri| std::future::ready(not_found(&uri, &unknown))))
 }
 
@@ -82,7 +84,11 @@ fn page(base: &BasePath, receivers: Option<ReceiverPorts>) -> Bytes {
     let receivers =
         receivers.map_or_else(String::new, |ReceiverPorts { grpc, http }| format!("{grpc} {http}"));
     let page = PAGE
-        .replace("<!--style-->", "<link rel=\"stylesheet\" href=\"{base}/style.css\">")
+        .replace(
+            "<!--style-->",
+            "<link rel=\"icon\" type=\"image/svg+xml\" href=\"{base}/icon.svg\">\n\
+             <link rel=\"stylesheet\" href=\"{base}/style.css\">",
+        )
         .replace("<!--script-->", "<script type=\"module\" src=\"{base}/page.js\"></script>");
     Bytes::from(page.replace("{base}", base.as_str()).replace("{receivers}", &receivers))
 }
@@ -96,6 +102,10 @@ async fn script() -> impl IntoResponse {
 
 async fn style() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")), NO_SNIFFING], STYLE)
+}
+
+async fn icon() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")), NO_SNIFFING], ICON)
 }
 
 /// A trace as one HTML file, which asks nobody for anything.
