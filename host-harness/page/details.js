@@ -90,16 +90,17 @@ function hopsTable(view) {
   const total = (hop) => PARTS.reduce((sum, [part]) => sum + hop[part], 0);
   const longest = hops.reduce((most, hop) => Math.max(most, total(hop)), 1);
   const shown = hops.length > MOST_HOPS ? hops.toSorted((a, b) => total(b) - total(a)).slice(0, MOST_HOPS) : hops;
-  const row = (hop) => el("tr", {},
-    el("td", {}, el("button", { type: "button", onclick: () => view.select(hop.first) }, `${hop.from || "outside"} → ${hop.to || "outside"}`)),
-    el("td", { style: { width: "40%" } }, el("div", { class: "parts", style: { width: `${(100 * total(hop)) / longest}%` }, "aria-hidden": "true" },
-      PARTS.map(([part, name]) => el("span", { class: name, style: { width: `${(100 * hop[part]) / Math.max(1, total(hop))}%` } })))),
-    PARTS.map(([part]) => el("td", { class: "number" }, duration(hop[part]))));
+  const bar = (hop) => el("div", { class: "parts", style: { width: `${(100 * total(hop)) / longest}%` }, "aria-hidden": "true" },
+    PARTS.map(([part, name]) => el("span", { class: name, style: { width: `${(100 * hop[part]) / Math.max(1, total(hop))}%` } })));
+  const row = (hop) => [
+    [{ class: "whole" }, el("button", { type: "button", onclick: () => view.select(hop.first) }, `${hop.from || "outside"} → ${hop.to || "outside"}`)],
+    [{ class: "whole share" }, bar(hop)],
+    ...PARTS.map(([part]) => [{ class: "number" }, duration(hop[part])]),
+  ];
+  const head = [[{ class: "whole" }, "Hop"], [{ class: "whole share" }, "Own time"],
+    ...PARTS.map(([, name, label]) => [{ class: "number" }, el("span", { class: `key ${name}` }), label])];
   const rest = shown.length < hops.length && el("p", { class: "faint" }, `The ${MOST_HOPS} longest of ${plural(hops.length, "hop")}.`);
-  return [rest, el("table", { "aria-label": "Hops" },
-    el("thead", {}, el("tr", {}, el("th", {}, "Hop"), el("th", {}, "Own time"),
-      PARTS.map(([, name, label]) => el("th", { class: "number" }, el("span", { class: `key ${name}` }), label)))),
-    el("tbody", {}, shown.map(row)))];
+  return [rest, stack("hops", "Hops", head, shown.map(row))];
 }
 
 /** Count, time and errors of each operation of each service. */
@@ -116,11 +117,10 @@ function statistics(view) {
     groups.set(key, group);
   }
   const rows = [...groups.values()].sort((a, b) => b.own - a.own);
-  const number = (text) => el("td", { class: "number" }, text);
-  return el("table", { "aria-label": "Operations" },
-    el("thead", {}, el("tr", {}, ["Service", "Operation", "Kind"].map((title) => el("th", {}, title)),
-      ["Count", "Errors", "On its own", "Mean", "Longest"].map((title) => el("th", { class: "number" }, title)))),
-    el("tbody", {}, rows.map(({ span, count, errors, total, own, longest }) => el("tr", {},
-      el("td", {}, chip(span.service)), el("td", {}, span.name), el("td", {}, span.kind), number(count),
-      el("td", { class: `number${errors ? " bad" : ""}` }, errors), number(duration(own)), number(duration(total / count)), number(duration(longest))))));
+  const number = (value) => [{ class: "number" }, value];
+  const head = [[{}, "Service"], [{}, "Operation"], [{}, "Kind"], ...["Count", "Errors", "On its own", "Mean", "Longest"].map(number)];
+  return stack("operations", "Operations", head, rows.map(({ span, count, errors, total, own, longest }) => [
+    [{}, chip(span.service)], [{}, span.name], [{}, span.kind], number(count), [{ class: `number${errors ? " bad" : ""}` }, errors],
+    ...[own, total / count, longest].map(duration).map(number),
+  ]));
 }

@@ -69,6 +69,14 @@ function color(service) {
   return `oklch(68% 0.13 ${(hash >>> 0) % 360})`;
 }
 
+/** A table whose rows wrap on a narrow screen, which then has to be told that it still is one. A cell is its properties and what is in it. */
+function stack(name, label, head, rows, classOf = () => null) {
+  const row = (tag, cells, className) => el("tr", { role: "row", class: className }, cells.map(([properties, ...children]) =>
+    el(tag, { role: tag === "th" ? "columnheader" : "cell", ...properties }, children)));
+  return el("table", { class: `stack ${name}`, role: "table", "aria-label": label },
+    el("thead", { role: "rowgroup" }, row("th", head)), el("tbody", { role: "rowgroup" }, rows.map((cells, at) => row("td", cells, classOf(at)))));
+}
+
 function chip(service) {
   return el("span", { class: "chip", service }, service);
 }

@@ -9,9 +9,19 @@ const ticked = new Map();
 async function showSearch(main, query) {
   const { services } = await api.services();
   const results = el("section", { "aria-label": "Results" });
-  main.append(el("div", { class: "search" }, searchForm(services, query), results));
+  main.append(el("div", { class: "search" }, formFold(query), searchForm(services, query), results));
   const found = await api.search(query);
   drawResults(results, found, query);
+}
+
+/** On a narrow screen, where the form would hide the results: what it asks for, and a way to open it. */
+function formFold(query) {
+  const asked = [...query].filter(([, value]) => value).map(([name, value]) => (value === "1" && (name === "errors" || name === "orphans") ? name : `${name} ${value}`));
+  const button = el("button", {
+    type: "button", class: "fold-form", "aria-expanded": "false", "aria-controls": "conditions",
+    onclick: () => button.setAttribute("aria-expanded", String(button.getAttribute("aria-expanded") !== "true")),
+  }, el("b", {}, "Search"), ` ${asked.join(", ") || "all traces"}`);
+  return button;
 }
 
 function searchForm(services, query) {
@@ -25,22 +35,22 @@ function searchForm(services, query) {
   };
   offer(value("service"));
   const any = [["", "any service"], ...services.map(({ name }) => [name, name])];
+  if (!any.some(([name]) => name === value("service"))) any.push([value("service"), value("service")]);
   const field = (label, name, properties = {}) =>
     el("label", {}, label, el("input", { name, value: value(name), autocomplete: "off", ...properties }));
   const lookbacks = [["1h", "last hour"], ["6h", "last 6 hours"], ["24h", "last day"], ["7d", "last week"], ["", "all"], [BETWEEN, "between…"]];
+  // An address may have any other.
+  if (!lookbacks.some(([length]) => length === value("lookback"))) lookbacks.unshift([value("lookback"), `last ${value("lookback")}`]);
   const isBetween = query.has("from") || query.has("to");
   const instant = (label, name) =>
     el("label", {}, label, el("input", { name, type: "datetime-local", step: "any", value: localTime(query.get(name)) }));
   const between = el("fieldset", { hidden: !isBetween, disabled: !isBetween }, instant("From", "from"), instant("To", "to"));
   const showBetween = (event) => { between.hidden = between.disabled = event.target.value !== BETWEEN; };
-  return el("form", { "aria-label": "Search", onsubmit: submitSearch },
+  return el("form", { id: "conditions", "aria-label": "Search", onsubmit: submitSearch },
     el("label", {}, "Service",
-  if (!any.some(([name]) => name === value("service"))) any.push([value("service"), value("service")]);
       el("select", { name: "service", onchange: (event) => offer(event.target.value) }, options(any, value("service")))),
     field("Operation", "operation", { list: "operations" }), operations,
     field("Attributes", "attributes", { placeholder: "http.response.status_code=500", spellcheck: "false" }),
-  // An address may have any other.
-  if (!lookbacks.some(([length]) => length === value("lookback"))) lookbacks.unshift([value("lookback"), `last ${value("lookback")}`]);
     el("label", {}, "Time", el("select", { name: "lookback", onchange: showBetween }, options(lookbacks, isBetween ? BETWEEN : value("lookback")))),
     between,
     field("At least", "min", { placeholder: "100ms" }),
@@ -120,7 +130,7 @@ function result(trace, longest) {
       el("span", {}, plural(trace.spans, "span")),
       trace.errors > 0 && el("span", { class: "bad" }, plural(trace.errors, "error")),
       trace.orphans > 0 && el("span", { class: "warning" }, plural(trace.orphans, "orphan"))),
-    el("div", { class: "facts" }, trace.services.map(({ name, spans }) => [chip(name), el("span", { class: "faint" }, spans)])),
+    el("div", { class: "facts" }, trace.services.map(({ name, spans }) => el("span", {}, chip(name), " ", el("span", { class: "faint" }, spans)))),
     el("div", { class: "length", style: { width: `${(100 * trace.durationNs) / longest}%` } }));
 }
 

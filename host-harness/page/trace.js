@@ -71,7 +71,8 @@ class TraceView {
     this.waterfall.redraw();
     if (asked >= 0) this.select(asked);
     else this.drawSide();
-    this.waterfall.scroller.focus();
+    // On a narrow screen what stands above would be scrolled away.
+    this.waterfall.scroller.focus({ preventScroll: true });
     say(`${trace.service}: ${trace.name}, ${plural(trace.spans.length, "span")}`);
   }
 
@@ -183,6 +184,8 @@ class TraceView {
     this.tab = tab;
     this.element.querySelectorAll("[data-tab]").forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.tab === tab)));
     this.drawSide();
+    // On a narrow screen it stands below all rows.
+    this.side.scrollIntoView({ block: "nearest" });
   }
 
   drawSide() {
@@ -247,7 +250,7 @@ class TraceView {
   }
 
   keys() {
-    const page = Math.max(1, Math.floor(this.waterfall.scroller.clientHeight / ROW_HEIGHT) - 1);
+    const page = Math.max(1, Math.floor(this.waterfall.scroller.clientHeight / rowHeight()) - 1);
     const next = PROXIES[(PROXIES.findIndex(([value]) => value === this.rows.proxies) + 1) % PROXIES.length][0];
     return {
       ArrowDown: () => this.move(1), ArrowUp: () => this.move(-1), PageDown: () => this.move(page), PageUp: () => this.move(-page),

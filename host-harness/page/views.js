@@ -6,7 +6,7 @@ async function showCompare(main, query) {
   // Those that one cannot look up by searching.
   const known = api.uploaded().map((trace) => el("option", { value: keyOf(trace) }, `${trace.service}: ${trace.name}, from ${trace.file.name}`));
   main.append(el("h1", {}, "Compare two traces"), el("datalist", { id: "known" }, known),
-    el("form", { class: "toolbar", onsubmit: (event) => {
+    el("form", { class: "toolbar pair", onsubmit: (event) => {
       event.preventDefault();
       go(at(`/compare?${new URLSearchParams(new FormData(event.target))}`));
     } }, field("First", "a", a), field("Second", "b", b), el("button", { type: "submit" }, "Compare")));
@@ -22,12 +22,14 @@ async function showCompare(main, query) {
   main.append(
     el("p", {}, `${first.service}: ${first.name}, ${duration(first.durationNs)}, against ${second.service}: ${second.name}, ${duration(second.durationNs)}. `,
       `${plural(more, "operation")} more often in the second, ${less} less often.`),
-    el("table", { "aria-label": "Differences" },
-      el("thead", {}, el("tr", {}, el("th", {}, "Operation"), ["First", "Second", "Mean, first", "Mean, second", "Difference"].map((title) => el("th", { class: "number" }, title)))),
-      el("tbody", {}, rows.map((row) => el("tr", { class: row.second > row.first ? "more" : row.second < row.first ? "less" : "" },
-        el("td", { style: { paddingLeft: `${row.depth * 14 + 8}px` } }, chip(row.service), ` ${row.name} `, el("span", { class: "faint" }, row.kind)),
-        [row.first, row.second, row.first ? duration(row.firstNs / row.first) : "", row.second ? duration(row.secondNs / row.second) : "", difference(row)]
-          .map((text) => el("td", { class: "number" }, text)))))));
+    stack("differences", "Differences",
+      [[{ class: "whole" }, "Operation"], ...["First", "Second", "Mean, first", "Mean, second", "Difference"].map((title) => [{ class: "number" }, title])],
+      rows.map((row) => [
+        [{ class: "whole", style: { paddingLeft: `${row.depth * (NARROW.matches ? 6 : 14) + 8}px` } }, chip(row.service), ` ${row.name} `, el("span", { class: "faint" }, row.kind)],
+        ...[row.first, row.second, row.first ? duration(row.firstNs / row.first) : "", row.second ? duration(row.secondNs / row.second) : "", difference(row)]
+          .map((text) => [{ class: "number" }, text]),
+      ]),
+      (at) => (rows[at].second > rows[at].first ? "more" : rows[at].second < rows[at].first ? "less" : "")));
   say(`${plural(rows.length, "operation")} compared`);
 }
 
@@ -36,6 +38,7 @@ function showUpload(main) {
   const fill = () => {
     const longest = Math.max(1, ...api.uploaded().map((trace) => trace.durationNs));
     list.replaceChildren(...api.uploaded().map((trace) => result(summaryOf(trace), longest)));
+    section.hidden = !list.childElementCount;
   };
   const take = async (files) => {
     for (const file of files) {

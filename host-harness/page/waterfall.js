@@ -1,7 +1,18 @@
 // The waterfall: of thousands of rows only those in sight are in the page.
 
-const ROW_HEIGHT = 24;
+/** In pixels, as --row in style.css: a narrow screen has the bar below the name. */
+const rowHeight = () => (NARROW.matches ? 42 : 24);
 const SPARE_ROWS = 8;
+const MIN_TICK_WIDTH = 90;
+
+const indent = () => (NARROW.matches ? 4 : 8);
+
+/** A name of which a narrow column cuts what stands before the last slash first: of a gRPC service its start, of others their end. */
+function nameParts(name) {
+  const [, before, last] = /^(.*\S)(\/[^/\s]+)$/.exec(name) ?? [];
+  if (!last) return el("span", { class: "last" }, name);
+  return [el("span", { class: /\s/.test(before) ? "before" : "before front" }, el("bdi", { dir: "ltr" }, before)), el("span", { class: "last" }, last)];
+}
 
 class Waterfall {
   /** `view` is the trace's view: its rows, its window, what is selected. */
@@ -21,22 +32,28 @@ class Waterfall {
 
   redraw() {
     const { from, to } = this.view;
-    this.ticks.replaceChildren(...[0, 0.25, 0.5, 0.75, 1].map((part) => el("span", {}, duration(from + part * (to - from)))));
+    // As many as have room for their text.
+    const parts = [4, 2].find((parts) => this.ticks.clientWidth > parts * MIN_TICK_WIDTH) ?? 1;
+    this.element.style.setProperty("--parts", parts);
+    this.ticks.replaceChildren(...Array.from({ length: parts + 1 }, (_, at) =>
+      el("span", { style: at < parts ? { left: `${(100 * at) / parts}%` } : { right: 0 } }, duration(from + (at / parts) * (to - from)))));
     this.minimap.draw();
     this.draw();
   }
 
   draw() {
     const { visible } = this.view.rows;
-    const whole = `${visible.length * ROW_HEIGHT}px`;
+    const height = rowHeight();
+    const whole = `${visible.length * height}px`;
     if (this.spacer.style.height !== whole) {
       // Fewer rows may end the scrolling earlier, but for old ones that still stand farther down.
       this.spacer.style.height = whole;
+      this.scroller.style.setProperty("--rows", whole);
       this.scroller.replaceChildren(this.spacer);
     }
     const { scrollTop, clientHeight } = this.scroller;
-    const first = Math.max(0, Math.floor(scrollTop / ROW_HEIGHT) - SPARE_ROWS);
-    const last = Math.min(visible.length, Math.ceil((scrollTop + clientHeight) / ROW_HEIGHT) + SPARE_ROWS);
+    const first = Math.max(0, Math.floor(scrollTop / height) - SPARE_ROWS);
+    const last = Math.min(visible.length, Math.ceil((scrollTop + clientHeight) / height) + SPARE_ROWS);
     this.scroller.setAttribute("aria-rowcount", visible.length);
     const rows = [];
     for (let at = first; at < last; at++) rows.push(this.row(visible[at], at));
@@ -52,19 +69,26 @@ class Waterfall {
     const span = rows.trace.spans[index];
     const isOpen = !rows.collapsed.has(index);
     const what = [span.proxy && (span.direction ?? "proxy"), span.kind !== "internal" && span.kind].filter(Boolean).join(" ");
+    const title = `${span.service} ${span.name} ${what}`;
+    const marks = [
+      span.status === "error" && ["bad", "!", `error ${span.message ?? ""}`.trim()],
+      span.orphan && ["warning", "⚠", "its parent is missing"],
+      span.showsSkew && ["warning", "◷", `its clock is ${clock(span)}`],
+    ].filter(Boolean);
     return el("div", {
       class: `row${matched.has(index) ? " match" : ""}`, role: "row", id: `row-${index}`, data: { index },
       "aria-level": depth + 1, "aria-rowindex": at + 1, "aria-selected": String(index === selected),
-      "aria-expanded": hasChildren ? String(isOpen) : undefined, style: { top: `${at * ROW_HEIGHT}px` },
+      "aria-expanded": hasChildren ? String(isOpen) : undefined, style: { top: `${at * rowHeight()}px` },
     },
-    el("div", { class: "name", role: "gridcell", style: { paddingLeft: `${Math.min(depth, 40) * 12 + 4}px` } },
+    el("div", {
+      class: "name", role: "gridcell", "aria-label": [title, ...marks.map(([, , text]) => text)].join(", "),
+      style: { paddingLeft: `${Math.min(depth, 40) * indent() + 4}px` },
+    },
       el("span", { class: "fold", "aria-hidden": "true" }, hasChildren ? (isOpen ? "▾" : "▸") : ""),
       el("span", { class: "stripe", service: span.service }),
-      span.status === "error" && mark("bad", "!", `error ${span.message ?? ""}`.trim()),
-      span.orphan && mark("warning", "⚠", "its parent is missing"),
-      span.showsSkew && mark("warning", "◷", `its clock is ${clock(span)}`),
-      el("span", { class: "text", title: `${span.service}: ${span.name}` }, el("b", {}, span.service), ` ${span.name} `,
-        el("span", { class: "faint" }, what))),
+      marks.map((one) => mark(...one)),
+      el("span", { class: "text", title }, el("b", {}, span.service), " ",
+        nameParts(span.name), " ", el("span", { class: "faint" }, what))),
     el("div", { class: "timeline", role: "gridcell", "aria-label": `${duration(span.durationNs)} from ${duration(span.startNs)}` },
       this.bar(span, index)));
   }
@@ -119,7 +143,7 @@ class Waterfall {
     const at = this.view.rows.rowOf.get(index);
     if (at === undefined) return;
     const { scroller } = this;
-    const [top, bottom] = [at * ROW_HEIGHT, (at + 1) * ROW_HEIGHT];
+    const [top, bottom] = [at * rowHeight(), (at + 1) * rowHeight()];
     if (top < scroller.scrollTop) scroller.scrollTop = top;
     else if (bottom > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = bottom - scroller.clientHeight;
   }
@@ -132,7 +156,7 @@ class Divider {
       class: "divider", role: "separator", tabindex: 0, "aria-label": "Width of the names, in percent", "aria-orientation": "vertical",
       "aria-valuemin": 10, "aria-valuemax": 80, onkeydown: (event) => this.key(event), onpointerdown: (event) => this.drag(event),
     });
-    this.set(Number(remembered("names") ?? 42));
+    this.set(Number(remembered("names") ?? 46));
   }
 
   set(percent) {

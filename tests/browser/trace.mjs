@@ -10,6 +10,10 @@ await journey(async (page) => {
   assert.match(await text(page, "h1"), /^vote-bot: GET [0-9a-f]{32}$/);
   assert.equal((await page.$$(".row")).length, 18);
   assert.match(await page.title(), /^vote-bot: GET .* Meshspan$/);
+  const cut = await page.$$eval(".row .text > :not(.before)", (all) =>
+    all.filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth).map(({ textContent }) => textContent));
+  assert.deepEqual(cut, [], "service, method and kind are to be seen on every row");
+  assert.match(await page.$eval(".row:last-child .text", ({ title }) => title), /^voting emojivoto.v1.VotingService\/VoteNerdFace server$/);
   await inspect(page, "waterfall");
 
   await page.click(".row");

@@ -49,6 +49,11 @@ fn addresses_that_people_have() {
 }
 
 #[test]
+fn all_of_it_on_a_narrow_screen() {
+    demo().journey("narrow");
+}
+
+#[test]
 fn fold_collapse_zoom_and_find() {
     demo().journey("rows");
 }
