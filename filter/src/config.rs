@@ -11,6 +11,8 @@ mod raw;
 #[cfg(not(target_arch = "wasm32"))]
 mod schema;
 mod sorted;
+#[cfg(not(target_arch = "wasm32"))]
+mod variables;
 
 use std::fmt;
 use std::time::Duration;
@@ -31,6 +33,8 @@ pub use raw::{
 #[cfg(not(target_arch = "wasm32"))]
 pub use schema::{reference, schema};
 pub use sorted::SortedMap;
+#[cfg(not(target_arch = "wasm32"))]
+pub use variables::variables;
 
 /// The configuration, valid.
 #[derive(Clone, Debug)]

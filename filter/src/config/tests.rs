@@ -13,6 +13,8 @@ mod sampling;
 #[cfg(not(target_arch = "wasm32"))]
 mod schema;
 mod spans;
+#[cfg(not(target_arch = "wasm32"))]
+mod variables;
 
 /// Parses without environment; warnings as text.
 fn parse(json: &str) -> Result<(Config, Vec<String>), String> {

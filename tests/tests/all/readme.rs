@@ -34,6 +34,8 @@ fn generated_parts_are_up_to_date() {
     let readme = with_part(&readme, ["<!-- generated: bounds -->", "<!-- /generated -->"], &bounds);
     let bounds = format!("\n{}\n", crate::bounds::tables_of_parts().trim());
     let readme = with_part(&readme, ["<!-- generated: bounds of parts -->", "<!-- /generated -->"], &bounds);
+    let variables = meshspan_filter::config::variables();
+    let readme = with_part(&readme, ["<!-- generated: variables -->", "<!-- /generated -->"], &variables);
     let urls = crate::documented::urls();
     let readme = with_part(&readme, ["<!-- generated: urls -->", "<!-- /generated -->"], &urls);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
