@@ -1,5 +1,5 @@
 //! The filter's own metrics, in the proxy's stats. Counts are kept here and handed over on the
-//! tick, so that a request costs no metric hostcall.
+//! tick, so that a request costs no metric hostcall. The README's table is made from what is written here.
 
 use super::host::{Metric, MetricKind};
 use super::proxy::Proxy;
@@ -57,9 +57,12 @@ macro_rules! metrics {
         #[derive(Debug)]
         pub(super) struct Metrics {
             $($(#[$doc])* pub(super) $name: Counter,)*
+            /// Spans that wait in all VMs, or are on their way.
             queue_spans: Gauge,
+            /// Bytes of the spans that wait in all VMs, or are on their way.
             queue_bytes: Gauge,
-            export_latency: Metric,
+            /// Milliseconds from an export's dispatch to its answer.
+            export_latency_ms: Metric,
         }
 
         impl Metrics {
@@ -68,7 +71,7 @@ macro_rules! metrics {
                     $($name: Counter::define(concat!("meshspan_", stringify!($name))),)*
                     queue_spans: Gauge::define("meshspan_queue_spans"),
                     queue_bytes: Gauge::define("meshspan_queue_bytes"),
-                    export_latency: Metric::define(MetricKind::Histogram, "meshspan_export_latency_ms"),
+                    export_latency_ms: Metric::define(MetricKind::Histogram, "meshspan_export_latency_ms"),
                 }
             }
 
@@ -112,6 +115,6 @@ metrics! {
 impl Metrics {
     /// Observes the time from an export's dispatch to its answer.
     pub(super) fn observe_export(&self, latency: Duration) {
-        self.export_latency.record(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX));
+        self.export_latency_ms.record(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX));
     }
 }

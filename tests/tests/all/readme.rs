@@ -36,6 +36,8 @@ fn generated_parts_are_up_to_date() {
     let readme = with_part(&readme, ["<!-- generated: bounds of parts -->", "<!-- /generated -->"], &bounds);
     let variables = meshspan_filter::config::variables();
     let readme = with_part(&readme, ["<!-- generated: variables -->", "<!-- /generated -->"], &variables);
+    let metrics = crate::documented::metrics_table();
+    let readme = with_part(&readme, ["<!-- generated: metrics -->", "<!-- /generated -->"], &metrics);
     let urls = crate::documented::urls();
     let readme = with_part(&readme, ["<!-- generated: urls -->", "<!-- /generated -->"], &urls);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
