@@ -82,7 +82,10 @@ impl Root {
         let Some(root) = &mut self.0 else { return true };
         root.closing = true;
         root.send(call);
-        root.publish();
+        // A host may end the VM now, and with it all that waits here, which the gauges, since they outlast the
+        // VM, must not show for ever. If the VM lives on, its next tick shows what is left.
+        let proxy = root.proxy();
+        root.metrics.publish(0, 0, proxy);
         let idle = root.idle();
         // Once idle there is nothing to announce later.
         root.closing = !idle;

@@ -74,9 +74,14 @@ fn a_vm_that_goes_loses_what_still_waits_in_it() {
         rig.compare(10);
         let counters = wait::until("the new VM's spans", || {
             let now = rig.counters();
-            (now.exported == arrived + 20 && now.add_up()).then_some(now)
+            (now.exported == arrived + 20 && now.queued == 0).then_some(now)
         });
-        assert_eq!(counters.queued, 100 - arrived, "lost spans stay in the gauge: {counters:?}");
+        assert_eq!((counters.started, counters.finished), (120, 120), "{counters:?}");
+        assert_eq!(
+            (counters.dropped(), counters.rejected),
+            (0, 0),
+            "lost spans are in no counter: {counters:?}"
+        );
         assert_eq!(rig.collector.accepted_once().len() as u64, counters.exported);
         rig.assert_spans_sent();
         rig.assert_calm(0);
