@@ -125,6 +125,7 @@ pub(super) const SHOWING: &[Row] = &[
         "refused"
     ),
     row!("serve/answers.rs", MAX_LIMIT, Count(1_500), "traces of one search", "400"),
+    row!("serve/refusals.rs", MAX_MESSAGE_BYTES, Bytes(64 << 10), "a refusal's text", "left out"),
     row!("cli/doctor/fetch.rs", MAX_ANSWER_BYTES, Bytes(64 << 20), "an answer to `doctor`", "an error"),
     row!("cli/doctor/fetch.rs", TIMEOUT, Time(Duration::from_secs(10)), "waiting for it", "an error"),
     row!("cli/doctor/stored.rs", MAX_TRACES, Count(200), "stored traces that `doctor` looks at", "left out"),
