@@ -15,10 +15,11 @@ fn replayed(more: &[&str]) -> Value {
 /// The topology's own plugin configuration with the policy in it.
 fn configuration(folder: &tempfile::TempDir) -> String {
     let topology = std::fs::read(recording("emojivoto-b3.topology.json")).unwrap();
-    let mut plugin = serde_json::from_slice::<Value>(&topology).unwrap()["plugin"].take();
-    plugin["sampling"] = serde_json::from_str(POLICY).unwrap();
+    let topology: Value = serde_json::from_slice(&topology).unwrap();
+    let mut plugin = topology.get("plugin").unwrap().as_object().unwrap().clone();
+    plugin.insert("sampling".to_owned(), serde_json::from_str(POLICY).unwrap());
     let path = folder.path().join("plugin.json");
-    std::fs::write(&path, plugin.to_string()).unwrap();
+    std::fs::write(&path, Value::Object(plugin).to_string()).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
