@@ -25,6 +25,7 @@ mod exchange;
 mod grpc_stream;
 mod guest;
 mod lanes;
+mod limits;
 mod listener;
 mod passage;
 mod program;

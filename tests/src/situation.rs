@@ -18,7 +18,7 @@ mod seen;
 mod spans;
 mod stage;
 
-pub use live::stage_beside_live;
+pub use live::{stage_beside_live, stage_beside_live_without_interim};
 pub use recorded::{Desk, Played, fetch, serve};
 pub use script::{Script, accept, answer, call, get, raw, request, silent, tunnel};
 pub use seen::{Event, Fields, Seen};

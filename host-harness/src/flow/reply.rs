@@ -22,12 +22,13 @@ pub fn vm_failed() -> LocalReply {
     LocalReply { grpc_status: 14, ..plain(503, "", "wasm_fail_stream") }
 }
 
-/// What answers a request whose upstream broke off before its response: 503. The reason is Envoy's name for it,
-/// `connection_termination`.
+/// What answers a request whose upstream broke off before its response: 503, or 502 if it broke HTTP's rules. The
+/// reason is Envoy's name for it, `connection_termination` or `protocol_error`.
 pub fn upstream_failed(reason: &str) -> LocalReply {
     let said = reason.replace('_', " ");
     let body = format!("upstream connect error or disconnect/reset before headers. reset reason: {said}");
-    plain(503, &body, &format!("upstream_reset_before_response_started{{{reason}}}"))
+    let status = if reason == "protocol_error" { 502 } else { 503 };
+    plain(status, &body, &format!("upstream_reset_before_response_started{{{reason}}}"))
 }
 
 /// What answers a request whose upstream has not answered in time: 504.

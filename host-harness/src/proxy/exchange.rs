@@ -19,7 +19,7 @@ use super::stats::count;
 use super::tape::Tape;
 use super::upstream::{Answer, SendError};
 use super::worker::Worker;
-use super::{clock, wire};
+use super::{clock, limits, wire};
 use crate::flow::{Part, Side};
 use crate::host::HeaderMap;
 use crate::time::Timestamp;
@@ -94,6 +94,10 @@ pub(super) async fn serve(
     let leaves_http = wire::is_upgrade(&parts);
     let head = wire::request_head(&parts, connection.scheme());
     let is_http2 = parts.version == hyper::Version::HTTP_2;
+    if limits::is_too_large(&head) {
+        tracing::debug!("a request's head is too large");
+        return refuse(&worker, is_http2);
+    }
     let end = !leaves_http && hyper::body::Body::is_end_stream(&body);
     let passage = Passage::open(&worker, is_http2, &head, &wake);
     passage.describe(connection.describe(parts.version, began));
@@ -122,6 +126,17 @@ pub(super) async fn serve(
     };
     tokio::spawn(exchange.run(head, end));
     response.await.map_err(|_| Broken)
+}
+
+/// A head too large: answered, or, over HTTP/2, reset.
+fn refuse(worker: &Worker, is_http2: bool) -> Result<Response<Body>, Broken> {
+    if is_http2 {
+        count(&worker.counts.reset);
+        return Err(Broken);
+    }
+    count(&worker.counts.answered);
+    count(&worker.counts.completed);
+    Ok(limits::refusal())
 }
 
 impl Exchange {

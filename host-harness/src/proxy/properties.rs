@@ -12,6 +12,7 @@ use crate::vm::PropertyValue;
 pub(super) const UPSTREAM_CONNECTION_FAILURE: u64 = 1 << 5;
 pub(super) const UPSTREAM_CONNECTION_TERMINATION: u64 = 1 << 6;
 pub(super) const DOWNSTREAM_CONNECTION_TERMINATION: u64 = 1 << 14;
+pub(super) const UPSTREAM_PROTOCOL_ERROR: u64 = 1 << 23;
 
 /// Paths and values, to be set on a stream.
 pub(super) type Properties = Vec<(&'static [&'static str], PropertyValue)>;

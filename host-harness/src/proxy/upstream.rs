@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use super::body::Body;
 use super::endpoint::Endpoint;
+use super::limits::{MAX_HEAD_BYTES, MAX_LIST_BYTES};
 use super::{clock, wire};
 use crate::host::HeaderMap;
 use crate::time::Timestamp;
@@ -25,8 +26,6 @@ const MAX_IDLE: usize = 64;
 const IDLE_FOR: Duration = Duration::from_secs(50);
 /// Envoy's default.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most that is read of a head, as in Envoy.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// Which HTTP an upstream is spoken to in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +48,8 @@ pub(super) enum SendError {
     Connect(String, String),
     #[error("{0}")]
     Head(#[from] wire::HeadError),
+    #[error("the response's head is larger than {MAX_HEAD_BYTES} bytes or has too many fields")]
+    TooLarge,
     #[error("the upstream ended the connection: {0}")]
     Broken(String),
 }
@@ -130,6 +131,7 @@ impl Pool {
             let mut failed = failed;
             match failed.take_message() {
                 Some(request) if !is_fresh => body = request.into_body(),
+                _ if failed.error().is_parse_too_large() => return Err(SendError::TooLarge),
                 _ => return Err(SendError::Broken(said(failed.error()))),
             }
         }
@@ -213,7 +215,10 @@ impl Pool {
         let failed = |error: hyper::Error| SendError::Connect(self.endpoint.to_string(), said(&error));
         let io = TokioIo::new(io);
         if is_http2 {
-            let builder = http2::Builder::new(TokioExecutor::new()).timer(TokioTimer::new()).to_owned();
+            let builder = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_header_list_size(MAX_LIST_BYTES)
+                .to_owned();
             let (sender, connection) = builder.handshake(io).await.map_err(failed)?;
             tokio::spawn(connection);
             return Ok(Connected::Http2(sender, peer));

@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use super::callout::Clusters;
 use super::exchange;
 use super::guest::{Guest, Report};
+use super::limits::MAX_LIST_BYTES;
 use super::properties::Connection;
 use super::record::Recorder;
 use super::stats::{Counts, count};
@@ -201,7 +202,12 @@ impl Worker {
         let connection = Arc::new(connection);
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().auto_date_header(false).timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-        builder.http2().auto_date_header(false).enable_connect_protocol().timer(TokioTimer::new());
+        builder
+            .http2()
+            .auto_date_header(false)
+            .enable_connect_protocol()
+            .max_header_list_size(MAX_LIST_BYTES)
+            .timer(TokioTimer::new());
         let service = service_fn({
             let connection = Arc::clone(&connection);
             move |request| exchange::serve(Arc::clone(&self), Arc::clone(&connection), request)

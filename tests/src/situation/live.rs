@@ -11,13 +11,22 @@ const FIELDS: [&str; 6] = ["", ":method", ":protocol", ":status", ":path", "upgr
 
 /// Plays all that `situations` say through Envoy without a filter and through the proxy with the tracing one.
 pub fn stage_beside_live(situations: &[Situation]) {
+    beside(situations, false);
+}
+
+/// The same of situations in each of which Envoy passes an interim response on, and the proxy does not.
+pub fn stage_beside_live_without_interim(situations: &[Situation]) {
+    beside(situations, true);
+}
+
+fn beside(situations: &[Situation], lacks_interim: bool) {
     let stage = Stage::usual();
     let mut wrong = Vec::new();
     for situation in situations {
         for &protocol in situation.protocols {
             // A new one each time: it would keep connections, and the upstream's scripts want new ones.
             let proxy = LiveProxy::before(stage.upstream_port(), &[]);
-            let [theirs, ours] = [stage.plain_port(), proxy.port()].map(|port| {
+            let [mut theirs, ours] = [stage.plain_port(), proxy.port()].map(|port| {
                 let (client, upstreams) = stage.both_ends(situation, protocol, port);
                 assert_eq!(
                     client.status(),
@@ -28,6 +37,15 @@ pub fn stage_beside_live(situations: &[Situation]) {
                 let upstreams = upstreams.iter().map(|seen| begun(&outline(seen, protocol)));
                 std::iter::once(outline(&client, protocol)).chain(upstreams).collect::<Vec<_>>()
             });
+            if lacks_interim {
+                let whole = theirs[0].events().len();
+                theirs[0] = theirs[0].events().iter().filter(|event| !is_interim(event)).cloned().collect();
+                let name = situation.name;
+                assert!(
+                    theirs[0].events().len() < whole,
+                    "{name} over {protocol:?}: Envoy passes nothing on"
+                );
+            }
             if theirs != ours {
                 wrong.push(format!(
                     "{} over {protocol:?}: Envoy\n{}  the proxy\n{}",
@@ -39,6 +57,13 @@ pub fn stage_beside_live(situations: &[Situation]) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whether it is a response before the last one, which leaves HTTP at most.
+fn is_interim(event: &Event) -> bool {
+    let Event::Head(fields) = event else { return false };
+    let status = fields.first().map(|(_, value)| value.strip_prefix(b"HTTP/1.1 ").unwrap_or(value));
+    status.is_some_and(|status| status.starts_with(b"1") && !status.starts_with(b"101"))
 }
 
 /// Without how it ended: whether a stream is ended or reset that is over for both is the HTTP library's matter.

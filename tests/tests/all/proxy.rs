@@ -2,6 +2,7 @@
 
 mod exports;
 mod failures;
+mod heads;
 mod lasting;
 mod sidecars;
 mod tunnels;

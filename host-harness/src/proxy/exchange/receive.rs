@@ -5,7 +5,7 @@ use super::super::properties;
 use super::super::stats::{add, count};
 use super::super::tape::Tape;
 use super::super::upstream::{Answer, SendError};
-use super::super::{clock, wire};
+use super::super::{clock, limits, wire};
 use super::Exchange;
 use crate::flow::{Part, Side, upstream_failed};
 use crate::time::Timestamp;
@@ -48,6 +48,9 @@ impl Exchange {
         let switches = self.leaves_http && self.switches(parts.status);
         let end = !switches && hyper::body::Body::is_end_stream(&body);
         let head = wire::response_head(&parts);
+        if limits::is_too_large(&head) {
+            return self.fail(&SendError::TooLarge);
+        }
         self.note(|tape, now| {
             tape.response(&head, now);
             if end {
@@ -76,6 +79,7 @@ impl Exchange {
         tracing::debug!("no response: {error}");
         let (flags, reason) = match error {
             SendError::Connect(..) => (properties::UPSTREAM_CONNECTION_FAILURE, "connection_failure"),
+            SendError::TooLarge => (properties::UPSTREAM_PROTOCOL_ERROR, "protocol_error"),
             SendError::Broken(_) | SendError::Head(_) => {
                 (properties::UPSTREAM_CONNECTION_TERMINATION, "connection_termination")
             }

@@ -166,7 +166,27 @@ pub(super) const PROXY: &[Row] = &[
         "a connection to the upstream",
         "503"
     ),
-    row!("proxy/upstream.rs", MAX_HEAD_BYTES, Bytes(64 * 1024), "a response's head", "503"),
+    row!(
+        "proxy/limits.rs",
+        MAX_HEAD_BYTES,
+        Bytes(60 * 1024),
+        "a head",
+        "431, or a reset over HTTP/2; a response's 502"
+    ),
+    row!(
+        "proxy/limits.rs",
+        MAX_HEAD_FIELDS,
+        Count(100),
+        "its fields",
+        "431, or a reset over HTTP/2; a response's 502"
+    ),
+    row!(
+        "proxy/limits.rs",
+        MAX_LIST_BYTES,
+        Bytes(256 * 1024),
+        "a head over HTTP/2, 32 for each field included",
+        "431 by the HTTP library"
+    ),
     row!("proxy/upstream.rs", MAX_IDLE, Count(64), "idle connections of a worker", "closed"),
     row!("proxy/upstream.rs", IDLE_FOR, Time(Duration::from_secs(50)), "idling", "closed"),
     row!("proxy/body.rs", CHANNEL, Count(2), "chunks that wait for a slow reader", "the sender waits"),
