@@ -5,12 +5,14 @@
 
 mod decode;
 mod json;
+mod mend;
 mod record;
 pub(crate) mod scan;
 mod split;
 
 pub use decode::{CollectError, accept, decode_call, decode_http, keep_fit};
 pub use json::{JsonLineError, from_json_lines, to_json_line};
+pub(crate) use mend::mend_ids;
 pub use record::{Direction, Event, Link, PROXY_SCOPE, SpanKind, SpanRecord, Status, records};
 pub(crate) use record::{display, kind, record, service_name};
 pub use scan::{Scan, ScanError, scan};

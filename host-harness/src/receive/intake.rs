@@ -10,7 +10,7 @@ use prost::Message;
 
 use super::budget::Share;
 use super::{Metrics, Refusal, Saver};
-use crate::collect::{keep_fit, scan};
+use crate::collect::{keep_fit, mend_ids, scan};
 use crate::store::Store;
 
 /// The most messages within a request, of any kind: those who decode it allocate for each.
@@ -67,8 +67,8 @@ impl Intake {
         share: &mut Share<'_>,
     ) -> Result<Taken, Refusal> {
         self.metrics.request_bytes.record(message.len() as u64);
-        let message = match format {
-            Format::Protobuf => message,
+        let (message, mended) = match format {
+            Format::Protobuf => (message, None),
             Format::Json => from_json(&message, share)?,
         };
         let found = scan(&message).map_err(|error| malformed("protobuf", &error))?;
@@ -82,6 +82,7 @@ impl Intake {
                 sift(&message)?
             }
         };
+        let taken = Taken { message: mended.unwrap_or(taken.message), ..taken };
         self.metrics.count_rejected(taken.rejected);
         let spans = found.spans - taken.rejected;
         if spans > 0 {
@@ -124,16 +125,25 @@ fn decoded_bytes(messages: u64) -> usize {
     usize::try_from(messages).unwrap_or(usize::MAX).saturating_mul(DECODED_BYTES)
 }
 
-fn from_json(text: &[u8], share: &mut Share<'_>) -> Result<Bytes, Refusal> {
+/// The message in protobuf; and if ids had to be made ones that can be read, what was wrong with the first.
+fn from_json(text: &[u8], share: &mut Share<'_>) -> Result<(Bytes, Option<String>), Refusal> {
     // Each message is an object, and an object has a brace.
     let objects = text.iter().filter(|&&byte| byte == b'{').count() as u64;
     if objects > MAX_MESSAGES {
         return Err(too_many());
     }
     share.take(decoded_bytes(objects))?;
-    let request: ExportTraceServiceRequest =
-        serde_json::from_slice(text).map_err(|error| malformed("JSON", &error))?;
-    Ok(request.encode_to_vec().into())
+    let read = |text: &[u8]| serde_json::from_slice::<ExportTraceServiceRequest>(text);
+    let (request, mended) = match read(text) {
+        Ok(request) => (request, None),
+        Err(error) => {
+            // For the text that is mended.
+            share.take(text.len())?;
+            let (text, first) = mend_ids(text).ok_or_else(|| malformed("JSON", &error))?;
+            (read(&text).map_err(|error| malformed("JSON", &error))?, Some(first))
+        }
+    };
+    Ok((request.encode_to_vec().into(), mended))
 }
 
 /// The message without its unfit spans.

@@ -52,6 +52,21 @@ async fn fit_spans_are_kept_and_the_others_told() {
     assert_eq!(store.stats().unwrap().received, 2, "nothing of nothing is stored");
 }
 
+#[tokio::test]
+async fn an_id_that_is_not_hexadecimal_costs_its_span_alone() {
+    let json = serde_json::to_string(&request(1..4)).unwrap();
+    for (found, reason) in [("abc", "an odd number of digits"), ("xyz0", "no digits")] {
+        let store = store();
+        let body = json.replacen("\"0202020202020202\"", &format!("\"{found}\""), 1);
+        let answer = ask(&receiver(&store), "POST", PATH, &[JSON], body.as_bytes()).await;
+        let partial: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((answer.status, kept(&store)), (200, 2), "{reason}: {partial}");
+        assert_eq!(partial["partialSuccess"]["rejectedSpans"], "1", "{reason}");
+        let expected = format!("an id is {found:?}, expected 16 hexadecimal digits");
+        assert_eq!(partial["partialSuccess"]["errorMessage"], expected, "{reason}");
+    }
+}
+
 /// Method, path, headers, body; status and a part of the message.
 type Case<'a> = (&'a str, &'a str, Headers, &'a [u8], u16, &'a str);
 
@@ -68,7 +83,7 @@ async fn what_is_refused_says_why_in_the_form_of_the_request() {
             "POST",
             PATH,
             &[JSON],
-            b"{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":\"xyz\"}]}]}]}",
+            b"{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":7}]}]}]}",
             400,
             "in JSON",
         ),
