@@ -30,17 +30,20 @@ pub(crate) use view::{DemoServe, Listen, ViewArgs};
 #[command(name = "meshspan", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     /// When to colour; `auto` heeds NO_COLOR, CLICOLOR_FORCE and whether it is a terminal
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN", help_heading = GLOBAL)]
     pub(crate) color: Color,
     /// No progress, no warnings
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
     pub(crate) quiet: bool,
     /// Say more on stderr; twice for still more
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = GLOBAL)]
     pub(crate) verbose: u8,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+/// Above what every command takes.
+const GLOBAL: &str = "Global options";
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 runtime error, 2 usage, 3 bad configuration, \
 4 expectation not met, 5 collector unreachable, 130 interrupted after a flush";
@@ -256,6 +259,19 @@ mod tests {
             (&["meshspan", "replay", "--topology", "x"], ErrorKind::MissingRequiredArgument),
         ] {
             assert_eq!(Cli::try_parse_from(arguments).unwrap_err().kind(), expected, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_every_command_takes_stands_together() {
+        let mut program = Cli::command();
+        program.build();
+        for command in program.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            let help = command.render_long_help().to_string();
+            let (own, global) = help.split_once("\nGlobal options:\n").unwrap();
+            for flag in ["--color <WHEN>", "--quiet", "--verbose"] {
+                assert!(global.contains(flag) && !own.contains(flag), "{flag} of {}", command.get_name());
+            }
         }
     }
 
