@@ -10,6 +10,7 @@
 pub mod abi;
 pub mod collect;
 pub mod compare;
+pub mod counted;
 pub mod doctor;
 pub mod explain;
 pub mod export;

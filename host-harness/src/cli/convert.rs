@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
 };
 
+use meshspan::counted::counted;
 use meshspan::traffic::{Tally, TrafficError, open_all};
 
 use super::{args::ConvertArgs, error::CliError};
@@ -33,7 +34,7 @@ pub(crate) fn convert(args: &ConvertArgs, quiet: bool) -> Result<(), CliError> {
     }
     writer.flush().map_err(failed)?;
     if !quiet {
-        eprintln!("{tally}\n{redacted} values redacted");
+        eprintln!("{tally}\n{} redacted", counted(redacted, "value"));
     }
     if tally.exchanges == 0 {
         return Err(CliError::bad_configuration("no entry could be used")

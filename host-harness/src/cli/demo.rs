@@ -1,6 +1,7 @@
 //! `meshspan demo`: emojivoto's traffic through a mesh of sidecars.
 
 use meshspan::{
+    counted::counted,
     filter_wasm,
     replay::{Mesh, StreamOptions},
     topology::Emojivoto,
@@ -49,8 +50,9 @@ pub(crate) fn demo(args: &DemoArgs, quiet: bool) -> Result<(), CliError> {
     let lost: u64 = summary.dropped.values().sum();
     if summary.traces == 0 || summary.orphans > 0 || lost > 0 {
         let message = format!(
-            "the demo gave {} traces, {} orphans and {lost} dropped spans, expected traces and none of the others",
-            summary.traces, summary.orphans
+            "the demo gave {}, {} and {lost} dropped, expected traces and none of the others",
+            counted(summary.traces, "trace"),
+            counted(summary.orphans, "orphan")
         );
         return Err(
             CliError::new(Exit::ExpectationNotMet, message).help("run it with -v to see the filters' logs")

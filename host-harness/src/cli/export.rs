@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use meshspan::counted::counted;
 use meshspan::export::{ExportReport, Exporter, ExporterConfig};
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use tokio::{runtime::Runtime, sync::mpsc, task::JoinHandle};
@@ -91,12 +92,21 @@ pub(crate) fn judge(report: &ExportReport) -> Result<(), CliError> {
         return Ok(());
     }
     let exit = if report.unreachable { Exit::CollectorUnreachable } else { Exit::Runtime };
-    let counts =
-        format!("{dropped} spans were not exported, {} were rejected by the collector", report.rejected);
+    let counts = format!(
+        "{} {} not exported, {} {} rejected by the collector",
+        counted(dropped, "span"),
+        was(dropped),
+        report.rejected,
+        was(report.rejected)
+    );
     Err(match &report.failure {
         Some(failure) => CliError::new(exit, format!("{counts}: {}", failure.what)).help(&failure.advice),
         None => CliError::new(exit, counts).help("see the collector's log"),
     })
+}
+
+fn was(count: u64) -> &'static str {
+    if count == 1 { "was" } else { "were" }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use meshspan::counted::counted;
 use meshspan::serve::{JaegerUi, Server};
 use meshspan::store::{Store, StoreOptions};
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
@@ -22,7 +23,10 @@ pub(crate) fn in_memory(spans: Vec<ResourceSpans>) -> Result<Store, CliError> {
     store.keep(spans).map_err(|error| stored::refused(&error))?;
     let stats = store.stats().map_err(|error| stored::refused(&error))?;
     if let Some((_, gone)) = stats.evicted.first_key_value() {
-        tracing::warn!("{gone} spans do not fit into memory; `meshspan import` keeps them in a file");
+        tracing::warn!(
+            "no room in memory for {}; `meshspan import` keeps them in a file",
+            counted(*gone, "span")
+        );
     }
     Ok(store)
 }

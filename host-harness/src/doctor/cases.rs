@@ -2,6 +2,7 @@
 //! "I don't see any spans for the proxies": <https://linkerd.io/2/tasks/distributed-tracing/>
 
 use super::{Cluster, Evidence, Seen, Stage};
+use crate::counted::counted;
 
 /// One way to lose spans.
 pub(super) struct Case {
@@ -29,7 +30,8 @@ pub(super) const CASES: &[Case] = &[
         stage: Stage::Sampled,
         found: |evidence| {
             let counters = evidence.counters().filter(|counters| counters.started == 0)?;
-            (counters.sampled_out > 0).then(|| format!("all {} spans were sampled out", counters.sampled_out))
+            (counters.sampled_out > 0)
+                .then(|| format!("sampled out: all of {}", counted(counters.sampled_out, "span")))
         },
         advice: "whoever begins the trace decides, which is the ingress as a rule: raise its rate (a context ends with \
                  -01, or has x-b3-sampled: 1), or see which of sampling.rules in the filter's configuration says drop",
@@ -38,7 +40,8 @@ pub(super) const CASES: &[Case] = &[
         stage: Stage::Started,
         found: |evidence| {
             let counters = evidence.counters().filter(|counters| counters.finished == 0)?;
-            (counters.started > 0).then(|| format!("{} spans were started, none has ended", counters.started))
+            (counters.started > 0)
+                .then(|| format!("{} started, none has ended", counted(counters.started, "span")))
         },
         advice: "a span ends with its stream: long ones (server-sent events, WebSocket, gRPC streams) show when they are \
                  over; send a short request and ask again",
@@ -48,7 +51,11 @@ pub(super) const CASES: &[Case] = &[
         found: |evidence| {
             let counters = evidence.counters()?;
             (counters.queue_full > 0).then(|| {
-                format!("{} of {} spans found the queue full", counters.queue_full, counters.finished)
+                format!(
+                    "of {}, {} found the queue full",
+                    counted(counters.finished, "span"),
+                    counters.queue_full
+                )
             })
         },
         advice: "the collector takes them too slowly: see the stations below, or raise export.max_queue_spans and \
@@ -58,7 +65,8 @@ pub(super) const CASES: &[Case] = &[
         stage: Stage::Sent,
         found: |evidence| {
             let counters = evidence.counters().filter(|counters| counters.attempted == 0)?;
-            (counters.finished > 0).then(|| format!("{} spans wait, and nothing was sent", counters.queued))
+            (counters.finished > 0)
+                .then(|| format!("nothing was sent; in the queue: {}", counted(counters.queued, "span")))
         },
         advice: "spans are sent after export.max_delay_ms or when a batch is full: ask again in a few seconds; if it \
                  stays so, look for \"meshspan\" in the proxy's log",
@@ -112,7 +120,10 @@ pub(super) const CASES: &[Case] = &[
         stage: Stage::Accepted,
         found: |evidence| {
             let counters = evidence.counters().filter(|counters| counters.rejected > 0)?;
-            Some(format!("the collector rejected {} spans in partial successes", counters.rejected))
+            Some(format!(
+                "the collector rejected {} in partial successes",
+                counted(counters.rejected, "span")
+            ))
         },
         advice: "the proxy's log has the collector's reason",
     },
@@ -123,8 +134,10 @@ pub(super) const CASES: &[Case] = &[
             let lost = counters.export_failed;
             (lost > 0 || (counters.exported == 0 && counters.failed > 0)).then(|| {
                 format!(
-                    "{} of {} export requests failed, {lost} spans were given up",
-                    counters.failed, counters.attempted
+                    "of {}, {} failed; given up: {}",
+                    counted(counters.attempted, "export request"),
+                    counters.failed,
+                    counted(lost, "span")
                 )
             })
         },
@@ -135,7 +148,7 @@ pub(super) const CASES: &[Case] = &[
         found: |evidence| {
             let counters = evidence.counters()?;
             (counters.attempted > 0 && counters.exported == 0)
-                .then(|| format!("{} export requests have no answer yet", counters.attempted))
+                .then(|| format!("no answer yet to {}", counted(counters.attempted, "export request")))
         },
         advice: "ask again in a few seconds; if it stays so, the collector accepts connections and does not answer",
     },
@@ -154,11 +167,12 @@ pub(super) const CASES: &[Case] = &[
             let visible = evidence.visible.as_ref().filter(|visible| visible.orphans > 0)?;
             let first = visible.first_break.as_deref().unwrap_or_default();
             Some(format!(
-                "traces are in pieces: {} of {} spans lack their parent; {first}",
-                visible.orphans, visible.spans
+                "traces are in pieces: of {}, {} cut off from what is above; {first}",
+                counted(visible.spans, "span"),
+                visible.orphans
             ))
         },
-        advice: "mend the workload named first and ask again: each missing span hides what is below it",
+        advice: "mend the workload named first and ask again: each span that is missing, or in a circle, hides what is below it",
     },
 ];
 
@@ -176,7 +190,7 @@ const INVALID: &str = "trace and parent ids are lower-case hexadecimal of full l
 
 fn invalid_context(evidence: &Evidence) -> Option<String> {
     let counters = evidence.counters().filter(|counters| !counters.saw_a_context())?;
-    (counters.invalid > 0).then(|| format!("all {} trace contexts are invalid", counters.invalid))
+    (counters.invalid > 0).then(|| format!("invalid: all of {}", counted(counters.invalid, "trace context")))
 }
 
 const NO_CONTEXT: &str = "the filter, like Linkerd's proxy, takes part in traces and begins none: let the ingress create \
@@ -186,7 +200,9 @@ const NO_CONTEXT: &str = "the filter, like Linkerd's proxy, takes part in traces
 fn no_context(evidence: &Evidence) -> Option<String> {
     let counters = evidence.counters().filter(|counters| !counters.saw_a_context())?;
     Some(match (&evidence.formats, counters.outbound_without_context) {
-        (Some(formats), _) => format!("none of {} requests carries a trace context", formats.requests),
+        (Some(formats), _) => {
+            format!("none of {} carries a trace context", counted(formats.requests, "request"))
+        }
         (None, 0) => "no request has carried a trace context, or none has come".to_owned(),
         (None, lost) => format!("no request has carried a trace context, {lost} outbound ones among them"),
     })
@@ -211,5 +227,5 @@ fn failing(evidence: &Evidence, count: fn(&Cluster) -> u64, what: &str) -> Optio
     let is_losing = counters.exported == 0 || counters.export_failed > 0;
     let cluster = evidence.cluster.as_ref().filter(|_| is_losing)?;
     let times = count(cluster);
-    (times > 0).then(|| format!("cluster {:?}: {times} {what}", cluster.name))
+    (times > 0).then(|| format!("cluster {:?}: {what}: {times}", cluster.name))
 }

@@ -1,6 +1,7 @@
 //! What was seen of a span's way, and how a whole station is worded.
 
 use super::{Counters, Formats, Metrics, Stage};
+use crate::counted::counted;
 use crate::view::Trace;
 
 /// All that was seen; whatever nobody looked at is `None`.
@@ -82,8 +83,10 @@ pub struct Visible {
     pub place: String,
     /// What was looked for.
     pub sought: String,
-    /// Traces found.
+    /// Traces found and looked at.
     pub traces: u64,
+    /// Whether there are more, at which nobody looked.
+    pub more: bool,
     /// Their spans.
     pub spans: u64,
     /// Spans whose parent is missing.
@@ -100,6 +103,7 @@ impl Visible {
             place: place.to_owned(),
             sought: sought.to_owned(),
             traces: count(traces.len()),
+            more: false,
             spans: traces.iter().map(|trace| count(trace.nodes.len())).sum(),
             orphans: traces.iter().map(|trace| count(trace.orphans())).sum(),
             first_break: traces.iter().flat_map(Trace::breaks).next().map(|found| found.explanation),
@@ -120,30 +124,33 @@ impl Evidence {
     pub(super) fn seen(&self, stage: Stage) -> Option<String> {
         if stage == Stage::Visible {
             return self.visible.as_ref().map(|visible| {
-                format!(
-                    "{}: {} traces with {} spans of {}",
-                    visible.place, visible.traces, visible.spans, visible.sought
-                )
+                let least = if visible.more { "at least " } else { "" };
+                let (traces, spans) = (counted(visible.traces, "trace"), counted(visible.spans, "span"));
+                format!("{}: {least}{traces} with {spans} of {}", visible.place, visible.sought)
             });
         }
         let counters = self.counters()?;
         Some(match stage {
             Stage::Header => match &self.formats {
                 Some(formats) => format!(
-                    "{} of {} requests carry a trace context: {}",
+                    "of {}, {} with a trace context: {}",
+                    counted(formats.requests, "request"),
                     formats.readable,
-                    formats.requests,
                     formats.by_header()
                 ),
                 None => "requests carry a trace context".to_owned(),
             },
-            Stage::Sampled => format!("{} spans sampled, {} not", counters.started, counters.sampled_out),
-            Stage::Started => {
-                format!("{} spans started, {} of them ended", counters.started, counters.finished)
+            Stage::Sampled => {
+                format!("{} sampled, {} not", counted(counters.started, "span"), counters.sampled_out)
             }
-            Stage::Queued => format!("the queue had room for all; {} spans wait in it", counters.queued),
-            Stage::Sent => format!("{} export requests", counters.attempted),
-            Stage::Accepted => format!("the collector took {} spans", counters.exported),
+            Stage::Started => {
+                format!("{} started, {} of them ended", counted(counters.started, "span"), counters.finished)
+            }
+            Stage::Queued => {
+                format!("the queue had room for all; in it: {}", counted(counters.queued, "span"))
+            }
+            Stage::Sent => counted(counters.attempted, "export request"),
+            Stage::Accepted => format!("the collector took {}", counted(counters.exported, "span")),
             Stage::Visible => return None,
         })
     }
@@ -155,7 +162,8 @@ impl Evidence {
             let unread = formats.unread_by_linkerd();
             if unread > 0 {
                 notes.push(format!(
-                    "{unread} requests name their trace in one b3 header only: this filter reads it, Linkerd's proxy does not"
+                    "the trace is named in one b3 header only by {}: this filter reads it, Linkerd's proxy does not",
+                    counted(unread, "request")
                 ));
             }
             if formats.readable > 0 && !formats.foreign().is_empty() {
@@ -165,13 +173,13 @@ impl Evidence {
         if let Some(counters) = self.counters().filter(|counters| counters.saw_a_context()) {
             if counters.outbound_without_context > 0 {
                 notes.push(format!(
-                    "{} outbound requests carried no trace context: if they were made while handling a traced request, \
+                    "no trace context in {}: if they were made while handling a traced request, \
                      the application lost it and has to pass the headers on",
-                    counters.outbound_without_context
+                    counted(counters.outbound_without_context, "outbound request")
                 ));
             }
             if counters.invalid > 0 {
-                notes.push(format!("{} trace contexts were there and invalid", counters.invalid));
+                notes.push(format!("there and invalid: {}", counted(counters.invalid, "trace context")));
             }
         }
         notes

@@ -15,6 +15,7 @@ use tokio::{
 
 use super::ForwardStats;
 use crate::{
+    counted::counted,
     export::{Courier, ExportFailure, ExportReport, INTERRUPTED},
     store::{Entry, Outbox, Settled, StoreError},
 };
@@ -153,7 +154,7 @@ impl Sending {
         }
         if let Some(failure) = report.failure.filter(|_| !report.dropped.is_empty()) {
             let dropped: u64 = report.dropped.values().sum();
-            tracing::warn!("{}: {dropped} spans were refused for good: {failure}", self.name);
+            tracing::warn!("{}: {} refused for good: {failure}", self.name, counted(dropped, "span"));
         }
         self.counters.change(|stats| {
             stats.exported += report.exported;

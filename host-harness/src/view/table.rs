@@ -12,6 +12,7 @@ use super::library::SearchResult;
 use super::summary::{ExportSummary, ServiceSpans, Summary, Volume, WhatIf};
 use super::text::printable;
 use super::units::{bytes, duration, number};
+use crate::counted::counted;
 
 const BOLD: Style = Style::new().bold();
 const GREEN: Style = AnsiColor::Green.on_default();
@@ -46,26 +47,36 @@ pub fn summary(summary: &Summary) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// A line a trace, the ids first, a line break at the end of each.
+/// Headings and a line a trace, the ids first, a line break at the end of each.
 pub fn traces(found: &SearchResult) -> String {
     let mut text = String::new();
+    if !found.traces.is_empty() {
+        let (id, start) = ("trace", "start (UTC)");
+        text.push_str(&format!("{BOLD}{id:<32} {start:<23} duration spans service: name{BOLD:#}\n"));
+    }
     for trace in &found.traces {
         let counts = [(trace.errors, "error", RED), (trace.orphans, "orphan", YELLOW)].into_iter();
-        let counts = counts.filter(|(count, ..)| *count > 0).map(|(count, name, style)| {
-            let plural = if count == 1 { "" } else { "s" };
-            format!(" · {style}{count} {name}{plural}{style:#}")
-        });
+        let counts = counts
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, name, style)| format!(" · {style}{}{style:#}", counted(count as u64, name)));
+        let start = start(&trace.start_unix_nano);
         let length = duration(Duration::from_nanos(trace.duration_ns));
         let name = printable(&format!("{}: {}", trace.service, trace.name));
         let counts: String = counts.collect();
         text.push_str(&format!(
-            "{} {length:>8} {:>5} spans {BOLD}{name}{BOLD:#}{counts}\n",
+            "{} {start:<23} {length:>8} {:>5} {BOLD}{name}{BOLD:#}{counts}\n",
             trace.trace_id, trace.spans
         ));
     }
     let least = if found.more { "at least " } else { "" };
-    text.push_str(&format!("{} of {least}{} traces\n", found.traces.len(), found.total));
+    text.push_str(&format!("{} of {least}{}\n", found.traces.len(), counted(found.total as u64, "trace")));
     text
+}
+
+/// `2026-11-22 05:00:00.000`
+fn start(unix_nano: &str) -> String {
+    let instant = unix_nano.parse().ok().and_then(|nanos| jiff::Timestamp::from_nanosecond(nanos).ok());
+    instant.map(|instant| instant.strftime("%F %T%.3f").to_string()).unwrap_or_default()
 }
 
 fn row(title: &str, value: impl std::fmt::Display) -> String {
@@ -94,7 +105,8 @@ fn rates(volume: &Volume) -> String {
 fn what_if(what_if: &WhatIf) -> String {
     let volume = what_if.volume.as_ref().map(|volume| format!(": {}", rates(volume))).unwrap_or_default();
     let WhatIf { ratio, traces, spans, .. } = what_if;
-    row(&format!("  ratio {ratio}"), format!("{traces} traces, {spans} spans{volume}"))
+    let (traces, spans) = (counted(*traces, "trace"), counted(*spans, "span"));
+    row(&format!("  ratio {ratio}"), format!("{traces}, {spans}{volume}"))
 }
 
 fn spans(summary: &Summary) -> String {
@@ -123,7 +135,11 @@ fn export(export: Option<&ExportSummary>) -> Vec<String> {
     };
     let dropped: u64 = export.dropped.values().sum();
     let style = if dropped + export.rejected == 0 { GREEN } else { Style::new() };
-    let retries = if export.retries > 0 { format!(" ({} retries)", export.retries) } else { String::new() };
+    let retries = match export.retries {
+        0 => String::new(),
+        1 => " (1 retry)".to_owned(),
+        retries => format!(" ({retries} retries)"),
+    };
     let mut lines = vec![
         row("exported", format!("{style}{}{style:#}{retries}", export.exported)),
         row("  rejected", marked(export.rejected, RED)),
@@ -156,6 +172,7 @@ mod tests {
     use anstream::adapter::strip_str;
 
     use super::*;
+    use crate::view::library::Found;
     use crate::view::summary::tests::summary as example;
 
     #[test]
@@ -181,6 +198,29 @@ exported         3
 filter per pass  p50 100µs, p90 180µs, p99 198µs
 ";
         assert_eq!(strip_str(&summary(&example())).to_string(), expected);
+    }
+
+    #[test]
+    fn a_list_has_headings_and_says_when_each_trace_began() {
+        let trace = Found {
+            trace_id: "0a".repeat(16),
+            service: "web".to_owned(),
+            name: "GET".to_owned(),
+            start_unix_nano: "1795323600123456789".to_owned(),
+            duration_ns: 1_500_000,
+            spans: 1,
+            errors: 1,
+            orphans: 2,
+            services: Vec::new(),
+        };
+        let found = SearchResult { traces: vec![trace], total: 1, ..SearchResult::default() };
+        let expected = "\
+trace                            start (UTC)             duration spans service: name
+0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a 2026-11-22 05:00:00.123   1.50ms     1 web: GET · 1 error · 2 orphans
+1 of 1 trace
+";
+        assert_eq!(strip_str(&traces(&found)).to_string(), expected);
+        assert_eq!(traces(&SearchResult::default()), "0 of 0 traces\n");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::{Breakdown, Trace, duration};
+use crate::counted::counted;
 use row::Row;
 
 /// Narrower than this, lines are as wide as they need to be.
@@ -46,21 +47,17 @@ pub fn waterfall(trace: &Trace, width: usize) -> String {
 
 fn heading(trace: &Trace) -> String {
     let name = trace.nodes.first().map_or("", |node| node.span.name.as_str());
-    let plural = |count: usize, one: &str, many: &str| match count {
-        1 => format!("1 {one}"),
-        _ => format!("{count} {many}"),
-    };
     let mut text = format!(
         "{BOLD}{}{BOLD:#} · trace {} · {} · {} · {}",
         printable(name),
         hex::encode(trace.trace_id),
-        plural(trace.nodes.len(), "span", "spans"),
-        plural(trace.services.len(), "service", "services"),
+        counted(trace.nodes.len() as u64, "span"),
+        counted(trace.services.len() as u64, "service"),
         duration(trace.duration()),
     );
-    for (count, one, many) in [(trace.errors, "error", "errors"), (trace.orphans(), "orphan", "orphans")] {
+    for (count, noun) in [(trace.errors, "error"), (trace.orphans(), "orphan")] {
         if count > 0 {
-            text.push_str(&format!(" · {RED}{}{RED:#}", plural(count, one, many)));
+            text.push_str(&format!(" · {RED}{}{RED:#}", counted(count as u64, noun)));
         }
     }
     text.push('\n');
@@ -68,7 +65,7 @@ fn heading(trace: &Trace) -> String {
 }
 
 fn footer(trace: &Trace) -> String {
-    let passes = trace.passes().len();
+    let passes = counted(trace.passes().len() as u64, "pass");
     let Breakdown { proxy, wire, application } = trace.breakdown();
     let total = (proxy + wire + application).as_nanos().max(1);
     let share = |part: std::time::Duration| {
@@ -76,7 +73,7 @@ fn footer(trace: &Trace) -> String {
         format!("{} ({}.{}%)", duration(part), permille / 10, permille % 10)
     };
     format!(
-        "{BOLD}proxies{BOLD:#} {} in {passes} passes · {BOLD}application{BOLD:#} {} · {BOLD}wire{BOLD:#} {}\n",
+        "{BOLD}proxies{BOLD:#} {} in {passes} · {BOLD}application{BOLD:#} {} · {BOLD}wire{BOLD:#} {}\n",
         share(proxy),
         share(application),
         share(wire)

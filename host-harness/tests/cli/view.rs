@@ -24,7 +24,7 @@ fn traces_are_listed_found_and_drawn() {
     assert_eq!(traces.iter().map(|trace| trace["spans"].as_u64().unwrap()).sum::<u64>(), demo_spans());
 
     let failed = stdout(&["view", path, "--errors", "--service", "voting"]);
-    let line = failed.lines().next().unwrap();
+    let line = failed.lines().nth(1).unwrap();
     assert!(line.contains("errors"), "{line}");
     let id = line.split_once(' ').unwrap().0;
     let drawn = stdout(&["view", path, "--trace", &id[..12]]);

@@ -140,7 +140,8 @@ fn one_request_through_two_applications_is_one_trace() {
     let (code, stdout, stderr) = mesh.end();
     assert_eq!(code, Some(0), "{stderr}");
     assert_gone(&ids);
-    for sidecar in ["web, inbound: 1 requests", "web, outbound to emoji: 1 requests", "emoji, inbound: 1 req"]
+    for sidecar in
+        ["web, inbound: 1 request on", "web, outbound to emoji: 1 request on", "emoji, inbound: 1 req"]
     {
         assert!(stdout.contains(sidecar), "{stdout}");
     }

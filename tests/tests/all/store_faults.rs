@@ -83,7 +83,7 @@ fn a_full_disk_refuses_what_does_not_fit_and_takes_it_when_there_is_room() {
         assert!(!more.is_empty() || (is_shown(&collect, 1) && is_shown(&collect, 2)));
         let (status, printed) = collect.end();
         assert!(status.success(), "{status}: {printed}");
-        assert!(printed.contains("1 requests refused, 1 store\n"), "{printed}");
+        assert!(printed.contains("1 request refused, 1 store\n"), "{printed}");
     }
 }
 

@@ -9,7 +9,7 @@ use meshspan_tests::tools::repository;
 type Arrow = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// Data that everybody may know.
-const SHARED: [&str; 2] = ["host", "time"];
+const SHARED: [&str; 3] = ["counted", "host", "time"];
 
 /// `cli → {replay, mesh, view, export}`; `mesh → proxy → flow → vm → abi → host`, `replay → vm`;
 /// `serve → store → view → collect`, `export → collect`; `receive → store`; `forward → {store, export}`;

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use http::Uri;
 use meshspan::{
-    collect::records,
+    collect::{by_trace, records},
     doctor::{Cluster, Counters, Evidence, Metrics, Seen, Visible},
     serve::spans_of_file,
     store::Store,
@@ -164,12 +164,15 @@ async fn latest(fetch: &Fetch, viewer: &Uri) -> Result<Visible, CliError> {
     })?;
     let services: Value = serde_json::from_str(&services).unwrap_or_default();
     let names = services.get("data").and_then(Value::as_array).into_iter().flatten();
-    let mut spans = Vec::new();
-    for name in names.filter_map(Value::as_str).take(MAX_SERVICES) {
+    let names: Vec<&str> = names.filter_map(Value::as_str).collect();
+    let (mut spans, mut more) = (Vec::new(), names.len() > MAX_SERVICES);
+    for name in names.into_iter().take(MAX_SERVICES) {
         let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
         let uri = at(viewer, &format!("/api/traces?service={name}&limit={MAX_TRACES}&lookback=1h"));
         let body = fetch.text(&uri).await?;
-        spans.extend(spans_of_file(body.as_bytes()).unwrap_or_default());
+        let of_service = spans_of_file(body.as_bytes()).unwrap_or_default();
+        more |= by_trace(of_service.clone()).len() >= MAX_TRACES;
+        spans.extend(of_service);
     }
-    Ok(Visible::of(&viewer.to_string(), "any trace", &traces(records(&spans))))
+    Ok(Visible { more, ..Visible::of(&viewer.to_string(), "any trace", &traces(records(&spans))) })
 }

@@ -23,7 +23,8 @@ pub(super) fn latest(store: &Store, path: &Path) -> Result<Visible, CliError> {
     for trace in &found.traces {
         spans.extend(of_trace(store, &trace.trace_id)?);
     }
-    Ok(Visible::of(&path.display().to_string(), "any trace", &traces(records(&spans))))
+    let visible = Visible::of(&path.display().to_string(), "any trace", &traces(records(&spans)));
+    Ok(Visible { more: found.more || found.total > found.traces.len(), ..visible })
 }
 
 /// The trace with this id, 32 hexadecimal digits; none if it is not there yet.

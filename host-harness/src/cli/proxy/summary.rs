@@ -1,5 +1,6 @@
 //! What a proxy has done, printed when it ends.
 
+use meshspan::counted::counted;
 use meshspan::proxy::ProxyStats;
 use serde_json::json;
 
@@ -24,7 +25,8 @@ fn table(stats: &ProxyStats) -> String {
 
 /// What became of its requests, without an end of line.
 pub(crate) fn line(stats: &ProxyStats) -> String {
-    let mut text = format!("{} requests on {} connections", stats.requests, stats.connections);
+    let mut text =
+        format!("{} on {}", counted(stats.requests, "request"), counted(stats.connections, "connection"));
     let counts = [
         ("completed", stats.completed),
         ("answered by filter or proxy", stats.answered),

@@ -59,7 +59,7 @@ fn the_runs_authority_makes_everybody_known_to_everybody() {
         mesh.interrupt();
         let (code, stdout, stderr) = mesh.end();
         assert_eq!(code, Some(0), "{stderr}");
-        assert!(stdout.contains("emoji, inbound: 1 requests"), "{stdout}");
+        assert!(stdout.contains("emoji, inbound: 1 request on"), "{stdout}");
         assert!(stderr.contains("the peer does not speak TLS"), "{stderr}");
         let counted = collect.metrics();
         let stored: f64 =

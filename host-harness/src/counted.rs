@@ -1,0 +1,26 @@
+//! Counts as messages have them.
+//! `counted(1, "span")` → `1 span`, `counted(2, "span")` → `2 spans`
+
+/// A number and its noun, in the plural unless it is one.
+pub fn counted(count: u64, noun: &str) -> String {
+    let ending = match count {
+        1 => "",
+        _ if noun.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{count} {noun}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        for (count, noun, expected) in
+            [(0, "span", "0 spans"), (1, "span", "1 span"), (2, "span", "2 spans"), (2, "pass", "2 passes")]
+        {
+            assert_eq!(counted(count, noun), expected);
+        }
+    }
+}
