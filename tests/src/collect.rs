@@ -45,7 +45,8 @@ impl Collect {
     fn wait(mut process: Process) -> Collect {
         let ports = wait::until("meshspan collect to listen", || {
             process.assert_alive("meshspan collect");
-            let text = process.stdout();
+            // With -o json it is said on stderr.
+            let text = process.stdout() + &process.stderr();
             let port = |purpose: &str| {
                 let line = text.lines().find(|line| line.contains(purpose))?;
                 line.split_once("127.0.0.1:")?

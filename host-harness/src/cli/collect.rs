@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) use arguments::CollectArgs;
 
 use super::error::CliError;
+use super::output;
 use super::print;
 use super::proxy::signals::{Asked, Signals};
 use super::save::{self, Lines};
@@ -52,7 +53,7 @@ pub(crate) fn run(args: &CollectArgs) -> Result<(), CliError> {
         let _entered = runtime.enter();
         Forwarder::start(&store, args.forward.clone()).map_err(|error| unusable(&error))?
     };
-    print(&ports.describe(tls.is_some())?)?;
+    output::notice(args.output, &(args.describe_store()? + &ports.describe(tls.is_some())?))?;
     let serving = ports.serve(&runtime, &receiver, &store, tls, args.drain());
     wait(&signals);
     let is_whole = runtime.block_on(serving.drain());
@@ -87,6 +88,15 @@ fn unusable(error: &ForwardError) -> CliError {
 }
 
 impl CollectArgs {
+    /// A line on where spans are.
+    fn describe_store(&self) -> Result<String, CliError> {
+        Ok(match self.store.file(!self.forward_only)? {
+            Some(path) => format!("Keeping spans in {}\n", path.display()),
+            None if self.forward_only => "Keeping spans in memory until they are sent on\n".to_owned(),
+            None => "Keeping spans in memory: they go with this process\n".to_owned(),
+        })
+    }
+
     /// Who writes to --save; before the store is made, which may be named by mistake.
     fn saver(&self) -> Result<Option<Saver>, CliError> {
         let Some(path) = &self.save else { return Ok(None) };

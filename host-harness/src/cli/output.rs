@@ -1,5 +1,7 @@
 //! What a replay prints: a table and perhaps a waterfall, or one JSON document.
 
+use std::io::Write;
+
 use meshspan::view::{Trace, summary::Summary, table, text};
 use serde::Serialize;
 
@@ -21,6 +23,16 @@ pub(crate) fn result(output: Output, summary: &Summary, shown: Option<&Trace>) -
         }
         Output::Json => json(summary),
     }
+}
+
+/// Says what happens on the way: on stdout, or where that is to be JSON alone, on stderr.
+pub(crate) fn notice(output: Output, text: &str) -> Result<(), CliError> {
+    if output == Output::Table {
+        return print(text);
+    }
+    // If stderr is gone there is nobody to tell.
+    let _ = anstream::stderr().write_all(text.as_bytes());
+    Ok(())
 }
 
 /// Prints one JSON document, indented.

@@ -12,7 +12,7 @@ use meshspan::proxy::{Proxy, ProxyError};
 
 pub(crate) use arguments::ProxyArgs;
 
-use super::{error::CliError, print};
+use super::{args::Output, error::CliError, output, print};
 use program::Loader;
 use signals::{Asked, Signals};
 
@@ -30,18 +30,20 @@ pub(crate) fn run(args: &ProxyArgs) -> Result<(), CliError> {
     if args.clusters.is_empty() && loader.collector.is_none() {
         tracing::warn!("the filter can call nobody: --otlp-endpoint or --cluster says where its spans go");
     }
-    print(&format!("Listening on {scheme}://{}, forwarding to {}\n", proxy.address(), args.upstream))?;
+    let told = format!("Listening on {scheme}://{}, forwarding to {}\n", proxy.address(), args.upstream);
+    output::notice(args.output, &told)?;
     if let Some(address) = args.admin {
         let address = admin::serve(address, proxy.watch())?;
-        print(&format!("Numbers for Prometheus at http://{address}/stats/prometheus\n"))?;
+        let told = format!("Numbers for Prometheus at http://{address}/stats/prometheus\n");
+        output::notice(args.output, &told)?;
     }
     loop {
         match signals.next(WATCH) {
             Ok(Asked::Stop) => break,
-            Ok(Asked::Reload) => reload(&proxy, &mut loader),
+            Ok(Asked::Reload) => reload(&proxy, &mut loader, args.output),
             Err(RecvTimeoutError::Timeout) => {
                 if args.watch && loader.has_changed() {
-                    reload(&proxy, &mut loader);
+                    reload(&proxy, &mut loader, args.output);
                 }
             }
             Err(RecvTimeoutError::Disconnected) => break,
@@ -61,12 +63,12 @@ pub(crate) fn run(args: &ProxyArgs) -> Result<(), CliError> {
 }
 
 /// A reload that fails is said, and the traffic goes on as it did.
-fn reload(proxy: &Proxy, loader: &mut Loader<'_>) {
+fn reload(proxy: &Proxy, loader: &mut Loader<'_>, output: Output) {
     let done = loader.load().map_err(|error| error.to_string());
     match done.and_then(|program| proxy.reload(program).map_err(|error| error.to_string())) {
         Ok(()) => {
             // Nobody reading stdout is no reason to stop serving.
-            let _ = print("Reloaded\n");
+            let _ = output::notice(output, "Reloaded\n");
         }
         Err(error) => tracing::error!("not reloaded: {error}"),
     }

@@ -228,3 +228,17 @@ fn spans_that_go_before_they_are_sent_are_told_of_once() {
         assert_eq!(stderr.matches(said).count(), 1, "{mode}: {stderr}");
     }
 }
+
+#[test]
+fn with_json_nothing_else_is_on_stdout() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("spans.db");
+    let arguments = ["-o", "json", "--store", store.to_str().unwrap()];
+    let mut collect = Collect::run(Ports::default(), &arguments);
+    let said = collect.process().stderr();
+    assert!(said.contains(&format!("Keeping spans in {}\n", store.display())), "{said}");
+    let (status, printed) = collect.end();
+    assert!(status.success(), "{status}");
+    let json: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(json["stored"], 0);
+}
