@@ -51,7 +51,7 @@ function showUpload(main) {
       }
     }
   };
-  const input = el("input", { type: "file", id: "file", multiple: true, accept: ".json,.jsonl,.ndjson", onchange: () => take(input.files) });
+  const input = el("input", { type: "file", id: "file", multiple: true, accept: ".json,.jsonl,.ndjson,.gz", onchange: () => take(input.files) });
   const drop = el("div", { class: "drop", ondragover: (event) => (event.preventDefault(), drop.classList.add("over")),
     ondragleave: () => drop.classList.remove("over"), ondrop: (event) => {
       event.preventDefault();

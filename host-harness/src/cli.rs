@@ -19,6 +19,7 @@ mod explain;
 mod export;
 mod filter;
 mod import;
+mod input;
 mod interrupt;
 mod mesh;
 mod output;

@@ -1,12 +1,12 @@
 //! `meshspan import`: spans of files into the store, a line at a time.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, stdin};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::ProgressBar;
 use meshspan::collect::{JsonLineError, keep_fit, span_count};
+use meshspan::counted::counted;
 use meshspan::serve::{MAX_UPLOAD_BYTES, spans_of_file};
 use meshspan::store::Store;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -14,8 +14,8 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, TracesData};
 use prost::Message;
 
 use super::error::CliError;
-use super::stored::StoreArgs;
-use super::{print, progress};
+use super::stored::{StoreBounds, StorePlace};
+use super::{input, print, progress};
 
 /// Spans that are stored at once; the file is synchronised each time.
 const BATCH: u64 = 2_000;
@@ -25,21 +25,23 @@ const MAX_BYTES: u64 = MAX_UPLOAD_BYTES as u64;
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// OTLP JSON Lines, OTLP JSON or Jaeger's JSON; `-` is standard input
+    /// OTLP JSON Lines, OTLP JSON or Jaeger's JSON, gzip or not; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    store: StoreArgs,
+    store: StorePlace,
+    #[command(flatten)]
+    bounds: StoreBounds,
 }
 
 /// Stores the spans of all files; what came before a line that cannot be read stays.
 pub(crate) fn import(args: &ImportArgs, quiet: bool) -> Result<(), CliError> {
     let bar = progress::bar("importing", None, quiet);
-    let mut target =
-        Target { store: args.store.open(Vec::new(), true)?, bar, spans: 0, unfit: 0, first: None };
+    let store = args.store.open(args.bounds.options(Vec::new(), true))?;
+    let mut target = Target { store, bar, spans: 0, unfit: 0, first: None };
     let done = args.files.iter().try_for_each(|path| import_file(path, &mut target));
     target.bar.finish_and_clear();
-    let mut text = format!("{} spans imported", target.spans);
+    let mut text = format!("{} imported", counted(target.spans, "span"));
     if let Some(first) = target.first {
         text.push_str(&format!(", {} left out for their ids; the first: {first}", target.unfit));
     }
@@ -49,10 +51,7 @@ pub(crate) fn import(args: &ImportArgs, quiet: bool) -> Result<(), CliError> {
 
 fn import_file(path: &Path, target: &mut Target) -> Result<(), CliError> {
     let unreadable = |error: io::Error| CliError::read(path, &error);
-    let input: Box<dyn Read> = match path.to_str() {
-        Some("-") => Box::new(stdin()),
-        _ => Box::new(File::open(path).map_err(unreadable)?),
-    };
+    let input = input::open(path).map_err(unreadable)?;
     let mut batch = Vec::new();
     let mut lines = Lines { input: BufReader::new(input), number: 0 };
     let read = loop {

@@ -13,6 +13,9 @@ use super::values::{age, shown, size};
 /// The environment's variable with the place.
 const STORE: &str = "MESHSPAN_STORE";
 
+/// What helps where there is no place for a store.
+const NAME_A_FILE: &str = "name a file, --store FILE";
+
 /// The least that a store may take.
 const LEAST_BYTES: u64 = 1 << 20;
 
@@ -25,14 +28,9 @@ pub(crate) struct StorePlace {
     store: Option<PathBuf>,
 }
 
-/// Which store, and how much it keeps.
+/// How much a store keeps.
 #[derive(Debug, Args)]
-pub(crate) struct StoreArgs {
-    #[command(flatten)]
-    place: StorePlace,
-    /// Keep spans in memory only: they go with the process
-    #[arg(long, conflicts_with = "store")]
-    in_memory: bool,
+pub(crate) struct StoreBounds {
     /// The most that the store takes, such as 500MB; beyond it, the oldest spans go
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = store_size)]
     max_bytes: u64,
@@ -41,33 +39,69 @@ pub(crate) struct StoreArgs {
     max_age: Duration,
 }
 
+/// Which store, if any, and how much it keeps.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    #[command(flatten)]
+    place: StorePlace,
+    /// Keep spans in memory only: they go with the process
+    #[arg(long, conflicts_with = "store")]
+    in_memory: bool,
+    #[command(flatten)]
+    bounds: StoreBounds,
+}
+
+impl StoreBounds {
+    /// With these destinations.
+    pub(crate) fn options(&self, destinations: Vec<String>, keeps_traces: bool) -> StoreOptions {
+        StoreOptions { max_bytes: self.max_bytes, max_age: self.max_age, destinations, keeps_traces }
+    }
+}
+
 impl StoreArgs {
     /// Opens it, for these destinations. Without traces, it is in memory unless a file is named.
     pub(crate) fn open(&self, destinations: Vec<String>, keeps_traces: bool) -> Result<Store, CliError> {
-        let (max_bytes, max_age) = (self.max_bytes, self.max_age);
-        let options = StoreOptions { max_bytes, max_age, destinations, keeps_traces };
-        let Some(path) = self.file(keeps_traces)? else {
-            return Store::in_memory(options).map_err(|error| refused(&error));
-        };
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(|error| CliError::write(directory, &error))?;
+        let options = self.bounds.options(destinations, keeps_traces);
+        match self.file(keeps_traces)? {
+            None => Store::in_memory(options).map_err(|error| refused(&error)),
+            Some(_) => self.place.open(options).map_err(or_in_memory),
         }
-        Store::open(&path, options).map_err(|error| refused(&error))
     }
 
     /// The most that it takes.
     pub(crate) fn max_bytes(&self) -> u64 {
-        self.max_bytes
+        self.bounds.max_bytes
     }
 
     /// Where spans are kept; `None` is in memory, as without traces unless a file is named.
     pub(crate) fn file(&self, keeps_traces: bool) -> Result<Option<PathBuf>, CliError> {
         let in_memory = self.in_memory || (!keeps_traces && self.place.store.is_none());
-        if in_memory { Ok(None) } else { self.place.path().map(Some) }
+        if in_memory { Ok(None) } else { self.place.path().map(Some).map_err(or_in_memory) }
+    }
+}
+
+/// Who may do without a file is told so.
+fn or_in_memory(error: CliError) -> CliError {
+    match error.help.as_deref() {
+        Some(NAME_A_FILE) => error.help(format!("{NAME_A_FILE}, or keep spans in memory, --in-memory")),
+        _ => error,
     }
 }
 
 impl StorePlace {
+    /// Opens it to keep spans there; makes it, and its folder, if need be.
+    pub(crate) fn open(&self, options: StoreOptions) -> Result<Store, CliError> {
+        let path = self.path()?;
+        if let Some(directory) = path.parent() {
+            let made = std::fs::create_dir_all(directory);
+            made.map_err(|error| CliError::write(directory, &error).help(NAME_A_FILE))?;
+        }
+        Store::open(&path, options).map_err(|error| match error {
+            StoreError::Open { .. } => refused(&error).help(NAME_A_FILE),
+            _ => refused(&error),
+        })
+    }
+
     /// Opens it to be asked, also while another process keeps its spans there.
     pub(crate) fn open_to_read(&self) -> Result<Store, CliError> {
         let path = self.path()?;
@@ -83,7 +117,7 @@ impl StorePlace {
             CliError::bad_configuration(
                 "there is no place for the store: neither HOME nor XDG_DATA_HOME is set",
             )
-            .help("name a file, --store FILE, or keep spans in memory, --in-memory")
+            .help(NAME_A_FILE)
         })
     }
 

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use super::{
     args::{Output, ViewArgs},
     error::CliError,
-    output, print, stored, values, viewer,
+    input, output, print, stored, values, viewer,
 };
 
 /// Shows what was asked for.
@@ -45,13 +45,9 @@ fn store(args: &ViewArgs) -> Result<Store, CliError> {
 }
 
 fn read(path: &Path) -> Result<Vec<ResourceSpans>, CliError> {
-    let bytes = if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        std::fs::read(path)
-    };
-    let bytes = bytes.map_err(|error| CliError::read(path, &error))?;
+    let mut bytes = Vec::new();
+    let read = input::open(path).and_then(|mut input| input.read_to_end(&mut bytes));
+    read.map_err(|error| CliError::read(path, &error))?;
     spans_of_file(&bytes).map_err(|error| {
         CliError::bad_configuration(format!("{}: {error}", path.display()))
             .help("`meshspan replay --save FILE` writes such a file; so does the OpenTelemetry Collector's file exporter")

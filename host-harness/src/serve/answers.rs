@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::page::trace_page;
-use super::upload::{spans_of_document, spans_of_file};
+use super::upload::{spans_of_document, spans_of_file, unpacked};
 use crate::collect::{by_trace, records};
 use crate::store::{Store, StoreError};
 use crate::time::Timestamp;
@@ -194,7 +194,7 @@ pub(super) async fn compare(
 
 /// The traces of a file, which are shown and not kept: each as it is drawn, and in OTLP for questions about it.
 pub(super) async fn upload(body: Bytes) -> Result<Json<Value>, Problem> {
-    let spans = spans_of_file(&body).map_err(bad)?;
+    let spans = unpacked(&body).and_then(|file| spans_of_file(&file)).map_err(bad)?;
     let found = traces(records(&spans));
     let mut original = by_trace(spans);
     let found: Vec<Value> = found

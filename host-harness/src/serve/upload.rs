@@ -1,8 +1,13 @@
 //! Traces of a file, whatever wrote it: OTLP JSON, OTLP JSON Lines, Jaeger's query API in either version.
 
+use std::borrow::Cow;
+use std::io::Read;
+
+use flate2::read::MultiGzDecoder;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, TracesData};
 use serde_json::Value;
 
+use super::MAX_UPLOAD_BYTES;
 use super::jaeger::from_v1;
 use crate::collect::{JsonLineError, from_json_lines};
 
@@ -18,6 +23,12 @@ pub enum UploadError {
          Jaeger's JSON"
     )]
     Unknown,
+    /// Packed by gzip, but damaged.
+    #[error("the file is packed by gzip, but could not be unpacked: {0}")]
+    Gzip(std::io::Error),
+    /// Packed, and larger than an upload may be.
+    #[error("the file unpacks to more than {MAX_UPLOAD_BYTES} bytes, the largest that is taken")]
+    TooLarge,
     /// OTLP JSON with a value that it does not allow.
     #[error("not OTLP JSON: {0}")]
     Otlp(serde_json::Error),
@@ -27,6 +38,20 @@ pub enum UploadError {
     /// Jaeger's JSON with a value that it does not allow.
     #[error("not Jaeger's JSON: {0}")]
     Jaeger(String),
+}
+
+/// What gzip packed, unpacked; anything else as it is.
+///
+/// # Errors
+/// [`UploadError`] if it is damaged, or larger than an upload may be.
+pub(super) fn unpacked(bytes: &[u8]) -> Result<Cow<'_, [u8]>, UploadError> {
+    if !bytes.starts_with(b"\x1f\x8b") {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let mut unpacked = Vec::new();
+    let mut packed = MultiGzDecoder::new(bytes).take(MAX_UPLOAD_BYTES as u64 + 1);
+    packed.read_to_end(&mut unpacked).map_err(UploadError::Gzip)?;
+    if unpacked.len() > MAX_UPLOAD_BYTES { Err(UploadError::TooLarge) } else { Ok(Cow::Owned(unpacked)) }
 }
 
 /// The spans of a file.
@@ -81,6 +106,24 @@ mod tests {
         for (reason, text, expected) in table {
             assert_eq!(span_count(&spans_of_file(text.as_bytes()).unwrap()), expected, "{reason}");
         }
+    }
+
+    #[test]
+    fn what_gzip_packed_is_unpacked_up_to_a_bound() {
+        let pack = |bytes: &[u8]| {
+            let mut packed = Vec::new();
+            flate2::read::GzEncoder::new(bytes, flate2::Compression::fast())
+                .read_to_end(&mut packed)
+                .unwrap();
+            packed
+        };
+        let packed = pack(OTLP.as_bytes());
+        assert_eq!(unpacked(&packed).unwrap(), OTLP.as_bytes());
+        assert_eq!(unpacked(OTLP.as_bytes()).unwrap(), OTLP.as_bytes());
+        let cut = unpacked(&packed[..packed.len() / 2]).unwrap_err().to_string();
+        assert!(cut.contains("could not be unpacked"), "{cut}");
+        let bomb = pack(&vec![b' '; MAX_UPLOAD_BYTES + 1]);
+        assert!(matches!(unpacked(&bomb), Err(UploadError::TooLarge)));
     }
 
     #[test]

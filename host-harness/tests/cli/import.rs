@@ -4,9 +4,11 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use meshspan::store::{Store, StoreOptions};
 
-use super::{meshspan, run};
+use super::{meshspan, run, stdout};
 
 const LINE: &str = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"ID"}]}]}]}"#;
 
@@ -53,13 +55,46 @@ fn what_cannot_be_imported_is_named_and_the_rest_is_kept() {
 
     for (content, expected) in [("hello", "line 1 is not OTLP JSON"), ("{}", "neither resourceSpans")] {
         std::fs::write(path("other"), content).unwrap();
-        let output = run(&["import", "--in-memory", &path("other")]);
+        let output = run(&["import", "--store", &store, &path("other")]);
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(3), "{content}");
         assert!(stderr.contains(expected), "{stderr}");
     }
-    let output = run(&["import", "--in-memory", "/nowhere"]);
+    let output = run(&["import", "--store", &store, "/nowhere"]);
     assert_eq!(output.status.code(), Some(1));
+    let output = run(&["import", "--in-memory", &path("lines")]);
+    assert_eq!(output.status.code(), Some(2), "what goes with the process is not imported");
+}
+
+#[test]
+fn a_file_that_gzip_packed_is_read_as_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let mut packed = GzEncoder::new(std::fs::File::create(path("lines.gz")).unwrap(), Compression::fast());
+    packed.write_all(lines(1..2).as_bytes()).unwrap();
+    packed.finish().unwrap();
+    let imported = stdout(&["import", "--store", &path("spans.db"), &path("lines.gz")]);
+    assert_eq!(imported, "1 span imported\n");
+    let listed = stdout(&["view", &path("lines.gz")]);
+    assert!(listed.contains(" start (UTC) ") && listed.ends_with("\n1 of 1 trace\n"), "{listed}");
+}
+
+#[test]
+fn a_home_that_cannot_be_written_is_told_as_one_that_is_not_set() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let help = "help: name a file, --store FILE";
+    for (arguments, home, expected) in [
+        (&["collect"][..], None, ", or keep spans in memory, --in-memory\n"),
+        (&["collect"], Some(file.path()), ", or keep spans in memory, --in-memory\n"),
+        (&["import", "-"], None, "\n"),
+        (&["import", "-"], Some(file.path()), "\n"),
+    ] {
+        let mut command = meshspan(arguments);
+        // A folder below a file cannot be made by anybody.
+        let output = command.envs(home.map(|home| ("HOME", home))).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(stderr.ends_with(&format!("{help}{expected}")), "{arguments:?}, {home:?}: {stderr}");
+    }
 }
 
 #[test]

@@ -92,7 +92,8 @@ impl DemoServe {
 
 #[derive(Debug, Args)]
 pub(crate) struct ViewArgs {
-    /// OTLP JSON, OTLP JSON Lines (as `--save` writes them) or Jaeger's JSON; `-` is standard input
+    /// OTLP JSON, OTLP JSON Lines (as `--save` writes them) or Jaeger's JSON, gzip or not; `-` is
+    /// standard input
     /// [default: what `meshspan collect` has in its store]
     #[arg(value_name = "FILE", conflicts_with = "store")]
     pub(crate) files: Vec<PathBuf>,
