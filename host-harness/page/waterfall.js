@@ -14,6 +14,11 @@ function nameParts(name) {
   return [el("span", { class: /\s/.test(before) ? "before" : "before front" }, el("bdi", { dir: "ltr" }, before)), el("span", { class: "last" }, last)];
 }
 
+/** Why a span that names a parent has none here. */
+function whyOrphan({ parentSpanId }, spans) {
+  return spans.some(({ spanId }) => spanId === parentSpanId) ? "its parents are a circle" : "its parent is missing";
+}
+
 class Waterfall {
   /** `view` is the trace's view: its rows, its window, what is selected. */
   constructor(view) {
@@ -72,7 +77,7 @@ class Waterfall {
     const title = `${span.service} ${span.name} ${what}`;
     const marks = [
       span.status === "error" && ["bad", "!", `error ${span.message ?? ""}`.trim()],
-      span.orphan && ["warning", "⚠", "its parent is missing"],
+      span.orphan && ["warning", "⚠", whyOrphan(span, rows.trace.spans)],
       span.showsSkew && ["warning", "◷", `its clock is ${clock(span)}`],
     ].filter(Boolean);
     return el("div", {

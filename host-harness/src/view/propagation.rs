@@ -2,8 +2,14 @@
 //!
 //! `emoji's inbound SERVER span, whose parent is not there` → the caller's proxy or application
 
+use std::cell::LazyCell;
+use std::collections::HashMap;
+
 use super::{Node, Trace};
 use crate::collect::{Direction, SpanKind};
+
+/// How many spans of a circle are named.
+const SHOWN: usize = 4;
 
 /// A place where the trace is broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,9 +25,38 @@ pub struct Break {
 impl Trace {
     /// The breaks, in the order of the nodes.
     pub fn breaks(&self) -> Vec<Break> {
-        let nodes = self.nodes.iter().enumerate();
-        nodes.filter(|(_, node)| node.is_orphan).map(|(at, node)| orphan(at, node)).collect()
+        let orphans = self.nodes.iter().enumerate().filter(|(_, node)| node.is_orphan);
+        let spans = LazyCell::new(|| self.nodes.iter().map(|node| (node.span.span_id, node)).collect());
+        orphans.map(|(at, node)| circle(at, node, &spans).unwrap_or_else(|| orphan(at, node))).collect()
     }
+}
+
+/// What is wrong where a span's parent is there, and yet none is above the other.
+fn circle(at: usize, node: &Node, spans: &HashMap<[u8; 8], &Node>) -> Option<Break> {
+    let (mut members, mut places) = (Vec::new(), HashMap::new());
+    let mut above = node;
+    while !places.contains_key(&above.span.span_id) {
+        places.insert(above.span.span_id, members.len());
+        members.push(above);
+        above = *spans.get(&above.span.parent?)?;
+    }
+    // What leads into it is not of it.
+    let members: Vec<&Node> = members.split_off(places.remove(&above.span.span_id)?);
+    let mut workloads: Vec<&str> = members.iter().map(|member| member.span.service.as_str()).collect();
+    workloads.sort_unstable();
+    workloads.dedup();
+    let ids: Vec<String> =
+        members.iter().take(SHOWN).map(|member| hex::encode(member.span.span_id)).collect();
+    let ids = ids.join(" below ");
+    let explanation = match members.len() {
+        1 => format!("span {ids} names itself as its parent"),
+        length => format!("{length} spans are each other's parents, a circle: {ids} below …"),
+    };
+    let explanation = format!(
+        "{explanation}: look at what writes the spans of {}, such as a tracing library that uses an id twice",
+        workloads.join(", ")
+    );
+    Some(Break { node: at, workload: node.span.service.clone(), explanation })
 }
 
 fn orphan(at: usize, node: &Node) -> Break {
@@ -70,6 +105,25 @@ mod tests {
             assert!(found.explanation.contains(help), "{}", found.explanation);
             assert!(found.explanation.contains("0909090909090909"), "{}", found.explanation);
         }
+    }
+
+    #[test]
+    fn a_circle_of_parents_is_called_one() {
+        let root = || app(1, None, SpanKind::Server, 0, 10);
+        let (one, other) = (app(2, Some(3), SpanKind::Server, 1, 9), inbound(3, 2, SpanKind::Client, 2, 8));
+        let below = outbound(4, 3, SpanKind::Server, 3, 7);
+        let trace = traces(vec![root(), one.clone(), other.clone(), below]).remove(0);
+        let [found] = trace.breaks().try_into().unwrap();
+        assert_eq!(trace.nodes[found.node].span.span_id, [2; 8], "cut at the first that started");
+        let expected = "2 spans are each other's parents, a circle: 0202020202020202 below 0303030303030303 below …: \
+                        look at what writes the spans of emoji, web,";
+        assert!(found.explanation.starts_with(expected), "{}", found.explanation);
+
+        let alone = traces(vec![one, other]).remove(0);
+        assert_eq!(alone.breaks().len(), 1, "also without a root");
+        let own = traces(vec![root(), app(5, Some(5), SpanKind::Server, 1, 2)]).remove(0);
+        let [found] = own.breaks().try_into().unwrap();
+        assert!(found.explanation.starts_with("span 0505050505050505 names itself"), "{}", found.explanation);
     }
 
     #[test]
