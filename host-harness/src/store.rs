@@ -68,6 +68,9 @@ const MAX_MEMORY_BYTES: u64 = 896 << 20;
 /// How long a question waits until the newest spans can be found; if the indexer fails, it is answered without.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// As [`PATIENCE`], of one who may not take in the spans itself if nobody else does.
+const READER_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How a store is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
@@ -142,7 +145,8 @@ impl Store {
         Self::start(File::in_memory()?, StoreOptions { max_bytes, ..options })
     }
 
-    /// Opens the store at `path` to ask it, whether or not another process keeps its spans there now.
+    /// Opens the store at `path` to ask it, whether or not another process keeps its spans there now. One that may
+    /// only be read, and that nobody has open, is taken not to change.
     ///
     /// # Errors
     /// As [`open`](Self::open), but for another process; also if there is no such file.
@@ -365,8 +369,14 @@ impl Shared {
             self.file.read(|connection| connection.query_row(sql, [name], |row| row.get::<_, i64>(0)))
         };
         let last = count("last")?;
-        let mut patience = PATIENCE;
+        let is_read_only = self.file.is_read_only();
+        let mut patience = if is_read_only { READER_PATIENCE } else { PATIENCE };
         while count("indexed")? < last && !patience.is_zero() {
+            if is_read_only {
+                std::thread::sleep(LOOK);
+                patience = patience.saturating_sub(LOOK);
+                continue;
+            }
             // Nothing goes because of being looked at.
             let (max_bytes, max_age) = (u64::MAX, Duration::MAX);
             let all = StoreOptions { max_bytes, max_age, ..StoreOptions::default() };
@@ -376,6 +386,11 @@ impl Shared {
                 Err(other) => return Err(other),
             }
             patience = patience.saturating_sub(LOOK);
+        }
+        if is_read_only && count("indexed")? < last {
+            let problem = "its newest spans are not taken in yet, and you may not write it; let its owner look at it once"
+                .to_owned();
+            return Err(StoreError::File { path: self.file.path().to_owned(), problem });
         }
         Ok(())
     }

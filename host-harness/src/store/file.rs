@@ -1,19 +1,25 @@
 //! The file: its format, who may open it, connections to it.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::access;
 
 use super::format::{self, Kind};
 use super::{StoreError, int};
 
 /// What may be in the file beyond its bound until the oldest has gone.
 const ROOM_BYTES: u64 = 128 << 20;
+
+/// What stands for itself in a file's URI, and what does not.
+const NOT_IN_URI: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
 
 /// How long one connection waits for another's commit.
 const BUSY: Duration = Duration::from_secs(10);
@@ -26,6 +32,8 @@ pub(super) struct File {
     readers: Mutex<Vec<Connection>>,
     /// Held by the one of the threads that writes: waiting for it costs less than SQLite's way of asking again.
     writing: Mutex<()>,
+    /// Nobody here may write it.
+    is_read_only: bool,
     /// Held until the store goes: nobody else writes.
     _lock: Option<fs::File>,
     /// Device and number of the file, by which one that takes its place is known; `None` in memory.
@@ -45,7 +53,29 @@ impl File {
 
     /// To read beside the process that writes.
     pub(super) fn open_shared(path: &Path) -> Result<Self, StoreError> {
-        Self::with(path.to_owned(), path.to_string_lossy().into_owned(), None)
+        if may_write(path) {
+            return Self::with(path.to_owned(), path.to_string_lossy().into_owned(), None);
+        }
+        // Whoever writes has both of these. If nobody does, SQLite would make them to be told of who does later.
+        let is_at_rest = !has(&beside(path, "-wal")) && !beside(path, "-shm").exists();
+        let mode = if is_at_rest { "immutable=1" } else { "mode=ro" };
+        let escaped = percent_encoding::percent_encode(path.as_os_str().as_bytes(), NOT_IN_URI);
+        let name = format!("file:{escaped}?{mode}");
+        let unreadable = |error: &rusqlite::Error| match opened(path, error) {
+            StoreError::Open { path, problem } => {
+                let problem = format!(
+                    "{problem}; neither it nor its folder may be written by you: copy it and the files beside it \
+                     to a folder of yours, or let its owner open it once"
+                );
+                StoreError::Open { path, problem }
+            }
+            other => other,
+        };
+        let keeper = connect(&name).map_err(|error| unreadable(&error))?;
+        match format::kind(&keeper).map_err(|error| unreadable(&error))? {
+            Kind::Ours => Ok(Self::of(path.to_owned(), name, keeper, Access::ToRead)),
+            other => Err(not_ours(other, path)),
+        }
     }
 
     pub(super) fn in_memory() -> Result<Self, StoreError> {
@@ -57,16 +87,29 @@ impl File {
     fn with(path: PathBuf, name: String, lock: Option<fs::File>) -> Result<Self, StoreError> {
         let keeper = connect(&name).map_err(|error| opened(&path, &error))?;
         prepare(&keeper, &path)?;
-        Ok(Self {
+        Ok(Self::of(path, name, keeper, Access::ToWrite(lock)))
+    }
+
+    fn of(path: PathBuf, name: String, keeper: Connection, access: Access) -> Self {
+        Self {
             identity: identity(&path),
             trouble: Mutex::default(),
             path,
             name,
             readers: Mutex::default(),
             writing: Mutex::default(),
-            _lock: lock,
+            is_read_only: matches!(access, Access::ToRead),
+            _lock: match access {
+                Access::ToWrite(lock) => lock,
+                Access::ToRead => None,
+            },
             _keeper: Mutex::new(keeper),
-        })
+        }
+    }
+
+    /// Whether nobody here may write it.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -169,6 +212,23 @@ impl File {
     }
 }
 
+/// What may be done with a file.
+enum Access {
+    /// With what keeps other processes away, if that is to be.
+    ToWrite(Option<fs::File>),
+    ToRead,
+}
+
+/// Whether this process may write the file, and make others beside it.
+fn may_write(path: &Path) -> bool {
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    [path, folder].into_iter().all(|place| access(place, rustix::fs::Access::WRITE_OK).is_ok())
+}
+
+fn has(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.len() > 0)
+}
+
 /// Keeps other processes away: a file of its own beside the store's, as closing any handle to that one would let
 /// go of SQLite's own locks on it.
 fn lock(path: &Path) -> Result<fs::File, StoreError> {
@@ -212,15 +272,20 @@ fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let made = match format::kind(connection).map_err(|error| opened(path, &error))? {
         Kind::Ours => format::log_ahead(connection).and_then(|()| format::complete(connection)),
         Kind::Empty => format::make(connection),
-        Kind::Newer(found) => {
-            return Err(StoreError::Newer { path: path.to_owned(), found, known: format::FORMAT });
-        }
-        Kind::Foreign => {
-            let found = "a database of another program".to_owned();
-            return Err(StoreError::Foreign { path: path.to_owned(), found });
-        }
+        other => return Err(not_ours(other, path)),
     };
     made.map_err(|error| opened(path, &error))
+}
+
+fn not_ours(kind: Kind, path: &Path) -> StoreError {
+    let path = path.to_owned();
+    match kind {
+        Kind::Newer(found) => StoreError::Newer { path, found, known: format::FORMAT },
+        Kind::Empty => StoreError::Foreign { path, found: "an empty file".to_owned() },
+        Kind::Ours | Kind::Foreign => {
+            StoreError::Foreign { path, found: "a database of another program".to_owned() }
+        }
+    }
 }
 
 fn opened(path: &Path, error: &rusqlite::Error) -> StoreError {

@@ -27,6 +27,9 @@ use traces::Traces;
 const MAX_REQUESTS: usize = 64;
 const MAX_BYTES: usize = 4 << 20;
 
+/// How many transactions there may be once the store goes: some seconds.
+const MAX_LAST_STEPS: usize = 1 << 10;
+
 /// How often the age of what is kept is looked at, and how long a thread that failed rests.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -86,6 +89,7 @@ impl Indexer {
                 .progress
                 .wait(TICK, |marks| marks.is_ending || (!has_failed && marks.committed > self.indexed));
             if marks.is_ending {
+                self.finish();
                 return;
             }
             let outcome = self.follow();
@@ -98,6 +102,15 @@ impl Indexer {
                 );
             }
             has_failed = outcome.is_err();
+        }
+    }
+
+    /// Takes in what is left: whoever looks next may not be allowed to.
+    fn finish(&mut self) {
+        for _ in 0..MAX_LAST_STEPS {
+            if !matches!(self.take(), Ok(true)) {
+                return;
+            }
         }
     }
 

@@ -1,9 +1,15 @@
 //! `meshspan view`, and the page that it and the demo serve.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
+use meshspan::store::{Store, StoreOptions};
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use serde_json::Value;
 
 use super::{demo_spans, meshspan, run, stdout};
@@ -55,6 +61,48 @@ fn a_store_is_shown_as_a_file_is() {
     stdout(&["demo", "--store", store.to_str().unwrap(), "--no-serve", "--seed", "7"]);
     let all = stdout(&["view", "--store", store.to_str().unwrap(), "--limit", "1"]);
     assert!(all.ends_with("1 of 300 traces\n"), "{all}");
+}
+
+/// As nobody, if we are root: root may write everything.
+#[test]
+fn who_may_only_read_a_store_sees_what_is_in_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (program, folder) = (directory.path().join("meshspan"), directory.path().join("its store? 100%"));
+    std::fs::copy(env!("CARGO_BIN_EXE_meshspan"), &program).unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    let store = folder.join("spans.db");
+    stdout(&["demo", "--store", store.to_str().unwrap(), "--no-serve"]);
+    let may = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    may(directory.path(), 0o755);
+    let look = |arguments: &[&str]| {
+        may(&folder, 0o555);
+        may(&store, 0o444);
+        let mut command = Command::new(&program);
+        command.env_clear().current_dir(directory.path()).args(arguments).arg("--store").arg(&store);
+        if rustix::process::geteuid().is_root() {
+            command.uid(65_534).gid(65_534);
+        }
+        let output = command.output().unwrap();
+        may(&folder, 0o755);
+        may(&store, 0o644);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {stderr}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let at_rest = look(&["view", "--limit", "1"]);
+    assert!(at_rest.ends_with("1 of 150 traces\n"), "{at_rest}");
+    assert!(look(&["doctor"]).contains("150 traces with "));
+    let kept = Store::open(&store, StoreOptions::default()).unwrap();
+    let spans = kept.trace(kept.ids("", 1).unwrap()[0]).unwrap().unwrap();
+    kept.keep(of_another_trace(spans)).unwrap();
+    let in_use = look(&["view", "--limit", "1"]);
+    assert!(in_use.ends_with("1 of 151 traces\n"), "{in_use}");
+}
+
+fn of_another_trace(mut spans: Vec<ResourceSpans>) -> Vec<ResourceSpans> {
+    let scopes = spans.iter_mut().flat_map(|resource| &mut resource.scope_spans);
+    scopes.flat_map(|scope| &mut scope.spans).for_each(|span| span.trace_id = vec![7; 16]);
+    spans
 }
 
 #[test]
