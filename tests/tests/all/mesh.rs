@@ -245,3 +245,22 @@ fn a_command_that_is_not_there_is_named() {
     assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
     assert!(stderr.contains("error: web: cannot start ") && stderr.contains("./nobody"), "{stderr}");
 }
+
+#[test]
+fn the_one_in_the_readme_runs_as_it_is() {
+    let readme = std::fs::read_to_string(tools::repository().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("cat > mesh.json <<'END'\n").unwrap();
+    let (json, _) = rest.split_once("\nEND\n").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("mesh.json");
+    std::fs::write(&file, json).unwrap();
+    let mut command = Command::new(&*MESHSPAN);
+    command.arg("mesh").arg(file);
+    let mut mesh = Mesh(Process::start_in(&mut command, directory));
+    let entry = mesh.entry();
+    wait::until("web to answer", || (Request::get("/").send_http1(entry).status == 200).then_some(()));
+    mesh.interrupt();
+    let (code, _, stderr) = mesh.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("| calls http://127.0.0.1:"), "{stderr}");
+}
