@@ -47,7 +47,11 @@ fn each_break_is_found_at_its_station_and_nothing_is_said_beyond() {
             Stage::Header,
             "1 uber-trace-id",
         ),
-        (Evidence { formats: Some(formats("accept")), ..filter(none) }, Stage::Header, "none of 1 request carries"),
+        (
+            Evidence { formats: Some(formats("accept")), ..filter(none) },
+            Stage::Header,
+            "none of 1 request carries",
+        ),
         (filter(Counters { invalid: 3, ..none }), Stage::Header, "invalid: all of 3 trace contexts"),
         (filter(none), Stage::Header, "no request has carried"),
         (filter(Counters { outbound_without_context: 2, ..none }), Stage::Header, "2 outbound ones"),
