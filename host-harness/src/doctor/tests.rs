@@ -58,7 +58,7 @@ fn each_break_is_found_at_its_station_and_nothing_is_said_beyond() {
         (filter(Counters { sampled_out: 8, ..none }), Stage::Sampled, "sampled out: all of 8 spans"),
         (filter(Counters { started: 2, ..none }), Stage::Started, "none has ended"),
         (filter(Counters { queue_full: 1, ..whole() }), Stage::Queued, "of 4 spans, 1 found the queue full"),
-        (filter(Counters { attempted: 0, queued: 4, ..whole() }), Stage::Sent, "4 spans wait"),
+        (filter(Counters { attempted: 0, queued: 4, ..whole() }), Stage::Sent, "in the queue: 4 spans"),
         (Evidence { cluster: Some(gone), ..failed() }, Stage::Accepted, "has no cluster \"otel\""),
         (
             cluster(failed(), Cluster { tls_failures: 1, ..Cluster::default() }),
