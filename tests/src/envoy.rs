@@ -186,6 +186,26 @@ impl Envoy {
         1024 * kib.and_then(|kib| kib.parse::<usize>().ok()).expect("VmRSS in kB")
     }
 
+    /// The memory of each VM now, in bytes, in the order of addresses. V8 reserves more than 4 GiB for a VM, and makes
+    /// the beginning of them accessible as the guest's memory grows.
+    pub fn wasm_memories(&self) -> Vec<usize> {
+        let path = format!("/proc/{}/maps", self.process.id());
+        let maps = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let mapping = |line: &str| {
+            let (range, rest) = line.split_once(' ')?;
+            let (start, end) = range.split_once('-')?;
+            let address = |text: &str| usize::from_str_radix(text, 16).ok();
+            Some((address(start)?..address(end)?, rest.get(..2)?.to_owned()))
+        };
+        let mappings: Vec<_> = maps.lines().filter_map(mapping).collect();
+        let memories = mappings.windows(2).filter_map(|pair| {
+            let [(memory, access), (reserve, none)] = pair else { return None };
+            let is_memory = access == "rw" && none == "--" && memory.end == reserve.start;
+            (is_memory && reserve.len() > 4 << 30).then(|| memory.len())
+        });
+        memories.collect()
+    }
+
     /// The counters and gauges whose names begin with `prefix`, without it.
     pub fn stats(&self, prefix: &str) -> BTreeMap<String, u64> {
         let answer = client::Request::get("/stats").send_http1(self.admin_port);

@@ -36,7 +36,8 @@ struct Shared {
 /// Who came.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Visitors {
-    /// Every head that differs from the others, but for its `traceparent`.
+    /// Every head that differs from the others, but for its `traceparent` and for the authority, which has the
+    /// proxy's port.
     pub heads: BTreeSet<String>,
     /// The `traceparent` of each.
     pub contexts: Vec<String>,
@@ -93,7 +94,7 @@ impl Shared {
         let (mut head, _) = request.into_parts();
         let context = head.headers.remove("traceparent").expect("every request is part of a trace");
         let mut visitors = self.visitors.lock().expect("no visitor panics");
-        visitors.heads.insert(format!("{} {} {:?}", head.method, head.uri, head.headers));
+        visitors.heads.insert(format!("{} {} {:?}", head.method, head.uri.path(), head.headers));
         visitors.contexts.push(context.to_str().expect("text").to_owned());
     }
 }
