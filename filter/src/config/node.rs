@@ -91,7 +91,8 @@ impl Node {
     fn set_owner(&mut self, path: &str) {
         let mut parts = path.rsplit('/');
         let (Some(name), Some(kind)) = (parts.next(), parts.next()) else { return };
-        if let Some((_, key)) = OWNERS.into_iter().find(|(known, _)| *known == kind) {
+        let owner = OWNERS.into_iter().find(|(known, _)| *known == kind && !name.is_empty());
+        if let Some((_, key)) = owner {
             self.set(key, name);
         }
     }

@@ -13,10 +13,12 @@ pub mod hostcalls;
 pub mod interpreter;
 pub mod lines;
 pub mod native;
+pub mod node;
 pub mod otlp_response;
 pub mod propagation;
 #[cfg(feature = "host")]
 pub mod receive;
+pub mod retry_after;
 #[cfg(feature = "host")]
 pub mod script;
 #[cfg(feature = "host")]

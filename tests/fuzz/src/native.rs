@@ -49,7 +49,7 @@ pub fn pass(config: &Config, headers: &Headers<'_>, response: &Headers<'_>) {
     let status = response.first("grpc-status");
     pass.record_response(response.first(":status"), status, Some(Timestamp::from_unix_nanos(1_500_000)));
     pass.record_response_headers(response);
-    pass.record_properties(|_| None::<Vec<u8>>);
+    pass.record_properties(|_| Some(b"http://u:p@web/a?sig=1"));
     pass.record_trailers(status);
     let end = StreamEnd { now: Timestamp::from_unix_nanos(2_000_000), ..StreamEnd::default() };
     for span in pass.end(&end).spans() {

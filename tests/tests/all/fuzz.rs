@@ -10,15 +10,17 @@ mod targets;
 /// A target's name and its check.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 13] = [
+const TARGETS: [Target; 15] = [
     ("b3", targets::b3::check),
     ("config", targets::config::check),
     ("grpc_bin", targets::grpc_bin::check),
     ("header_map", targets::header_map::check),
     ("hostcalls", targets::hostcalls::check),
+    ("node", targets::node::check),
     ("otlp_response", targets::otlp_response::check),
     ("propagation", targets::propagation::check),
     ("receive", targets::receive::check),
+    ("retry_after", targets::retry_after::check),
     ("stream", targets::stream::check),
     ("traceparent", targets::traceparent::check),
     ("tracestate", targets::tracestate::check),

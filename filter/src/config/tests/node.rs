@@ -124,7 +124,8 @@ fn what_is_no_text_is_no_attribute() {
         let node = Node::read(|path| (!path.starts_with("metadata\0A")).then(|| value.to_vec()));
         assert_eq!(node, Node::default(), "{reason}");
     }
-    for (owner, reason) in [("web", "no path"), ("a/pods/web", "another kind"), ("/", "empty")] {
+    let owners = [("web", "no path"), ("a/pods/web", "another kind"), ("/", "empty"), ("a/jobs/", "no name")];
+    for (owner, reason) in owners {
         assert_eq!(node(&[("metadata.OWNER", owner)], &[], &[]), Node::default(), "{reason}");
     }
     assert_eq!(node(&[], &[], &[("resource.opentelemetry.io/", "x")]), Node::default(), "no key");
