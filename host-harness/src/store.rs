@@ -48,7 +48,7 @@ use crate::view::Query;
 use crate::view::graph::Graph;
 use crate::view::library::{SearchResult, Service};
 use file::File;
-use progress::Progress;
+use progress::{Marks, Progress};
 use queue::Queue;
 use recent::Recent;
 use writer::Command;
@@ -70,6 +70,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// As [`PATIENCE`], of one who may not take in the spans itself if nobody else does.
 const READER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The same for an indexer that has failed: as long as it rests, and a little.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a store is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -328,12 +331,15 @@ impl Store {
         done.blocking_recv().map_err(|_| StoreError::Closed)?
     }
 
-    /// What `ask` reads, all of one moment, with all in it that was acknowledged before.
+    /// What `ask` reads, all of one moment, with all in it that was acknowledged before, unless the disk is full: then
+    /// what there is.
     fn ask<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let shared = self.shared()?;
         if shared.follower.is_some() {
             let committed = *shared.committed.borrow();
-            shared.progress.wait(PATIENCE, |marks| marks.indexed >= committed);
+            let has_all = |marks: &Marks| marks.indexed >= committed;
+            shared.progress.wait(SHORT_PATIENCE, has_all);
+            shared.progress.wait(PATIENCE, |marks| marks.is_stuck || has_all(marks));
         } else {
             shared.await_other_process()?;
         }

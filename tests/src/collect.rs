@@ -42,6 +42,11 @@ impl Collect {
         Collect::wait(Process::start(&mut command(ports, arguments)))
     }
 
+    /// The same, by the command that `by` makes of its own.
+    pub fn run_by(ports: Ports, arguments: &[&str], by: impl FnOnce(&Command) -> Command) -> Collect {
+        Collect::wait(Process::start(&mut by(&command(ports, arguments))))
+    }
+
     fn wait(mut process: Process) -> Collect {
         let ports = wait::until("meshspan collect to listen", || {
             process.assert_alive("meshspan collect");

@@ -25,6 +25,7 @@ pub mod corpus;
 pub mod counters;
 pub mod cpu;
 pub mod demo;
+pub mod disk;
 pub mod echo;
 pub mod envoy;
 pub mod estimate;

@@ -24,6 +24,10 @@ const NOT_IN_URI: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove
 /// How long one connection waits for another's commit.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// What helps where something could not be written.
+const NO_ROOM: &str = "; make room on the disk, or start with a smaller --max-bytes";
+const NOT_WRITABLE: &str = "; check the disk's room, and the limits and rights of the file";
+
 /// A store's file, and connections to read it by.
 #[derive(Debug)]
 pub(super) struct File {
@@ -162,6 +166,24 @@ impl File {
         Err(StoreError::File { path: self.path.clone(), problem })
     }
 
+    /// Fails if the disk has no room for so many bytes more, by writing as many beside the store.
+    pub(super) fn check_room(&self, bytes: usize) -> Result<(), StoreError> {
+        let path = beside(&self.path, "-room");
+        let written = fs::write(&path, vec![0; bytes]);
+        // One that is not there takes no room.
+        let _ = fs::remove_file(&path);
+        written.map_err(|error| {
+            let advice = match error.kind() {
+                std::io::ErrorKind::StorageFull => NO_ROOM,
+                _ => NOT_WRITABLE,
+            };
+            StoreError::File {
+                path: self.path.clone(),
+                problem: format!("{bytes} bytes more: {error}{advice}"),
+            }
+        })
+    }
+
     /// Notes why the last change could not be written; what was noted before.
     pub(super) fn trouble(&self, now: Option<StoreError>) -> Option<StoreError> {
         std::mem::replace(&mut *self.trouble.lock().unwrap_or_else(PoisonError::into_inner), now)
@@ -199,10 +221,8 @@ impl File {
     /// `error` with the file's name.
     pub(super) fn failed(&self, error: &rusqlite::Error) -> StoreError {
         let advice = match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => "; make room on the disk, or start with a smaller --max-bytes",
-            Some(ErrorCode::SystemIoFailure) => {
-                "; check the disk's room, and the limits and rights of the file"
-            }
+            Some(ErrorCode::DiskFull) => NO_ROOM,
+            Some(ErrorCode::SystemIoFailure) => NOT_WRITABLE,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 "; stop, move the file away and start again: sqlite3's .recover may save what is in it"
             }

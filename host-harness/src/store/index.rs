@@ -102,6 +102,7 @@ impl Indexer {
                 );
             }
             has_failed = outcome.is_err();
+            self.progress.update(|marks| marks.is_stuck = has_failed);
         }
     }
 

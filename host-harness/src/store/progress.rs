@@ -12,6 +12,8 @@ pub(super) struct Marks {
     pub(super) indexed: u64,
     /// Of the requests between the two.
     pub(super) unindexed_bytes: usize,
+    /// The indexer has failed and tries again: it is of no use to wait for it.
+    pub(super) is_stuck: bool,
     /// The store goes.
     pub(super) is_ending: bool,
 }

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::evict::{EVICTED, drop_for, evict_settled};
 use super::file::File;
-use super::progress::Progress;
+use super::progress::{Marks, Progress};
 use super::recent::Recent;
 use super::{Entry, Settled, StoreError, StoreOptions, int};
 
@@ -58,8 +58,16 @@ pub(super) fn start(
     let (committed, watched) = watch::channel(last);
     // Without traces, what all of these have settled goes.
     let let_go_after = (!options.keeps_traces).then(|| options.destinations.clone());
-    let writer =
-        Writer { file: Arc::clone(&file), connection, last, committed, progress, recent, let_go_after };
+    let writer = Writer {
+        file: Arc::clone(&file),
+        connection,
+        last,
+        committed,
+        progress,
+        recent,
+        let_go_after,
+        refused_bytes: 0,
+    };
     let thread = thread::Builder::new().name("store".to_owned()).spawn(move || writer.run(waiting));
     Ok((thread.map_err(|error| file.refused(&error))?, watched))
 }
@@ -86,6 +94,8 @@ struct Writer {
     progress: Arc<Progress>,
     recent: Arc<Recent>,
     let_go_after: Option<Vec<String>>,
+    /// The most bytes that could not be written since something last could.
+    refused_bytes: usize,
 }
 
 impl Writer {
@@ -100,10 +110,11 @@ impl Writer {
                 group.push(next);
             }
             // Otherwise senders could be faster than the bounds are kept.
-            self.progress.wait(PATIENCE, |marks| marks.unindexed_bytes <= MAX_UNINDEXED_BYTES);
-            let outcome = self.file.check_place();
+            let has_kept_up = |marks: &Marks| marks.is_stuck || marks.unindexed_bytes <= MAX_UNINDEXED_BYTES;
+            self.progress.wait(PATIENCE, has_kept_up);
+            let outcome = self.file.check_place().and_then(|()| self.check_room(&group));
             let outcome = outcome.and_then(|()| self.write(&group).map_err(|error| self.file.failed(&error)));
-            self.tell(outcome.as_ref().err());
+            self.tell(outcome.as_ref().err(), bytes, &group);
             if let Ok(last) = outcome {
                 self.recent.push(entries(&group, self.last));
                 self.last = last;
@@ -120,8 +131,22 @@ impl Writer {
         }
     }
 
-    /// Says once that nothing can be written, and once that it is over.
-    fn tell(&self, failure: Option<&StoreError>) {
+    /// Whoever asks whether something can be written means what could not be: one page more fits on most full disks.
+    fn check_room(&self, group: &[Command]) -> Result<(), StoreError> {
+        if self.refused_bytes == 0 || !group.iter().any(Command::probes) {
+            return Ok(());
+        }
+        self.file.check_room(self.refused_bytes)
+    }
+
+    /// Says once that nothing can be written, and once that it is over: as much is written as could not be, or there
+    /// is room for it.
+    fn tell(&mut self, failure: Option<&StoreError>, bytes: usize, group: &[Command]) {
+        match failure {
+            Some(_) => self.refused_bytes = self.refused_bytes.max(bytes),
+            None if bytes < self.refused_bytes && !group.iter().any(Command::probes) => return,
+            None => self.refused_bytes = 0,
+        }
         let before = self.file.trouble(failure.cloned());
         match (before, failure) {
             (None, Some(error)) => tracing::error!("{error}; senders are told to come again"),
@@ -208,6 +233,10 @@ impl Command {
 
     fn settles(&self) -> bool {
         matches!(self, Self::Settle(_))
+    }
+
+    fn probes(&self) -> bool {
+        matches!(self, Self::Probe(_))
     }
 
     fn bytes(&self) -> usize {

@@ -1,6 +1,8 @@
 //! `meshspan collect` when its file cannot be written or read: senders are told to come again, whoever watches is
 //! told that it is not ready, and nothing that was acknowledged is lost.
 
+mod full_disk;
+
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
