@@ -8,6 +8,7 @@
 //! ```
 
 pub mod abi;
+mod accept;
 pub mod collect;
 pub mod compare;
 pub mod counted;

@@ -1,17 +1,13 @@
 //! Accepts clients and deals them out to the workers in turn.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::ProxyError;
 use super::worker::Message;
-
-/// How long accepting rests when the system has no more descriptors.
-const REST: Duration = Duration::from_millis(50);
+use crate::accept::{Entered, Entrance};
 
 /// Accepts until it is stopped or dropped.
 pub(super) struct Listener {
@@ -39,11 +35,10 @@ impl Listener {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(ProxyError::Thread)?;
         let (stop, stopped) = oneshot::channel();
-        let permits = Arc::new(Semaphore::new(max_connections.clamp(1, Semaphore::MAX_PERMITS)));
         let thread = std::thread::Builder::new().name("meshspan-accept".to_owned()).spawn(move || {
             runtime.block_on(async {
                 match TcpListener::from_std(socket) {
-                    Ok(listener) => serve(&listener, &workers, permits, stopped).await,
+                    Ok(listener) => serve(&Entrance::new(listener, max_connections), &workers, stopped).await,
                     Err(error) => tracing::error!("cannot accept connections: {error}"),
                 }
             });
@@ -63,45 +58,20 @@ impl Listener {
 
 /// Accepts until it is stopped, and then what has connected already.
 async fn serve(
-    listener: &TcpListener,
+    entrance: &Entrance,
     workers: &[mpsc::UnboundedSender<Message>],
-    permits: Arc<Semaphore>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut turns = workers.iter().cycle();
-    loop {
-        let accepted = async {
-            let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
-            Some((listener.accept().await, permit))
-        };
-        let accepted = tokio::select! {
-            biased;
-            _ = &mut stopped => break,
-            accepted = accepted => accepted,
-        };
-        match accepted {
-            Some((Ok((client, source)), permit)) => deal(client, source, permit, turns.next()),
-            Some((Err(error), _)) => {
-                tracing::warn!("cannot accept a connection: {error}");
-                tokio::time::sleep(REST).await;
-            }
-            None => return,
-        }
+    while let Some(client) = entrance.next(&mut stopped).await {
+        deal(client, turns.next());
     }
-    while let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
-        match tokio::time::timeout(Duration::ZERO, listener.accept()).await {
-            Ok(Ok((client, source))) => deal(client, source, permit, turns.next()),
-            _ => return,
-        }
+    while let Some(client) = entrance.waiting().await {
+        deal(client, turns.next());
     }
 }
 
-fn deal(
-    client: tokio::net::TcpStream,
-    source: SocketAddr,
-    permit: OwnedSemaphorePermit,
-    worker: Option<&mpsc::UnboundedSender<Message>>,
-) {
+fn deal((client, source, permit): Entered, worker: Option<&mpsc::UnboundedSender<Message>>) {
     let (Some(worker), Ok(client)) = (worker, client.into_std()) else { return };
     // A worker that has ended takes no more; the client sees its connection closed.
     let _ = worker.send(Message::Connection(client, source, permit));

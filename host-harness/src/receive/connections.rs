@@ -10,15 +10,13 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 
 use super::Receiver;
+use crate::accept::Entrance;
 use crate::tls::Acceptor;
-
-/// How long accepting rests when the system has no more descriptors.
-const REST: Duration = Duration::from_millis(50);
 
 /// How long a client may take for its part of a TLS handshake, or for a request's head.
 const GREETING: Duration = Duration::from_secs(10);
@@ -48,32 +46,13 @@ pub async fn serve(
     until: impl Future<Output = ()>,
     drain: Duration,
 ) -> Served {
-    let permits =
-        Arc::new(Semaphore::new(receiver.0.options.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let entrance = Entrance::new(listener, receiver.0.options.max_connections);
     let open = GracefulShutdown::new();
     let mut until = pin!(until);
-    loop {
-        let accepted = async {
-            let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
-            Some((listener.accept().await, permit))
-        };
-        let accepted = tokio::select! {
-            biased;
-            () = &mut until => break,
-            accepted = accepted => accepted,
-        };
-        match accepted {
-            Some((Ok((socket, _)), permit)) => {
-                tokio::spawn(connection(receiver.clone(), socket, tls.clone(), open.watcher(), permit));
-            }
-            Some((Err(error), _)) => {
-                tracing::warn!("cannot accept a connection: {error}");
-                tokio::time::sleep(REST).await;
-            }
-            None => break,
-        }
+    while let Some((socket, _, permit)) = entrance.next(&mut until).await {
+        tokio::spawn(connection(receiver.clone(), socket, tls.clone(), open.watcher(), permit));
     }
-    drop(listener);
+    drop(entrance);
     receiver.drain();
     Served { is_whole: timeout(drain, open.shutdown()).await.is_ok() }
 }

@@ -13,7 +13,7 @@ const SHARED: [&str; 3] = ["counted", "host", "time"];
 
 /// `cli → {replay, mesh, view, export}`; `mesh → proxy → flow → vm → abi → host`, `replay → vm`;
 /// `serve → store → view → collect`, `export → collect`; `receive → store`; `forward → {store, export}`;
-/// `{export, proxy, receive} → tls`, `{export, proxy} → gzip`.
+/// `{export, proxy, receive} → tls`, `{export, proxy} → gzip`, `{proxy, receive} → accept`.
 const ARROWS: &[Arrow] = &[
     ("host", &[], &["tokio", "wasmtime", "hyper", "tonic", "clap"]),
     ("abi", &[], &["tokio", "hyper", "tonic", "clap"]),
@@ -22,6 +22,7 @@ const ARROWS: &[Arrow] = &[
     ("traffic", &[], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("topology", &["traffic"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("collect", &[], &["wasmtime", "tokio", "hyper", "clap"]),
+    ("accept", &[], &["wasmtime", "hyper", "tonic", "clap"]),
     ("gzip", &[], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     // The summary shows what replay and export report of themselves.
     ("view", &["collect", "compare", "export", "replay"], &["wasmtime", "tokio", "hyper", "tonic"]),
@@ -31,8 +32,8 @@ const ARROWS: &[Arrow] = &[
     ("serve", &["collect", "store", "view"], &["wasmtime", "clap"]),
     ("store", &["collect", "view"], &["wasmtime", "hyper", "tonic", "clap"]),
     ("doctor", &["traffic", "view"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
-    ("receive", &["collect", "store", "tls"], &["wasmtime", "clap"]),
-    ("proxy", &["flow", "gzip", "tls", "traffic", "vm"], &["wasmtime", "tonic", "clap"]),
+    ("receive", &["accept", "collect", "store", "tls"], &["wasmtime", "clap"]),
+    ("proxy", &["accept", "flow", "gzip", "tls", "traffic", "vm"], &["wasmtime", "tonic", "clap"]),
     ("mesh", &["proxy", "tls", "topology", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("replay", &["collect", "flow", "topology", "traffic", "vm"], &["tokio", "hyper", "tonic", "clap"]),
     (
