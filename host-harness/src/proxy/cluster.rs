@@ -97,7 +97,7 @@ mod tests {
         let mut head =
             HeaderMap::from_pairs([(":method", "POST"), ("authorization", "Bearer a"), ("x", "y")]);
         route(false).add_headers(&mut head);
-        let expected = [(":method", "POST"), ("x", "y"), ("authorization", "Bearer b")];
+        let expected = [(":method", "POST"), ("authorization", "Bearer b"), ("x", "y")];
         assert_eq!(head, HeaderMap::from_pairs(expected));
     }
 
