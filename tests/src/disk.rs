@@ -24,20 +24,28 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Mounts an empty one of so many bytes.
-    pub fn of(bytes: u64) -> Disk {
+    /// Mounts an empty one of so many bytes, if the machine lets its users mount anything.
+    ///
+    /// # Errors
+    /// It does not, and what would change that: many containers have no namespaces to give.
+    pub fn of(bytes: u64) -> Result<Disk, String> {
         let script =
             format!("mount -t tmpfs -o size={bytes} meshspan {PLACE} && echo mounted && exec sleep inf");
         let mut command = Command::new("unshare");
         let mut holder =
             Process::start(command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]));
-        wait::until("the disk", || {
-            if let Some(status) = holder.ended() {
-                panic!("{REFUSED}\nunshare, from util-linux: {status}: {}", holder.stderr());
+        wait::until("the disk", || match holder.ended() {
+            Some(status) => {
+                Some(Err(format!("{REFUSED}\nunshare, from util-linux: {status}: {}", holder.stderr())))
             }
-            holder.stdout().contains("mounted").then_some(())
-        });
-        Disk { holder }
+            None => holder.stdout().contains("mounted").then_some(Ok(())),
+        })?;
+        let disk = Disk { holder };
+        let entered = disk.inside(&Command::new("true")).output();
+        match entered {
+            Ok(output) if output.status.success() => Ok(disk),
+            refused => Err(format!("{REFUSED}\nnsenter, from util-linux: {refused:?}")),
+        }
     }
 
     /// `command`, to be run where the disk is.
