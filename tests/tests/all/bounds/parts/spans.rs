@@ -44,6 +44,20 @@ pub(super) const KEEPING: &[Row] = &[
         "a search's wait for the newest spans",
         "answered without"
     ),
+    row!(
+        "store.rs",
+        SHORT_PATIENCE,
+        Time(Duration::from_secs(1)),
+        "the same where the disk is full",
+        "answered without"
+    ),
+    row!(
+        "store.rs",
+        READER_PATIENCE,
+        Time(Duration::from_secs(1)),
+        "the same of one who may only read",
+        "answered without"
+    ),
     row!("store/writer.rs", MAX_GROUP_BYTES, Bytes(8 << 20), "requests of one transaction", "the next one"),
     row!(
         "store/writer.rs",
@@ -55,6 +69,13 @@ pub(super) const KEEPING: &[Row] = &[
     row!("store/writer.rs", PATIENCE, Time(Duration::from_secs(1)), "that wait", "written all the same"),
     row!("store/writer.rs", MAX_LOG_BYTES, Bytes(64 << 20), "the log that begins anew", "cut"),
     row!("store/upkeep.rs", MAX_LOGGED_BYTES, Bytes(16 << 20), "the log", "moved to the file"),
+    row!(
+        "store/index.rs",
+        MAX_LAST_STEPS,
+        Count(1 << 10),
+        "transactions that index what is left as a store closes",
+        "the next start goes on"
+    ),
     row!("store/index.rs", MAX_REQUESTS, Count(64), "requests indexed in one transaction", "the next one"),
     row!("store/index.rs", MAX_BYTES, Bytes(4 << 20), "their bytes", "the next one"),
     row!(
