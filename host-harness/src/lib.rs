@@ -17,7 +17,7 @@ pub mod explain;
 pub mod export;
 pub mod flow;
 pub mod forward;
-mod gzip;
+pub mod gzip;
 pub mod host;
 pub mod mesh;
 pub mod proxy;

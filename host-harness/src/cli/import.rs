@@ -1,6 +1,6 @@
 //! `meshspan import`: spans of files into the store, a line at a time.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -53,7 +53,7 @@ fn import_file(path: &Path, target: &mut Target) -> Result<(), CliError> {
     let unreadable = |error: io::Error| CliError::read(path, &error);
     let input = input::open(path).map_err(unreadable)?;
     let mut batch = Vec::new();
-    let mut lines = Lines { input: BufReader::new(input), number: 0 };
+    let mut lines = Lines { input, number: 0 };
     let read = loop {
         match lines.next() {
             Ok(Some(spans)) => batch.extend(spans),
@@ -107,11 +107,11 @@ enum Problem {
 
 /// A file's spans, line by line; all at once, if its first line is no line of OTLP JSON.
 struct Lines<R> {
-    input: BufReader<R>,
+    input: R,
     number: usize,
 }
 
-impl<R: Read> Lines<R> {
+impl<R: BufRead> Lines<R> {
     fn next(&mut self) -> Result<Option<Vec<ResourceSpans>>, Problem> {
         loop {
             let mut line = Vec::new();

@@ -1,13 +1,12 @@
 //! One OTLP export call → the request in it, or the reason why it is none.
 
-use std::io::Read;
-
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
     trace::v1::Span,
 };
 use prost::Message;
 
+use crate::gzip;
 use crate::host::{CallReply, HeaderMap, OutboundCall, OutboundKind};
 
 const SERVICE: &[u8] = b"opentelemetry.proto.collector.trace.v1.TraceService";
@@ -15,7 +14,7 @@ const METHOD: &[u8] = b"Export";
 const HTTP_PATH: &[u8] = b"/v1/traces";
 
 /// The largest body that is unpacked: OTLP's largest request.
-const MAX_BODY_BYTES: u64 = 64 << 20;
+const MAX_BODY_BYTES: usize = 64 << 20;
 
 /// Why an export call could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +81,9 @@ pub fn decode_http(
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_ascii_lowercase();
     let body = match content_encoding.map(text).as_deref() {
         None | Some("" | "identity") => body.to_vec(),
-        Some("gzip") => gunzip(body)?,
+        Some("gzip") => {
+            gzip::content(body, MAX_BODY_BYTES).map_err(CollectError::Gzip)?.ok_or(CollectError::TooLarge)?
+        }
         Some(other) => return Err(CollectError::ContentEncoding(other.to_owned())),
     };
     let content_type = text(content_type.unwrap_or_default());
@@ -127,18 +128,6 @@ fn is_http_export(headers: &HeaderMap) -> bool {
 
 fn decode_protobuf(body: &[u8]) -> Result<ExportTraceServiceRequest, CollectError> {
     Ok(ExportTraceServiceRequest::decode(body)?)
-}
-
-fn gunzip(body: &[u8]) -> Result<Vec<u8>, CollectError> {
-    let mut unpacked = Vec::new();
-    flate2::read::MultiGzDecoder::new(body)
-        .take(MAX_BODY_BYTES + 1)
-        .read_to_end(&mut unpacked)
-        .map_err(CollectError::Gzip)?;
-    match u64::try_from(unpacked.len()) {
-        Ok(length) if length <= MAX_BODY_BYTES => Ok(unpacked),
-        _ => Err(CollectError::TooLarge),
-    }
 }
 
 /// `request`, if every id in it is well formed: nothing downstream checks again.

@@ -1,15 +1,14 @@
 //! Traces of a file, whatever wrote it: OTLP JSON, OTLP JSON Lines, Jaeger's query API in either version.
 
 use std::borrow::Cow;
-use std::io::Read;
 
-use flate2::read::MultiGzDecoder;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, TracesData};
 use serde_json::Value;
 
 use super::MAX_UPLOAD_BYTES;
 use super::jaeger::from_v1;
 use crate::collect::{JsonLineError, from_json_lines};
+use crate::gzip;
 
 /// Why a file has no traces for us.
 #[derive(Debug, thiserror::Error)]
@@ -45,13 +44,11 @@ pub enum UploadError {
 /// # Errors
 /// [`UploadError`] if it is damaged, or larger than an upload may be.
 pub(super) fn unpacked(bytes: &[u8]) -> Result<Cow<'_, [u8]>, UploadError> {
-    if !bytes.starts_with(b"\x1f\x8b") {
+    if !gzip::is_packed(bytes) {
         return Ok(Cow::Borrowed(bytes));
     }
-    let mut unpacked = Vec::new();
-    let mut packed = MultiGzDecoder::new(bytes).take(MAX_UPLOAD_BYTES as u64 + 1);
-    packed.read_to_end(&mut unpacked).map_err(UploadError::Gzip)?;
-    if unpacked.len() > MAX_UPLOAD_BYTES { Err(UploadError::TooLarge) } else { Ok(Cow::Owned(unpacked)) }
+    let content = gzip::content(bytes, MAX_UPLOAD_BYTES).map_err(UploadError::Gzip)?;
+    content.map(Cow::Owned).ok_or(UploadError::TooLarge)
 }
 
 /// The spans of a file.
@@ -110,13 +107,7 @@ mod tests {
 
     #[test]
     fn what_gzip_packed_is_unpacked_up_to_a_bound() {
-        let pack = |bytes: &[u8]| {
-            let mut packed = Vec::new();
-            flate2::read::GzEncoder::new(bytes, flate2::Compression::fast())
-                .read_to_end(&mut packed)
-                .unwrap();
-            packed
-        };
+        let pack = |bytes: &[u8]| gzip::gzip(bytes).unwrap();
         let packed = pack(OTLP.as_bytes());
         assert_eq!(unpacked(&packed).unwrap(), OTLP.as_bytes());
         assert_eq!(unpacked(OTLP.as_bytes()).unwrap(), OTLP.as_bytes());

@@ -5,19 +5,17 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, Cursor, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
-
-use flate2::bufread::MultiGzDecoder;
 
 use super::access_log::{self, FieldMap};
 use super::tap::{self, Tap};
 use super::{Entry, Format, TrafficError, each, gor, har, jsonl, vegeta};
+use crate::gzip;
 
 /// How many bytes of a file are looked at to find out its format.
 const MAX_HEAD_BYTES: usize = 64 << 10;
-const GZIP: &[u8] = b"\x1f\x8b";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Where traffic comes from.
@@ -143,10 +141,7 @@ pub fn read(
     options: &Options,
 ) -> Result<Traffic, TrafficError> {
     let failed = |source| TrafficError::Open { file: name.to_owned(), source };
-    let mut reader: Box<dyn BufRead + Send> = Box::new(BufReader::with_capacity(MAX_HEAD_BYTES, reader));
-    if starts_with(&mut reader, GZIP).map_err(failed)? {
-        reader = Box::new(BufReader::with_capacity(MAX_HEAD_BYTES, MultiGzDecoder::new(reader)));
-    }
+    let mut reader = gzip::unpacked(reader).map_err(failed)?;
     if starts_with(&mut reader, BYTE_ORDER_MARK).map_err(failed)? {
         reader.consume(BYTE_ORDER_MARK.len());
     }

@@ -13,15 +13,15 @@ const SHARED: [&str; 3] = ["counted", "host", "time"];
 
 /// `cli → {replay, mesh, view, export}`; `mesh → proxy → flow → vm → abi → host`, `replay → vm`;
 /// `serve → store → view → collect`, `export → collect`; `receive → store`; `forward → {store, export}`;
-/// `{export, proxy, receive} → tls`, `{export, proxy} → gzip`, `{proxy, receive} → accept`.
+/// `{export, proxy, receive} → tls`, `{collect, export, proxy, serve, traffic} → gzip`, `{proxy, receive} → accept`.
 const ARROWS: &[Arrow] = &[
     ("host", &[], &["tokio", "wasmtime", "hyper", "tonic", "clap"]),
     ("abi", &[], &["tokio", "hyper", "tonic", "clap"]),
     ("vm", &["abi"], &["tokio", "hyper", "tonic", "clap"]),
     ("flow", &["vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
-    ("traffic", &[], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
+    ("traffic", &["gzip"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("topology", &["traffic"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
-    ("collect", &[], &["wasmtime", "tokio", "hyper", "clap"]),
+    ("collect", &["gzip"], &["wasmtime", "tokio", "hyper", "clap"]),
     ("accept", &[], &["wasmtime", "hyper", "tonic", "clap"]),
     ("gzip", &[], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     // The summary shows what replay and export report of themselves.
@@ -29,7 +29,7 @@ const ARROWS: &[Arrow] = &[
     ("tls", &[], &["wasmtime", "hyper", "tonic", "clap"]),
     ("export", &["collect", "gzip", "tls"], &["wasmtime", "clap"]),
     ("forward", &["export", "store", "tls"], &["wasmtime", "hyper", "tonic", "clap"]),
-    ("serve", &["collect", "store", "view"], &["wasmtime", "clap"]),
+    ("serve", &["collect", "gzip", "store", "view"], &["wasmtime", "clap"]),
     ("store", &["collect", "view"], &["wasmtime", "hyper", "tonic", "clap"]),
     ("doctor", &["traffic", "view"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("receive", &["accept", "collect", "store", "tls"], &["wasmtime", "clap"]),
