@@ -12,7 +12,7 @@ mod split;
 
 pub use decode::{CollectError, accept, decode_call, decode_http, keep_fit};
 pub use json::{JsonLineError, from_json_lines, to_json_line};
-pub(crate) use mend::mend_ids;
+pub use mend::mend_ids;
 pub use record::{Direction, Event, Link, PROXY_SCOPE, SpanKind, SpanRecord, Status, records};
 pub(crate) use record::{display, kind, record, service_name};
 pub use scan::{Scan, ScanError, scan};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::ProgressBar;
-use meshspan::collect::{JsonLineError, keep_fit, span_count};
+use meshspan::collect::{JsonLineError, keep_fit, mend_ids, span_count};
 use meshspan::counted::counted;
 use meshspan::serve::{MAX_UPLOAD_BYTES, spans_of_file};
 use meshspan::store::Store;
@@ -53,10 +53,13 @@ fn import_file(path: &Path, target: &mut Target) -> Result<(), CliError> {
     let unreadable = |error: io::Error| CliError::read(path, &error);
     let input = input::open(path).map_err(unreadable)?;
     let mut batch = Vec::new();
-    let mut lines = Lines { input, number: 0 };
+    let mut lines = Lines { input, number: 0, unreadable: None };
     let read = loop {
         match lines.next() {
-            Ok(Some(spans)) => batch.extend(spans),
+            Ok(Some(spans)) => {
+                target.first = target.first.take().or_else(|| lines.unreadable.take());
+                batch.extend(spans);
+            }
             Ok(None) => break Ok(()),
             Err(problem) => break Err(problem),
         }
@@ -109,6 +112,8 @@ enum Problem {
 struct Lines<R> {
     input: R,
     number: usize,
+    /// What is wrong with the first id that could not be read.
+    unreadable: Option<String>,
 }
 
 impl<R: BufRead> Lines<R> {
@@ -123,7 +128,7 @@ impl<R: BufRead> Lines<R> {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            return match serde_json::from_slice::<TracesData>(&line) {
+            return match self.parse(&line, |line| serde_json::from_slice::<TracesData>(line)) {
                 Ok(data) => Ok(Some(data.resource_spans)),
                 Err(_) if self.number == 1 => self.whole(line).map(Some),
                 Err(source) => {
@@ -141,6 +146,16 @@ impl<R: BufRead> Lines<R> {
                 format!("its first line is no OTLP JSON, and it has more than {MAX_UPLOAD_BYTES} bytes");
             return Err(Problem::Malformed(problem));
         }
-        spans_of_file(&bytes).map_err(|error| Problem::Malformed(error.to_string()))
+        self.parse(&bytes, spans_of_file).map_err(|error| Problem::Malformed(error.to_string()))
+    }
+
+    /// As `parse` has it; spans with ids that cannot be read are there with ids that are not well formed.
+    fn parse<T, E>(&mut self, text: &[u8], parse: impl Fn(&[u8]) -> Result<T, E>) -> Result<T, E> {
+        parse(text).or_else(|error| {
+            let (text, first) = mend_ids(text).ok_or(error)?;
+            let parsed = parse(&text)?;
+            self.unreadable.get_or_insert(first);
+            Ok(parsed)
+        })
     }
 }

@@ -3,103 +3,100 @@
 //!
 //! `{"traceId":"abc","name":"GET"}` → `{"traceId":"00","name":"GET"}`, which [`keep_fit`](super::keep_fit) takes out
 
-/// The keys of ids, and how many digits each has.
-const IDS: [(&[u8], usize); 3] = [(b"traceId", 32), (b"spanId", 16), (b"parentSpanId", 16)];
+use std::iter::once;
 
-/// An id of a wrong length.
-const UNFIT: &[u8] = b"00";
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// An id of a wrong length; a link, whose span is not to suffer, has none instead.
+const UNFIT: &[u8] = br#""00""#;
+const NONE: &[u8] = br#""""#;
 
 /// How much of an id is shown.
-const SHOWN_BYTES: usize = 64;
+const SHOWN_CHARACTERS: usize = 64;
 
-/// `text` with each such id made one of a wrong length, or in a link, whose span is not to suffer, none; and what
-/// is wrong with the first. `None` if there is none.
-pub(crate) fn mend_ids(text: &[u8]) -> Option<(Vec<u8>, String)> {
-    let mut reader = Reader { text, at: 0, depth: 0, links: None };
-    let (mut mended, mut copied, mut first) = (Vec::new(), 0, None);
-    while let Some((digits, id)) = reader.next_id() {
-        let found = text.get(id.clone()).unwrap_or_default();
-        if found.len() % 2 == 0 && found.iter().all(u8::is_ascii_hexdigit) {
-            continue;
-        }
-        first.get_or_insert_with(|| {
-            let shown = String::from_utf8_lossy(found.get(..SHOWN_BYTES).unwrap_or(found));
-            format!("an id is {shown:?}, expected {digits} hexadecimal digits")
-        });
-        mended.extend_from_slice(text.get(copied..id.start).unwrap_or_default());
-        mended.extend_from_slice(if reader.links.is_some() { b"" } else { UNFIT });
-        copied = id.end;
-    }
-    mended.extend_from_slice(text.get(copied..).unwrap_or_default());
-    first.map(|first| (mended, first))
+/// A request, as far as it has ids.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    #[serde(borrow, default)]
+    resource_spans: Vec<Resource<'a>>,
 }
 
-/// Goes through JSON from string to string.
-struct Reader<'a> {
-    text: &'a [u8],
-    at: usize,
-    /// Objects and arrays that are open.
-    depth: usize,
-    /// Those that were when a span's links began; `None` outside of them.
-    links: Option<usize>,
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Resource<'a> {
+    #[serde(borrow, default)]
+    scope_spans: Vec<Scope<'a>>,
 }
 
-impl Reader<'_> {
-    /// How many digits the next id has to have, and where it stands between its quotes.
-    fn next_id(&mut self) -> Option<(usize, std::ops::Range<usize>)> {
-        loop {
-            match *self.text.get(self.at)? {
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => {
-                    self.depth = self.depth.saturating_sub(1);
-                    self.links = self.links.filter(|links| *links < self.depth);
-                }
-                b'"' => {
-                    let string = self.string()?;
-                    let Some(value) = self.value_of(&string) else { continue };
-                    return Some(value);
-                }
-                _ => {}
-            }
-            self.at += 1;
-        }
-    }
+#[derive(Deserialize)]
+struct Scope<'a> {
+    #[serde(borrow, default)]
+    spans: Vec<Span<'a>>,
+}
 
-    /// The string that is a value of the key `key`, if that is an id's.
-    fn value_of(&mut self, key: &std::ops::Range<usize>) -> Option<(usize, std::ops::Range<usize>)> {
-        let key = self.text.get(key.clone())?;
-        if key == b"links" {
-            self.links.get_or_insert(self.depth);
-        }
-        let (_, digits) = IDS.into_iter().find(|(name, _)| *name == key)?;
-        self.skip(b':')?;
-        (self.peek()? == b'"').then(|| self.string())?.map(|value| (digits, value))
-    }
+/// A span, or one of its links, whose ids have the same names.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Span<'a> {
+    #[serde(borrow)]
+    trace_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    span_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    parent_span_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    links: Vec<Span<'a>>,
+}
 
-    /// Between the quotes of the string that begins here; goes behind it.
-    fn string(&mut self) -> Option<std::ops::Range<usize>> {
-        let start = self.at + 1;
-        let mut end = start;
-        loop {
-            end += self.text.get(end..)?.iter().position(|sign| matches!(sign, b'"' | b'\\'))?;
-            if self.text.get(end) == Some(&b'"') {
-                self.at = end + 1;
-                return Some(start..end);
-            }
-            end += 2;
-        }
-    }
+/// An id that cannot be read.
+struct Unreadable<'a> {
+    /// As it stands in the text, with its quotes.
+    written: &'a str,
+    instead: &'static [u8],
+    /// What is wrong with it.
+    problem: String,
+}
 
-    fn skip(&mut self, sign: u8) -> Option<()> {
-        (self.peek()? == sign).then(|| self.at += 1)
+/// `text` with each such id made one of a wrong length, or in a link none; and what is wrong with the first. `None` if
+/// there is no such id, or the text is no request for other reasons.
+pub fn mend_ids(text: &[u8]) -> Option<(Vec<u8>, String)> {
+    let request: Request<'_> = serde_json::from_slice(text).ok()?;
+    let spans = request
+        .resource_spans
+        .iter()
+        .flat_map(|resource| &resource.scope_spans)
+        .flat_map(|scope| &scope.spans);
+    let all = spans.flat_map(|span| once((span, UNFIT)).chain(span.links.iter().map(|link| (link, NONE))));
+    let mut unreadable: Vec<Unreadable<'_>> =
+        all.flat_map(|(holder, instead)| holder.unreadable(instead)).collect();
+    unreadable.sort_unstable_by_key(|id| id.written.as_ptr());
+    let first = unreadable.first()?.problem.clone();
+    let (mut mended, mut copied) = (Vec::with_capacity(text.len()), 0);
+    for id in unreadable {
+        // It is a part of the text.
+        let start = id.written.as_ptr().addr() - text.as_ptr().addr();
+        mended.extend_from_slice(text.get(copied..start)?);
+        mended.extend_from_slice(id.instead);
+        copied = start + id.written.len();
     }
+    mended.extend_from_slice(text.get(copied..)?);
+    Some((mended, first))
+}
 
-    /// The next sign that is no space; goes there.
-    fn peek(&mut self) -> Option<u8> {
-        while self.text.get(self.at)?.is_ascii_whitespace() {
-            self.at += 1;
-        }
-        self.text.get(self.at).copied()
+impl<'a> Span<'a> {
+    fn unreadable(&self, instead: &'static [u8]) -> impl Iterator<Item = Unreadable<'a>> {
+        let ids = [(self.trace_id, 32), (self.span_id, 16), (self.parent_span_id, 16)];
+        ids.into_iter().filter_map(move |(id, digits)| {
+            let written = id?.get();
+            // Something other than a string is the parser's affair.
+            let found: String = serde_json::from_str(written).ok()?;
+            hex::decode(&found).err()?;
+            let shown: String = found.chars().take(SHOWN_CHARACTERS).collect();
+            let problem = format!("an id is {shown:?}, expected {digits} hexadecimal digits");
+            Some(Unreadable { written, instead, problem })
+        })
     }
 }
 
@@ -107,20 +104,30 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    fn mended(text: &str) -> Option<String> {
-        mend_ids(text.as_bytes()).map(|(text, _)| String::from_utf8(text).unwrap())
+    /// A request with this span.
+    fn request(span: &str) -> String {
+        format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"name":"a"}},{span}]}}]}}]}}"#)
+    }
+
+    fn mended(span: &str) -> Option<String> {
+        mend_ids(request(span).as_bytes()).map(|(text, _)| String::from_utf8(text).unwrap())
     }
 
     #[test]
     fn ids_that_are_not_hexadecimal_are_mended_and_nothing_else() {
-        for (text, expected, reason) in [
+        for (span, expected, reason) in [
             (r#"{"traceId":"abc"}"#, Some(r#"{"traceId":"00"}"#), "an odd number of digits"),
             (r#"{"spanId" : "xy"}"#, Some(r#"{"spanId" : "00"}"#), "no digits"),
             (r#"{"parentSpanId":"ü"}"#, Some(r#"{"parentSpanId":"00"}"#), "not even ASCII"),
             (r#"{"spanId":"a\"b","traceId":"\\"}"#, Some(r#"{"spanId":"00","traceId":"00"}"#), "escapes"),
             (r#"{"traceId":"","spanId":"ABCD"}"#, None, "hexadecimal"),
+            (r#"{"traceId":"\u0061b"}"#, None, "hexadecimal, by an escape"),
             (r#"{"traceId":7,"spanId":null}"#, None, "the parser's affair"),
-            (r#"{"key":"traceId","value":"xyz"}"#, None, "an attribute's name"),
+            (
+                r#"{"attributes":[{"key":"traceId","value":{"stringValue":"x"}}]}"#,
+                None,
+                "an attribute's name",
+            ),
             (r#"{"name":"\"traceId\":\"xyz\""}"#, None, "in a string"),
             (
                 r#"{"links":[{"traceId":"x","spanId":"0102"}],"spanId":"y"}"#,
@@ -128,18 +135,19 @@ mod tests {
                 "a link's is left out",
             ),
             (r#"{"traceId":"x"#, None, "cut off"),
-            (r#"{"traceId":"x\"#, None, "cut off in an escape"),
-            ("\"", None, "nearly nothing"),
+            (r#"{"traceId":"x","links":{}}"#, None, "no request for another reason"),
         ] {
-            assert_eq!(mended(text).as_deref(), expected, "{reason}");
+            assert_eq!(mended(span), expected.map(request), "{reason}");
         }
+        assert_eq!(mend_ids(b"{}"), None);
     }
 
     #[test]
     fn the_first_is_told() {
-        let (_, first) = mend_ids(br#"{"traceId":"abc","spanId":"x"}"#).unwrap();
-        assert_eq!(first, "an id is \"abc\", expected 32 hexadecimal digits");
-        let (_, first) = mend_ids(format!("{{\"spanId\":\"{}\"}}", "z".repeat(100)).as_bytes()).unwrap();
-        assert_eq!(first, format!("an id is \"{}\", expected 16 hexadecimal digits", "z".repeat(64)));
+        let (_, first) = mend_ids(request(r#"{"spanId":"x","traceId":"abc"}"#).as_bytes()).unwrap();
+        assert_eq!(first, "an id is \"x\", expected 16 hexadecimal digits");
+        let long = request(&format!(r#"{{"traceId":"{}"}}"#, "z".repeat(100)));
+        let (_, first) = mend_ids(long.as_bytes()).unwrap();
+        assert_eq!(first, format!("an id is \"{}\", expected 32 hexadecimal digits", "z".repeat(64)));
     }
 }

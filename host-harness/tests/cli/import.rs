@@ -67,6 +67,31 @@ fn what_cannot_be_imported_is_named_and_the_rest_is_kept() {
 }
 
 #[test]
+fn an_id_that_is_not_hexadecimal_costs_its_span_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let pretty = LINE.replace("ID", "xyz").replace(',', ",\n");
+    for (content, imported, found, reason) in [
+        (
+            lines(1..3) + &LINE.replace("ID", "abc") + "\n" + &lines(0..1) + &lines(3..5),
+            "4 spans",
+            "2",
+            "a line",
+        ),
+        (LINE.replace("ID", "abc") + "\n" + &lines(1..5), "4 spans", "1", "the first line"),
+        (pretty, "0 spans", "1", "a file of one value"),
+    ] {
+        std::fs::write(path("spans"), &content).unwrap();
+        let id = if content.contains("abc") { "abc" } else { "xyz" };
+        let expected = format!(
+            "{imported} imported, {found} left out for their ids; the first: an id is {id:?}, expected 16 hexadecimal digits\n"
+        );
+        let store = path(&reason.replace(' ', "-"));
+        assert_eq!(stdout(&["import", "--store", &store, &path("spans")]), expected, "{reason}");
+    }
+}
+
+#[test]
 fn a_file_that_gzip_packed_is_read_as_others() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
