@@ -54,7 +54,7 @@ await journey(async (page) => {
   await page.waitForSelector(".waterfall");
 
   const wrong = [
-    ["/trace/zz", 200, "zz is no trace id; one has up to 32 hexadecimal digits"],
+    ["/trace/zz", 404, "zz is no trace id; one has up to 32 hexadecimal digits"],
     ["/trace/ff", 200, `trace ${"0".repeat(30)}ff is not here`],
     ["/nothing", 404, "/nothing is no address of this viewer's"],
     ["/trace/", 404, "/trace is no address of this viewer's"],

@@ -4,11 +4,13 @@
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 
-use super::answers::problem;
+use super::answers::{problem, trace_id};
 use super::base::BasePath;
 use crate::store::Store;
 use crate::view::document::Document;
@@ -53,11 +55,17 @@ pub struct ReceiverPorts {
 /// consists of. Any other address is the page, too, which says that it is none.
 pub(super) fn router(base: &BasePath, receivers: Option<ReceiverPorts>) -> Router<Store> {
     let search = format!("{base}/search");
-    let (known, unknown) = (page(base, receivers), page(base, receivers));
+    let (known, of_trace, unknown) = (page(base, receivers), page(base, receivers), page(base, receivers));
     let page = get(move || std::future::ready(answer(StatusCode::OK, &known)));
-    let addresses = ["/search", "/trace/{id}", "/dependencies", "/compare", "/upload"];
-    let router = addresses.into_iter().fold(Router::new(), |router, path| {
-        router.route(path, page.clone()).route(&format!("{path}/"), page.clone())
+    let trace = get(move |id: Result<Path<String>, PathRejection>| {
+        let status =
+            if id.is_ok_and(|Path(id)| is_of_trace(&id)) { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        std::future::ready(answer(status, &of_trace))
+    });
+    let pages = ["/search", "/dependencies", "/compare", "/upload"].map(|path| (path, page.clone()));
+    let pages = pages.into_iter().chain([("/trace/{id}", trace)]);
+    let router = pages.fold(Router::new(), |router, (path, page)| {
+        router.route(path, page.clone()).route(&format!("{path}/"), page)
     });
     router
         .route("/", get(move || std::future::ready(Redirect::to(&search))))
@@ -65,6 +73,14 @@ pub(super) fn router(base: &BasePath, receivers: Option<ReceiverPorts>) -> Route
         .route("/style.css", get(style))
         .route("/icon.svg", get(icon))
         .fallback(get(move |uri: Uri| std::future::ready(not_found(&uri, &unknown))))
+}
+
+/// Whether a trace may have this address: its id, behind a file's number where it is one of those that the page was
+/// given. Two ids with dots between them are Jaeger's comparison, which the page makes its own.
+fn is_of_trace(address: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+    let id = address.split_once(':').filter(|(file, _)| is_number(file)).map_or(address, |(_, id)| id);
+    trace_id(id).is_ok() || address.contains("...")
 }
 
 fn answer(status: StatusCode, page: &Bytes) -> Response {

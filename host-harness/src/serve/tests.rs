@@ -52,7 +52,18 @@ async fn json(address: SocketAddr, path: &str) -> Value {
 #[tokio::test]
 async fn the_page_and_what_it_asks() {
     let address = start().await;
-    for path in ["/search", "/trace/ab", "/trace/ab/", "/dependencies", "/compare/", "/upload"] {
+    for path in [
+        "/search",
+        "/trace/ab",
+        "/trace/ab/",
+        "/trace/AB?uiFind=web",
+        "/trace/1:ab",
+        "/trace/ab...cd",
+        "/trace/ab...",
+        "/dependencies",
+        "/compare/",
+        "/upload",
+    ] {
         let (status, body) = ask(address, "GET", path, "localhost", "").await;
         assert_eq!(status, StatusCode::OK, "{path}");
         assert!(body.contains("<script type=\"module\" src=\"/page.js\">"), "{path}");
@@ -77,7 +88,16 @@ async fn the_page_and_what_it_asks() {
 
 #[tokio::test]
 async fn an_unknown_address_is_the_page_that_says_so() {
-    for (base, path) in [("/", "/nothing"), ("/ops", "/ops/nothing"), ("/", "/search/further")] {
+    for (base, path) in [
+        ("/", "/nothing"),
+        ("/ops", "/ops/nothing"),
+        ("/", "/search/further"),
+        ("/", "/trace/zz"),
+        ("/", "/trace/zz/"),
+        ("/", "/trace/x:ab"),
+        ("/", "/trace/%ff"),
+        ("/ops", "/ops/trace/000000000000000000000000000000000"),
+    ] {
         let (status, body) = ask(start_below(base).await, "GET", path, "localhost", "").await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         assert!(body.contains("/page.js\">"), "{path}: {body}");
