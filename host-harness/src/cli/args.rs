@@ -199,7 +199,7 @@ pub(crate) enum Output {
 
 #[derive(Debug, Args)]
 pub(crate) struct FilterArgs {
-    /// Where to write it
+    /// Where to write it; it replaces no file that is no WebAssembly
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 }

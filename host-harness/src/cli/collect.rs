@@ -101,7 +101,7 @@ impl CollectArgs {
     fn saver(&self) -> Result<Option<Saver>, CliError> {
         let Some(path) = &self.save else { return Ok(None) };
         let store = self.store.file(!self.forward_only)?;
-        let file = save::open(path, store.as_deref(), Lines::Stay)?;
+        let file = save::open_for_spans(path, store.as_deref(), Lines::Stay)?;
         Saver::start(file).map(Some).map_err(|error| CliError::write(path, &error))
     }
 }

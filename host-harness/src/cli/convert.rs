@@ -3,25 +3,34 @@
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use meshspan::counted::counted;
-use meshspan::traffic::{Tally, TrafficError, open_all};
+use meshspan::traffic::{Input, Tally, TrafficError, open_all};
 
-use super::{args::ConvertArgs, error::CliError};
+use super::{
+    args::ConvertArgs,
+    error::CliError,
+    save::{self, Content, Lines, Named},
+};
 
 /// Writes every exchange, and to stderr what was left out.
 pub(crate) fn convert(args: &ConvertArgs, quiet: bool) -> Result<(), CliError> {
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from("stdout"));
     let failed = |error: io::Error| CliError::write(&out, &error);
+    let mut entries = open_all(args.files.clone(), args.traffic.options()).peekable();
+    // What is in the output's place stays if there is nothing to read.
+    if let Some(Err(error)) = entries.next_if(Result::is_err) {
+        return Err(unreadable(error));
+    }
     let mut writer: Box<dyn Write> = match &args.out {
-        Some(path) => Box::new(BufWriter::new(File::create(path).map_err(failed)?)),
+        Some(path) => Box::new(BufWriter::new(open(path, &args.files)?)),
         None => Box::new(BufWriter::new(io::stdout())),
     };
     let redactor = args.redact.redactor();
     let (mut tally, mut redacted) = (Tally::default(), 0);
-    for entry in open_all(args.files.clone(), args.traffic.options()) {
+    for entry in entries {
         let Some(mut exchange) = tally.take(entry.map_err(unreadable)?) else { continue };
         redacted += redactor.redact(&mut exchange);
         let line = serde_json::to_string(&exchange)
@@ -41,6 +50,16 @@ pub(crate) fn convert(args: &ConvertArgs, quiet: bool) -> Result<(), CliError> {
             .help("--format says which format it is, --strict what is wrong with the first entry"));
     }
     Ok(())
+}
+
+/// The file to write to, which is none of those that are read.
+fn open(path: &Path, inputs: &[Input]) -> Result<File, CliError> {
+    let is_read = |input: &Input| matches!(input, Input::File(file) if save::are_one(file, path));
+    if inputs.iter().any(is_read) {
+        let message = format!("--out {} is a file that is read", path.display());
+        return Err(CliError::bad_configuration(message).help("name another file"));
+    }
+    save::open(Named { flag: "--out", path }, Content::Recording, Lines::Go)
 }
 
 /// Traffic that cannot be read.

@@ -66,7 +66,7 @@ where
     let interrupt = Interrupt::listen(&runtime);
     let (run, quiet) = (job.run, job.quiet);
     let save = run.save.as_deref().filter(|_| !job.only_tally);
-    let save = save.map(|path| save::open(path, job.store, Lines::Go)).transpose()?;
+    let save = save.map(|path| save::open_for_spans(path, job.store, Lines::Go)).transpose()?;
     let filter = run.cache.filter(job.wasm)?;
     let endpoint = if job.only_tally { None } else { export::configuration(run, job.options.replay.seed)? };
     let export = endpoint.map(|config| Export::start(&runtime, &interrupt, config)).transpose()?;

@@ -1,15 +1,20 @@
-//! What `--save FILE` may be: one place decides, for all commands. A file that is there is written only if it
-//! holds OTLP JSON Lines, or nothing; the store, which is to stay whole, never is.
+//! What `--save FILE`, `--record FILE` and `--out FILE` may be: one place decides, for all commands. A file that is
+//! there is written only if it holds what the command writes, or nothing; the store, which is to stay whole, never is.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use meshspan::traffic::{TrafficError, jsonl::JsonLines};
+
 use super::error::CliError;
 
 /// How each line of OTLP JSON Lines begins, as this program and the OpenTelemetry Collector write them.
 const START: &[u8] = b"{\"resourceSpans\":";
+
+/// How a wasm begins.
+const WASM: &[u8] = b"\0asm";
 
 /// What stands beside a store, behind its name.
 const BESIDE_STORE: [&str; 4] = ["", "-wal", "-shm", "-lock"];
@@ -26,16 +31,41 @@ pub(crate) enum Lines {
     Go,
 }
 
+/// What a command writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    Spans,
+    Recording,
+    Wasm,
+}
+
+/// A file as the user names it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named<'a> {
+    /// By which flag, such as `--save`.
+    pub(crate) flag: &'static str,
+    pub(crate) path: &'a Path,
+}
+
 /// The file to write spans to, which is not the store's.
 ///
 /// # Errors
-/// Something else is in the file, it is the store's, or the system refuses it.
-pub(crate) fn open(path: &Path, store: Option<&Path>, lines: Lines) -> Result<File, CliError> {
-    let failed = |error: io::Error| CliError::write(path, &error);
+/// As [`open`]; or it is the store's.
+pub(crate) fn open_for_spans(path: &Path, store: Option<&Path>, lines: Lines) -> Result<File, CliError> {
     if store.is_some_and(|store| is_of_store(path, store)) {
         let message = format!("--save {} is the store's own file", path.display());
         return Err(CliError::bad_configuration(message).help("name another file, such as spans.jsonl"));
     }
+    open(Named { flag: "--save", path }, Content::Spans, lines)
+}
+
+/// The file to write `content` to.
+///
+/// # Errors
+/// Something else is in the file, or the system refuses it.
+pub(crate) fn open(named: Named<'_>, content: Content, lines: Lines) -> Result<File, CliError> {
+    let path = named.path;
+    let failed = |error: io::Error| CliError::write(path, &error);
     // Not truncated: what is there may be somebody's.
     let mut file = match std::fs::metadata(path) {
         // A pipe or a terminal has nothing to lose, and may not be readable.
@@ -43,8 +73,8 @@ pub(crate) fn open(path: &Path, store: Option<&Path>, lines: Lines) -> Result<Fi
         _ => OpenOptions::new().read(true).append(true).create(true).open(path),
     }
     .map_err(failed)?;
-    if !is_ours(&mut file).map_err(failed)? {
-        return Err(other(path, lines));
+    if !content.is_in(&mut file).map_err(failed)? {
+        return Err(other(named, content, lines));
     }
     let made_ready = match lines {
         Lines::Go => file.set_len(0),
@@ -55,12 +85,16 @@ pub(crate) fn open(path: &Path, store: Option<&Path>, lines: Lines) -> Result<Fi
 
 /// Whether `path` is, or would be, `store` or one of the files beside it.
 fn is_of_store(path: &Path, store: &Path) -> bool {
-    let of_store = BESIDE_STORE.map(|suffix| {
+    BESIDE_STORE.iter().any(|suffix| {
         let mut name = OsString::from(store.as_os_str());
         name.push(suffix);
-        real(Path::new(&name))
-    });
-    of_store.contains(&real(path))
+        are_one(path, Path::new(&name))
+    })
+}
+
+/// Whether the two name the same file.
+pub(crate) fn are_one(path: &Path, other: &Path) -> bool {
+    real(path) == real(other)
 }
 
 /// Without links, also of a file that is not there yet.
@@ -73,21 +107,46 @@ fn real(path: &Path) -> PathBuf {
     parent.join(path.file_name().unwrap_or(OsStr::new("")))
 }
 
-/// Whether there is nothing in it, or lines as we write them.
-fn is_ours(file: &mut File) -> io::Result<bool> {
-    let mut head = Vec::new();
-    file.take(START.len() as u64).read_to_end(&mut head)?;
-    Ok(head.is_empty() || head == START)
+impl Content {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Spans => "OTLP JSON Lines",
+            Self::Recording => "a recording in JSON Lines",
+            Self::Wasm => "WebAssembly",
+        }
+    }
+
+    /// Whether there is nothing in the file, or what we write.
+    fn is_in(self, file: &mut File) -> io::Result<bool> {
+        let start = match self {
+            Self::Spans => START,
+            Self::Recording => return begins_recording(file),
+            Self::Wasm => WASM,
+        };
+        let mut head = Vec::new();
+        file.take(start.len() as u64).read_to_end(&mut head)?;
+        Ok(head.is_empty() || head == start)
+    }
 }
 
-fn other(path: &Path, lines: Lines) -> CliError {
-    let message = format!("--save {}: the file is there and is not OTLP JSON Lines", path.display());
-    let kind = match lines {
-        Lines::Stay => "one that is added to",
-        Lines::Go => "one that is replaced",
+/// Whether its first line is an exchange, if it has one.
+fn begins_recording(file: &mut File) -> io::Result<bool> {
+    match JsonLines::new(BufReader::new(file)).next() {
+        None | Some(Ok(_)) => Ok(true),
+        Some(Err(TrafficError::Read { source, .. })) => Err(source),
+        Some(Err(_)) => Ok(false),
+    }
+}
+
+fn other(Named { flag, path }: Named<'_>, content: Content, lines: Lines) -> CliError {
+    let content = content.name();
+    let message = format!("{flag} {}: the file is there and is not {content}", path.display());
+    let done = match lines {
+        Lines::Stay => "added to",
+        Lines::Go => "replaced",
     };
     CliError::bad_configuration(message).help(format!(
-        "name a file that is not there yet, or {kind}, of OTLP JSON Lines; or remove this one yourself"
+        "name a file that is not there yet, or one with {content}, which is {done}; or remove this one yourself"
     ))
 }
 
@@ -141,7 +200,7 @@ mod tests {
         if let Some(before) = before {
             std::fs::write(&path, before).unwrap();
         }
-        let opened = open(&path, None, lines);
+        let opened = open_for_spans(&path, None, lines);
         if opened.is_err() {
             assert_eq!(std::fs::read(&path).unwrap(), before.unwrap(), "what is refused is left as it is");
         }
@@ -197,17 +256,48 @@ mod tests {
             ("link/spans.db", true),
             ("spans.jsonl", false),
         ] {
-            let refused = open(&at(path), Some(&at("spans.db")), Lines::Stay);
+            let refused = open_for_spans(&at(path), Some(&at("spans.db")), Lines::Stay);
             assert_eq!(refused.is_err(), expected, "{path}");
             assert!(!at("spans.db").exists(), "{path}: nothing is made");
         }
         std::fs::write(at("spans.db"), LINE).unwrap();
         std::os::unix::fs::symlink(at("spans.db"), at("other")).unwrap();
-        assert!(open(&at("other"), Some(&at("spans.db")), Lines::Go).is_err(), "by a link to the file");
+        let opened = open_for_spans(&at("other"), Some(&at("spans.db")), Lines::Go);
+        assert!(opened.is_err(), "by a link to the file");
     }
 
     #[test]
     fn what_is_no_file_takes_all() {
-        open(Path::new("/dev/null"), None, Lines::Stay).unwrap();
+        let named = Named { flag: "--out", path: Path::new("/dev/null") };
+        for content in [Content::Spans, Content::Recording, Content::Wasm] {
+            open(named, content, Lines::Stay).unwrap();
+        }
+    }
+
+    #[test]
+    fn each_knows_its_own_kind_by_what_is_in_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let recording = meshspan::topology::Emojivoto::B3.recording();
+        for (file, content, expected, reason) in [
+            (&b""[..], Content::Recording, true, "nothing"),
+            (b"\n", Content::Recording, true, "nothing but a line's end"),
+            (recording, Content::Recording, true, "a recording"),
+            (&recording[..99], Content::Recording, false, "less than an exchange"),
+            (b"{\"id\":\"1\",\"name\":\"Ada\"}\n", Content::Recording, false, "lines of something else"),
+            (LINE.as_bytes(), Content::Recording, false, "spans"),
+            (b"\0asm\x01\0\0\0", Content::Wasm, true, "a wasm"),
+            (b"\0as", Content::Wasm, false, "less than a wasm"),
+            (recording, Content::Wasm, false, "a recording, which is no wasm"),
+        ] {
+            std::fs::write(&path, file).unwrap();
+            let opened = open(Named { flag: "--out", path: &path }, content, Lines::Stay);
+            assert_eq!(opened.is_ok(), expected, "{reason}: {opened:?}");
+            if let Err(error) = opened {
+                let message =
+                    format!("--out {}: the file is there and is not {}", path.display(), content.name());
+                assert_eq!((error.message, error.exit), (message, Exit::BadConfiguration), "{reason}");
+            }
+        }
     }
 }

@@ -18,6 +18,8 @@ const QUEUE: usize = 1024;
 /// What is recorded, and under which names.
 #[derive(Clone, Debug)]
 pub struct RecordOptions {
+    /// What stands before the numbers that are the exchanges' ids.
+    pub id_prefix: String,
     /// The service that sends.
     pub source: String,
     /// The service that answers.
@@ -32,6 +34,7 @@ impl RecordOptions {
     /// Heads, sizes and times, without the usual secrets.
     pub fn new(source: impl Into<String>, destination: impl Into<String>) -> Self {
         Self {
+            id_prefix: String::new(),
             source: source.into(),
             destination: destination.into(),
             max_body_bytes: 0,

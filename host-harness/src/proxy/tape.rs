@@ -92,7 +92,7 @@ impl Tape {
         }
         let nanos = i128::from(self.began.as_unix_nanos());
         let mut exchange = Exchange {
-            id: id.to_string(),
+            id: format!("{}{id}", options.id_prefix),
             parent: None,
             source: options.source.clone(),
             destination: options.destination.clone(),

@@ -61,7 +61,7 @@ fn what_cannot_be_read_or_used_is_an_error() {
         (&["-", "--strict"], "{\"timing_us\":0}", 3, "standard input: line 1: unreadable: column "),
         (&["-"], "{\"timing_us\":0}", 3, "no entry could be used"),
         (&["-", "--format", "jsom"], "", 2, "format is \"jsom\", expected one of "),
-        (&["-", "-o", "/no/such/directory/x"], "", 1, "cannot write /no/such/directory/x"),
+        (&["-", "-o", "/no/such/directory/x"], LINE, 1, "cannot write /no/such/directory/x"),
     ] {
         let output = convert(arguments, stdin);
         let stderr = String::from_utf8(output.stderr).unwrap();

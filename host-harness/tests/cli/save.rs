@@ -1,6 +1,6 @@
-//! `--save FILE` writes over nothing that it did not write.
+//! `--save FILE`, `--record FILE` and `--out FILE` write over nothing that they did not write.
 
-use super::{run, stdout};
+use super::{recording, run, stdout};
 
 #[test]
 fn no_file_of_another_kind_is_written() {
@@ -9,6 +9,8 @@ fn no_file_of_another_kind_is_written() {
     let (store, notes) = (path("spans.db"), path("notes"));
     stdout(&["demo", "--no-serve", "--store", &store]);
     std::fs::write(&notes, "mine").unwrap();
+    let (recorded, copy) = (recording("emojivoto-b3.jsonl"), path("copy.jsonl"));
+    std::fs::copy(&recorded, &copy).unwrap();
     for (arguments, expected) in [
         (&["collect", "--store", &store, "--save", &store][..], "is the store's own file"),
         (&["collect", "--store", &store, "--save", &path("spans.db-wal")], "is the store's own file"),
@@ -17,6 +19,12 @@ fn no_file_of_another_kind_is_written() {
         (&["collect", "--in-memory", "--save", &store], "is not OTLP JSON Lines"),
         (&["demo", "--no-serve", "--save", &store], "is not OTLP JSON Lines"),
         (&["demo", "--no-serve", "--save", &notes], "is not OTLP JSON Lines"),
+        (&["demo", "--no-serve", "--save", &copy], "is not OTLP JSON Lines"),
+        (&["proxy", "--upstream", "http://127.0.0.1:1", "--record", &notes], "is not a recording"),
+        (&["proxy", "--upstream", "http://127.0.0.1:1", "--record", &store], "is not a recording"),
+        (&["convert", &recorded, "--out", &notes], "is not a recording"),
+        (&["convert", &copy, "--out", &copy], "is a file that is read"),
+        (&["filter", "--out", &copy], "is not WebAssembly"),
     ] {
         let before = std::fs::read(&store).unwrap();
         let output = run(arguments);
@@ -26,6 +34,7 @@ fn no_file_of_another_kind_is_written() {
         assert!(std::fs::read(&store).unwrap() == before, "{arguments:?}");
     }
     assert_eq!(std::fs::read(&notes).unwrap(), b"mine");
+    assert!(std::fs::read(&copy).unwrap() == std::fs::read(&recorded).unwrap());
     assert!(!directory.path().join("new.db").exists());
 }
 
@@ -38,4 +47,19 @@ fn who_runs_once_begins_its_own_file_anew() {
     let first = std::fs::read(&file).unwrap();
     stdout(&demo);
     assert!(std::fs::read(&file).unwrap() == first && !first.is_empty());
+}
+
+#[test]
+fn a_recording_stays_until_there_is_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out.jsonl");
+    let out = out.to_str().unwrap();
+    run(&["convert", &recording("emojivoto-b3.jsonl"), "--out", out]);
+    let first = std::fs::read(out).unwrap();
+    assert!(!first.is_empty());
+    assert_eq!(run(&["convert", "/no/such/file", "--out", out]).status.code(), Some(1));
+    assert!(std::fs::read(out).unwrap() == first, "there was nothing to read");
+    run(&["convert", &recording("emojivoto-w3c.jsonl"), "--out", out]);
+    let second = std::fs::read(out).unwrap();
+    assert!(second != first && !second.is_empty(), "it is replaced");
 }

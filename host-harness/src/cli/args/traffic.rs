@@ -70,7 +70,7 @@ pub(crate) struct ConvertArgs {
     /// Recorded traffic in any format, gzip or not; `-` is standard input
     #[arg(required = true, value_name = "FILE", value_parser = |text: &str| Ok::<_, std::convert::Infallible>(Input::from(text)))]
     pub(crate) files: Vec<Input>,
-    /// Where to write the recording [default: stdout]
+    /// Where to write the recording; it replaces no file of another kind [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]

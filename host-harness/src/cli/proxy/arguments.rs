@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
@@ -20,6 +19,7 @@ use crate::cli::{
     cache::CacheArgs,
     clock,
     error::CliError,
+    save::{self, Content, Lines, Named},
     values::{address, size},
 };
 
@@ -87,7 +87,8 @@ pub(crate) struct ProxyArgs {
     /// Load filter and configuration anew when their files change, as SIGHUP does
     #[arg(long)]
     pub(crate) watch: bool,
-    /// Record what passes, in JSON Lines (`meshspan schema exchange`)
+    /// Record what passes, in JSON Lines (`meshspan schema exchange`), behind what a recording of that name has; a file
+    /// of another kind is not written
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
     /// Whom the recording names as the sender
@@ -166,8 +167,15 @@ impl ProxyArgs {
         &self,
         path: &std::path::Path,
     ) -> Result<(Box<dyn std::io::Write + Send>, RecordOptions), CliError> {
-        let file = File::create(path).map_err(|error| CliError::write(path, &error))?;
+        let file = save::open(Named { flag: "--record", path }, Content::Recording, Lines::Stay)?;
+        let length = file.metadata().map_err(|error| CliError::write(path, &error))?.len();
         let options = RecordOptions {
+            // Those that are there have ids of their own, which are to stay unique.
+            id_prefix: if length > 0 {
+                format!("{}-", clock::unix_nanos() / 1_000_000)
+            } else {
+                String::new()
+            },
             max_body_bytes: self.record_bodies,
             redactor: self.redact.redactor(),
             ..RecordOptions::new(&self.record_source, &self.record_destination)

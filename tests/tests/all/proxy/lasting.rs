@@ -137,3 +137,25 @@ fn what_is_recorded_replays() {
     let spans = meshspan_tests::spans::of_json_lines(&std::fs::read_to_string(&saved).unwrap());
     assert_eq!(spans.iter().filter(|span| span.trace_id.starts_with("4bf92f")).count(), 10, "two a request");
 }
+
+#[test]
+fn a_recording_goes_on_where_another_run_left_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let recording = directory.path().join("traffic.jsonl");
+    for _ in 0..3 {
+        let (proxy, _echo) = before_echo(&["--record", recording.to_str().unwrap()]);
+        for _ in 0..2 {
+            assert_eq!(Request::get("/").send_http1(proxy.port()).status, 200);
+        }
+        assert!(proxy.end().1.contains("2 recorded"));
+    }
+    let mut replay = Command::new(tools::meshspan());
+    replay.args(["replay", "--strict", "-o", "json"]).arg(recording);
+    let output = replay.output().unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&summary["exchanges"], &summary["skipped"]),
+        (&6.into(), &serde_json::json!({})),
+        "{summary}"
+    );
+}
