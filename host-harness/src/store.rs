@@ -17,6 +17,7 @@ mod progress;
 mod queue;
 mod read;
 mod recent;
+mod room;
 mod search;
 mod stats;
 mod summary;

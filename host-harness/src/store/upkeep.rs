@@ -1,4 +1,4 @@
-//! What is done beside writing: the bounds are kept, free pages given back, the log is kept short.
+//! What is done beside writing: the bounds are kept, free pages given back, the log is kept short, the disk watched.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use super::evict::{self, Bounds};
 use super::file::File;
 use super::losses::Losses;
 use super::names::Names;
+use super::room::Room;
 
 /// So much in the log is moved to its place in the file; less when there is nothing else to do.
 const MAX_LOGGED_BYTES: usize = 16 << 20;
@@ -18,6 +19,7 @@ pub(super) struct Upkeep {
     file: Arc<File>,
     bounds: Bounds,
     losses: Losses,
+    room: Room,
     /// Of the requests since the log was last emptied.
     pub(super) logged_bytes: usize,
 }
@@ -25,7 +27,8 @@ pub(super) struct Upkeep {
 impl Upkeep {
     pub(super) fn new(file: Arc<File>, options: &StoreOptions) -> Self {
         let losses = Losses::new(&options.destinations);
-        Self { file, bounds: Bounds::of(options), losses, logged_bytes: 0 }
+        let room = Room::new(options.max_bytes);
+        Self { file, bounds: Bounds::of(options), losses, room, logged_bytes: 0 }
     }
 
     /// Lets the oldest of the requests up to `last` go until the bounds hold; tells `gone` the last row of the
@@ -37,6 +40,7 @@ impl Upkeep {
         names: &mut Names,
         mut gone: impl FnMut(i64),
     ) -> rusqlite::Result<()> {
+        self.room.look(&self.file);
         while let Some(due) = evict::due(connection, &self.bounds, last)? {
             let _alone = self.file.write();
             let transaction = connection.unchecked_transaction()?;

@@ -23,7 +23,7 @@ const MAX_UNINDEXED_BYTES: usize = 64 << 20;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The size to which the log is cut when it begins anew.
-const MAX_LOG_BYTES: i64 = 64 << 20;
+pub(super) const MAX_LOG_BYTES: u64 = 64 << 20;
 
 /// Whom the outcome is told.
 type Reply = oneshot::Sender<Result<(), StoreError>>;
@@ -76,7 +76,7 @@ pub(super) fn start(
 fn begin(connection: &Connection, options: &StoreOptions) -> rusqlite::Result<u64> {
     // A commit is on the disk when it returns: neither a kill nor a power cut costs what was acknowledged.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update_and_check(None, "journal_size_limit", MAX_LOG_BYTES, |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "journal_size_limit", int(MAX_LOG_BYTES), |_| Ok(()))?;
     let last: i64 =
         connection.query_row("SELECT value FROM counts WHERE name = 'last'", [], |row| row.get(0))?;
     for name in &options.destinations {

@@ -58,6 +58,8 @@ fn a_full_disk_costs_nothing_that_was_acknowledged() {
     assert_eq!(failed, (7 * SPANS) as f64, "one at the end of those that fit, five, one over HTTP");
     let log = collect.process().stderr();
     assert_eq!(log.matches("senders are told to come again").count(), 1, "it is said once: {log}");
+    let warned = "--max-bytes and the store's log may take 1.1 GiB, but the disk has room for 5.0 MiB";
+    assert_eq!(log.matches(warned).count(), 1, "it is said before, once: {log}");
     assert_eq!(Request::get("/healthz").send_http1(collect.ports().metrics).status, 200);
 
     collect.process().kill();
