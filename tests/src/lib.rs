@@ -46,6 +46,7 @@ pub mod rules;
 pub mod sidecar;
 pub mod sink;
 pub mod situation;
+pub mod situations;
 pub mod spans;
 pub mod tools;
 pub mod traces;

@@ -8,6 +8,7 @@
 //!     .gives(pass("GET").error("upstream_reset_after_response_started"))
 //! ```
 
+mod ends;
 mod http1;
 mod http2;
 mod live;
@@ -17,6 +18,8 @@ mod script;
 mod seen;
 mod spans;
 mod stage;
+
+pub use ends::Views;
 
 pub use live::{stage_beside_live, stage_beside_live_without_interim};
 pub use recorded::{Desk, Played, fetch, serve};
@@ -34,6 +37,25 @@ pub enum Protocol {
     /// HTTP/2 without TLS.
     Http2,
 }
+
+/// Requests that `situations.yaml` does more with than to send them on, and what: by target, authority or field.
+const ROUTES: [(&str, &str); 15] = [
+    ("/direct", "a route that answers"),
+    ("/redirect", "a route that redirects"),
+    ("/follow", "redirections that the proxy follows"),
+    ("/timeout", "a route with a time limit"),
+    ("/idle", "a route with a time limit"),
+    ("/longest", "a route with a time limit"),
+    ("/retry", "retries"),
+    ("/hedge", "hedged requests"),
+    ("/nobody", "several upstreams"),
+    ("/refused", "several upstreams"),
+    ("/missing", "several upstreams"),
+    ("nowhere.test", "virtual hosts"),
+    ("/limited", "other filters"),
+    ("x-abort", "other filters"),
+    ("target.test:80", "the end of a tunnel"),
+];
 
 /// An exchange and what becomes of it.
 #[derive(Clone, Debug)]
@@ -84,5 +106,20 @@ impl Situation {
     pub fn gives(mut self, pass: Pass) -> Situation {
         self.passes.push(pass);
         self
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it is played over.
+    pub fn protocols(&self) -> &'static [Protocol] {
+        self.protocols
+    }
+
+    /// What it needs of Envoy that `meshspan proxy`, which has one upstream and one filter, has not.
+    pub fn needs(&self) -> Option<&'static str> {
+        ROUTES.iter().find(|(path, _)| self.client.is_about(path)).map(|(_, what)| *what)
     }
 }

@@ -10,7 +10,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use hyper::HeaderMap;
 use hyper::body::Bytes;
-use hyper::http::{HeaderName, HeaderValue, Method, Request, Response};
+use hyper::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -55,11 +55,6 @@ impl Http2 {
         Http2 { begin: Begin::Request(sender), sending, next, traceparent, seen, connection }
     }
 
-    /// As the server; waits for the request's head.
-    pub(super) async fn accept(socket: TcpStream) -> Http2 {
-        Http2::try_accept(socket, false).await.expect("HTTP/2 with prior knowledge, and a whole head")
-    }
-
     /// As the server; none if the client goes away before it has sent a head. If `once`, the client is told to
     /// use another connection for what it has next.
     pub(super) async fn try_accept(socket: TcpStream, once: bool) -> Option<Http2> {
@@ -96,47 +91,70 @@ impl Http2 {
         self.seen.push(Event::Reset(reason(error)));
     }
 
-    async fn read_head(&mut self, mut response: ResponseFuture) {
-        let head = poll_fn(|cx| {
-            if let Poll::Ready(Some(interim)) = response.poll_informational(cx) {
-                return Poll::Ready(interim.map(|head| (head.into_parts().0, None)));
-            }
-            let whole = std::pin::Pin::new(&mut response).poll(cx);
-            whole.map_ok(|whole| {
-                let (head, body) = whole.into_parts();
-                (head, Some(body))
-            })
-        });
-        match head.await {
-            Ok((head, body)) => {
-                let mut fields = vec![(":status".to_owned(), head.status.as_str().into())];
-                fields.extend(owned(&head.headers));
+    fn take_head(&mut self, head: Result<(HeaderMap, StatusCode, Option<RecvStream>), h2::Error>) {
+        match head {
+            Ok((headers, status, body)) => {
+                let mut fields = vec![(":status".to_owned(), status.as_str().into())];
+                fields.extend(owned(&headers));
                 self.seen.push(Event::Head(fields));
-                self.next = body.map_or(Next::Head(response), Next::Body);
+                if let Some(body) = body {
+                    self.next = Next::Body(body);
+                }
             }
             Err(error) => self.gone_for(&error),
         }
     }
 
-    async fn read_body(&mut self, mut body: RecvStream) {
-        match body.data().await {
-            Some(Ok(data)) => {
-                // Fails only for a stream that has ended.
-                let _ = body.flow_control().release_capacity(data.len());
-                self.next = Next::Body(body);
+    fn take_piece(&mut self, piece: Result<Piece, h2::Error>) {
+        match piece {
+            Ok(Piece::Data(data)) => {
                 if !data.is_empty() {
                     self.seen.push(Event::Data(data.to_vec()));
                 }
             }
-            Some(Err(error)) => self.gone_for(&error),
-            None => match body.trailers().await {
-                Ok(trailers) => {
-                    let trailers = trailers.map(|trailers| Event::Trailers(owned(&trailers).collect()));
-                    trailers.into_iter().chain([Event::End]).for_each(|event| self.seen.push(event));
-                }
-                Err(error) => self.gone_for(&error),
-            },
+            Ok(Piece::End(trailers)) => {
+                self.next = Next::Nothing;
+                let trailers = trailers.map(|trailers| Event::Trailers(owned(&trailers).collect()));
+                trailers.into_iter().chain([Event::End]).for_each(|event| self.seen.push(event));
+            }
+            Err(error) => self.gone_for(&error),
         }
+    }
+}
+
+/// What comes of a body.
+enum Piece {
+    Data(Bytes),
+    End(Option<HeaderMap>),
+}
+
+/// The next head, interim ones without a body. May be dropped while it waits.
+async fn next_head(
+    response: &mut ResponseFuture,
+) -> Result<(HeaderMap, StatusCode, Option<RecvStream>), h2::Error> {
+    let head = poll_fn(|cx| {
+        if let Poll::Ready(Some(interim)) = response.poll_informational(cx) {
+            return Poll::Ready(interim.map(|head| (head.into_parts().0, None)));
+        }
+        let whole = std::pin::Pin::new(&mut *response).poll(cx);
+        whole.map_ok(|whole| {
+            let (head, body) = whole.into_parts();
+            (head, Some(body))
+        })
+    });
+    head.await.map(|(head, body)| (head.headers, head.status, body))
+}
+
+/// May be dropped while it waits.
+async fn next_piece(body: &mut RecvStream) -> Result<Piece, h2::Error> {
+    match body.data().await {
+        Some(data) => {
+            let data = data?;
+            // Fails only for a stream that has ended.
+            let _ = body.flow_control().release_capacity(data.len());
+            Ok(Piece::Data(data))
+        }
+        None => body.trailers().await.map(Piece::End),
     }
 }
 
@@ -235,9 +253,15 @@ impl Wire for Http2 {
     }
 
     async fn read(&mut self) -> bool {
-        match std::mem::replace(&mut self.next, Next::Nothing) {
-            Next::Head(response) => self.read_head(response).await,
-            Next::Body(body) => self.read_body(body).await,
+        match &mut self.next {
+            Next::Head(response) => {
+                let head = next_head(response).await;
+                self.take_head(head);
+            }
+            Next::Body(body) => {
+                let piece = next_piece(body).await;
+                self.take_piece(piece);
+            }
             Next::Nothing => return false,
         }
         true

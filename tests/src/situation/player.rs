@@ -1,5 +1,6 @@
 //! Plays a script on a connection, whichever protocol it speaks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Bytes;
@@ -11,6 +12,28 @@ use super::seen::{Event, Fields, Seen};
 
 /// How long one act may take: nothing here waits for longer than a second.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an end waits for what a guest may keep from it.
+const HURRY: Duration = Duration::from_millis(200);
+
+/// Where the two ends of an exchange wait for each other.
+#[derive(Debug)]
+pub(super) struct Meeting {
+    barrier: Barrier,
+    /// Each end goes on with its script if what it waits for does not come.
+    hurries: bool,
+}
+
+impl Meeting {
+    /// Of one end alone, which waits for nobody.
+    pub(super) fn of_one() -> Meeting {
+        Meeting { barrier: Barrier::new(1), hurries: false }
+    }
+
+    /// Of both.
+    pub(super) fn of_two(hurries: bool) -> Arc<Meeting> {
+        Arc::new(Meeting { barrier: Barrier::new(2), hurries })
+    }
+}
 
 /// One end of an exchange over one protocol. That the other end has gone shows in what is read, so writing
 /// does not fail.
@@ -33,14 +56,18 @@ pub(super) trait Wire {
 }
 
 /// Plays `script` and reads what the other end says until that is over.
-pub(super) async fn play(wire: &mut impl Wire, script: &Script, peer: &Barrier) {
+pub(super) async fn play(wire: &mut impl Wire, script: &Script, meeting: &Meeting) {
     let mut open = true;
     for (place, act) in script.acts.iter().enumerate() {
         let rest = &script.acts[place + 1..];
         if matches!(act, Act::End | Act::Trailers(_) | Act::Close | Act::Reset | Act::SeeGone) {
             open = false;
         }
-        if timeout(PATIENCE, step(wire, act, rest, peer)).await.is_err() {
+        if meeting.hurries && matches!(act, Act::Meet | Act::SeeData(_)) {
+            let _ = timeout(HURRY, step(wire, act, rest, meeting)).await;
+            continue;
+        }
+        if timeout(PATIENCE, step(wire, act, rest, meeting)).await.is_err() {
             wire.seen().push(Event::Stuck(format!("{act:?}")));
             return;
         }
@@ -56,7 +83,7 @@ pub(super) async fn play(wire: &mut impl Wire, script: &Script, peer: &Barrier) 
     }
 }
 
-async fn step(wire: &mut impl Wire, act: &Act, rest: &[Act], peer: &Barrier) {
+async fn step(wire: &mut impl Wire, act: &Act, rest: &[Act], meeting: &Meeting) {
     match act {
         Act::Head(head) => wire.head(head, goes_on(rest)).await,
         Act::Data(data) => wire.data(data).await,
@@ -65,7 +92,7 @@ async fn step(wire: &mut impl Wire, act: &Act, rest: &[Act], peer: &Barrier) {
         Act::Raw(bytes) => wire.raw(bytes).await,
         Act::Pause(time) => sleep(*time).await,
         Act::Meet => {
-            peer.wait().await;
+            meeting.barrier.wait().await;
         }
         Act::Close => wire.close().await,
         Act::Reset => wire.reset().await,

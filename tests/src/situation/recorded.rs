@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use meshspan::traffic::{self, Chunk, Exchange};
 use tokio::net::TcpListener;
-use tokio::sync::Barrier;
 
 use super::Protocol;
+use super::ends::as_client;
 use super::http1::Http1;
 use super::http2::Http2;
-use super::player::play;
+use super::player::{Meeting, play};
 use super::script::{Script, answer, request};
 use super::seen::Seen;
-use super::stage::as_client;
 
 /// The header that tells the guests an exchange's number.
 pub(super) const NUMBER: &str = "x-exchange";
@@ -33,7 +32,7 @@ pub struct Played<'a> {
 
 /// Sends the request to a port of 127.0.0.1; what came back.
 pub async fn fetch(played: Played<'_>, port: u16) -> Seen {
-    let meeting = Barrier::new(1);
+    let meeting = Meeting::of_one();
     as_client(played.protocol, port, "", &client(played.exchange, played.number), &meeting).await
 }
 
@@ -59,7 +58,7 @@ pub async fn serve(listener: TcpListener, desk: Arc<Mutex<Desk>>, says_so: bool)
         let Some((exchange, protocol)) = now else { continue };
         let desk = Arc::clone(&desk);
         tokio::spawn(async move {
-            let (first, meeting) = (upstream(&exchange), Barrier::new(1));
+            let (first, meeting) = (upstream(&exchange), Meeting::of_one());
             let script = || {
                 let now = desk.lock().expect("no server panics").current.clone();
                 now.map_or_else(|| first.clone(), |(exchange, _)| upstream(&exchange))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hyper::body::Bytes;
 use meshspan::traffic;
 
+use super::recorded::NUMBER;
 use super::seen::Fields;
 
 /// How a head begins.
@@ -135,6 +136,36 @@ impl Script {
     pub fn host(mut self, authority: &str) -> Script {
         self.head().authority = authority.to_owned();
         self
+    }
+
+    /// Whether this is the target or the authority of the request, or one of its fields.
+    pub(super) fn is_about(&self, what: &str) -> bool {
+        let Some(Act::Head(head)) = self.acts.first() else { return false };
+        let is_target = matches!(&head.start, Start::Request { target, .. } if target == what);
+        // What is for another proxy is sent on.
+        let is_onward = head.fields.iter().any(|(name, _)| name == "x-onward");
+        !is_onward
+            && (is_target || head.authority == what || head.fields.iter().any(|(name, _)| name == what))
+    }
+
+    /// The same for guests, which know an exchange by its number.
+    pub(super) fn numbered(&self, number: usize) -> Script {
+        let (mut script, number) = (self.clone(), number.to_string());
+        match script.acts.first_mut() {
+            Some(Act::Head(head)) => {
+                head.fields.push((NUMBER.to_owned(), number.into_bytes()));
+                // Envoy would add it, as the first proxy.
+                head.fields.push(("x-forwarded-proto".to_owned(), b"http".to_vec()));
+            }
+            Some(Act::Raw(bytes)) => {
+                let line = bytes.windows(2).position(|end| end == b"\r\n").map_or(bytes.len(), |end| end + 2);
+                let (line, rest) = bytes.split_at(line);
+                let field = format!("{NUMBER}: {number}\r\nx-forwarded-proto: http\r\n");
+                *bytes = [line, field.as_bytes(), rest].concat().into();
+            }
+            _ => {}
+        }
+        script
     }
 
     fn head(&mut self) -> &mut Head {

@@ -1,20 +1,11 @@
 //! Where situations are played: an Envoy with two workers and two listeners that differ in the filter alone.
 
-use std::fmt;
-use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
-use tokio::sync::Barrier;
-use tokio::time::timeout;
 
-use super::http1::Http1;
-use super::http2::Http2;
-use super::player::{PATIENCE, play};
-use super::script::Script;
+use super::ends::{Ends, Label, Views};
 use super::seen::Seen;
 use super::spans::{Expected, Pass, Times, hex};
 use super::{Protocol, Situation};
@@ -40,30 +31,9 @@ const MANY: usize = 24;
 pub struct Stage {
     envoy: Envoy,
     sink: Sink,
-    runtime: Runtime,
-    upstream: TcpListener,
+    ends: Ends,
     plain: u16,
     traced: u16,
-}
-
-/// What both ends saw of one exchange.
-#[derive(PartialEq, Eq)]
-struct Views {
-    client: Seen,
-    upstreams: Vec<Seen>,
-}
-
-impl Views {
-    fn is_stuck(&self) -> bool {
-        self.client.is_stuck() || self.upstreams.iter().any(Seen::is_stuck)
-    }
-}
-
-impl fmt::Display for Views {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "   the client\n{}", self.client)?;
-        self.upstreams.iter().try_for_each(|upstream| write!(f, "   the upstream\n{upstream}"))
-    }
 }
 
 /// A situation that has been played with the filter.
@@ -93,14 +63,11 @@ impl Stage {
 
     /// Starts Envoy with this bootstrap.
     fn start(bootstrap: &str) -> Stage {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        let upstream = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).expect("a free port");
-        let (sink, plain, traced) = (Sink::start(), free_port(), free_port());
+        let (ends, sink, plain, traced) = (Ends::start(), Sink::start(), free_port(), free_port());
         let config = Config::new(bootstrap, meshspan::filter_wasm()).concurrency(2);
-        let app = upstream.local_addr().expect("a bound listener has an address").port();
-        let config = config.port(15001, plain).port(15002, traced).port(8080, app).port(4317, sink.port());
-        Stage { envoy: config.start(), sink, runtime, upstream, plain, traced }
+        let config = config.port(15001, plain).port(15002, traced);
+        let config = config.port(8080, ends.upstream_port()).port(4317, sink.port());
+        Stage { envoy: config.start(), sink, ends, plain, traced }
     }
 
     /// Plays every situation without the filter and with it; panics with all that was not as they say.
@@ -140,7 +107,7 @@ impl Stage {
 
     /// Where the upstream listens.
     pub(super) fn upstream_port(&self) -> u16 {
-        self.upstream.local_addr().expect("a bound listener has an address").port()
+        self.ends.upstream_port()
     }
 
     /// What both ends see of a situation behind another proxy, before the same upstream.
@@ -156,36 +123,7 @@ impl Stage {
 
     fn exchange(&self, situation: &Situation, protocol: Protocol, port: u16, trace_id: &str) -> Views {
         let traceparent = traceparent(trace_id, PARENT);
-        let meeting = Arc::new(Barrier::new(2));
-        self.runtime.block_on(async {
-            let client = as_client(protocol, port, &traceparent, &situation.client, &meeting);
-            let upstreams = self.as_upstreams(protocol, &situation.upstreams, &meeting);
-            let (client, upstreams) = tokio::join!(client, upstreams);
-            let more = timeout(Duration::from_millis(2), self.upstream.accept()).await;
-            assert!(more.is_err(), "{}: one more connection to the upstream", situation.name);
-            Views { client, upstreams }
-        })
-    }
-
-    /// Serves one connection by each script, in this order; of a hedged request several at a time.
-    async fn as_upstreams(
-        &self,
-        protocol: Protocol,
-        scripts: &[Script],
-        meeting: &Arc<Barrier>,
-    ) -> Vec<Seen> {
-        let mut playing = Vec::new();
-        for script in scripts {
-            let Ok(accepted) = timeout(PATIENCE, self.upstream.accept()).await else { break };
-            let (socket, _) = accepted.expect("a connection");
-            let (script, meeting) = (script.clone(), Arc::clone(meeting));
-            playing.push(tokio::spawn(as_upstream(protocol, socket, script, meeting)));
-        }
-        let mut all = Vec::new();
-        for one in playing {
-            all.push(one.await.expect("an upstream plays to its end"));
-        }
-        all
+        self.ends.play(situation, protocol, port, &Label { traceparent, ..Label::default() })
     }
 
     /// The collector's spans once all have come, or enough time for them has passed.
@@ -299,41 +237,4 @@ fn patiently(mut is_so: impl FnMut() -> bool) -> bool {
 
 fn traceparent(trace_id: &str, span_id: &str) -> String {
     format!("00-{trace_id}-{span_id}-01")
-}
-
-async fn as_upstream(protocol: Protocol, socket: TcpStream, script: Script, meeting: Arc<Barrier>) -> Seen {
-    match protocol {
-        Protocol::Http2 if script.speaks_http() => {
-            let mut wire = Http2::accept(socket).await;
-            play(&mut wire, &script, &meeting).await;
-            wire.finish()
-        }
-        _ => {
-            let mut wire = Http1::accept(socket, &script).await;
-            play(&mut wire, &script, &meeting).await;
-            wire.finish().await
-        }
-    }
-}
-
-pub(super) async fn as_client(
-    protocol: Protocol,
-    port: u16,
-    traceparent: &str,
-    script: &Script,
-    meeting: &Barrier,
-) -> Seen {
-    let socket = TcpStream::connect(("127.0.0.1", port)).await.expect("the proxy listens");
-    match protocol {
-        Protocol::Http1 => {
-            let mut wire = Http1::connect(socket, traceparent);
-            play(&mut wire, script, meeting).await;
-            wire.finish().await
-        }
-        Protocol::Http2 => {
-            let mut wire = Http2::connect(socket, traceparent).await;
-            play(&mut wire, script, meeting).await;
-            wire.finish()
-        }
-    }
 }
