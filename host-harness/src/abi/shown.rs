@@ -3,6 +3,7 @@
 use super::guest::Slice;
 use super::numbers::{buffer_kind, direction, log_level, map_kind, metric_kind};
 use super::signatures::{Kind, signature};
+use crate::counted::counted;
 use crate::host::{Field, HeaderMap, decode_pairs};
 
 /// Most bytes of a text that are shown.
@@ -119,7 +120,7 @@ fn named(number: u32, name: Option<impl std::fmt::Debug>) -> String {
 }
 
 fn outside(at: u32, length: u32) -> String {
-    format!("{length} bytes at {at}, outside memory")
+    format!("{} at {at}, outside memory", counted(length.into(), "byte"))
 }
 
 /// Text in quotes if it is text, else hexadecimal.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use meshspan::{
+    counted::counted,
     replay::{ReplayStats, Skipped},
     traffic::{Entry, Exchange, Input, Tally, TrafficError, open_all},
 };
@@ -85,6 +86,6 @@ pub(crate) fn count_skipped(stats: &mut ReplayStats, tally: &Mutex<Tally>) {
         place.count += skipped.count;
     }
     for (note, count) in &tally.notes {
-        tracing::info!("{count} exchanges: {}", note.text());
+        tracing::info!("{}: {}", counted(*count, "exchange"), note.text());
     }
 }

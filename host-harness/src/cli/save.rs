@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use meshspan::counted::counted;
 use meshspan::traffic::{TrafficError, jsonl::JsonLines};
 
 use super::error::CliError;
@@ -163,9 +164,9 @@ fn end(file: &mut File, path: &Path) -> io::Result<()> {
         return file.write_all(b"\n");
     }
     tracing::warn!(
-        "{}: the last line, {} bytes, was cut off when it was written; it is left out",
+        "{}: the last line, {}, was cut off when it was written; it is left out",
         path.display(),
-        length - whole
+        counted(length - whole, "byte")
     );
     file.set_len(whole)
 }

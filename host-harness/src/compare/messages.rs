@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::changes::{Change, Changes, Values};
 use super::mask;
+use crate::counted::counted;
 use crate::flow::Side;
 use crate::host::HeaderMap;
 use crate::replay::Passed;
@@ -75,7 +76,7 @@ impl SeenMessage {
         let body = [
             ("content", format!("digest {:016x}", message.body.digest())),
             ("end", end.to_owned()),
-            ("size", format!("{} bytes", message.body.bytes())),
+            ("size", counted(message.body.bytes(), "byte")),
         ];
         let parts = Parts {
             headers: values(&message.head, &given),

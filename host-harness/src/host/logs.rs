@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::counted::counted;
+
 /// Most bytes of messages kept until they are taken.
 pub const MAX_LOG_BYTES: usize = 16 * 1024 * 1024;
 /// Most bytes of one message; the rest is cut off.
@@ -103,7 +105,7 @@ impl Logs {
         if dropped > 0 {
             self.host(
                 LogLevel::Warn,
-                format_args!("{dropped} log lines dropped above {MAX_LOG_BYTES} bytes"),
+                format_args!("{} dropped above {MAX_LOG_BYTES} bytes", counted(dropped, "log line")),
             );
             self.bytes = 0;
         }

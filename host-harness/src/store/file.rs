@@ -14,6 +14,7 @@ use rustix::fs::access;
 
 use super::format::{self, Kind};
 use super::{StoreError, int};
+use crate::counted::counted;
 
 /// What may be in the file beyond its bound until the oldest has gone.
 const ROOM_BYTES: u64 = 128 << 20;
@@ -179,7 +180,7 @@ impl File {
             };
             StoreError::File {
                 path: self.path.clone(),
-                problem: format!("{bytes} bytes more: {error}{advice}"),
+                problem: format!("{} more: {error}{advice}", counted(bytes as u64, "byte")),
             }
         })
     }

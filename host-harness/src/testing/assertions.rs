@@ -4,6 +4,7 @@
 
 use super::{Action, Callout, Exchange, Expected, Fate, Message, Side, TestHost};
 use crate::collect::SpanRecord;
+use crate::counted::counted;
 use crate::host::{CallbackRecord, HeaderMap, HostcallRecord, MetricValue};
 use crate::vm::{LogLevel, LogLine};
 
@@ -183,7 +184,8 @@ impl TestHost {
     #[track_caller]
     pub fn assert_spans(&self, count: usize) {
         let names: Vec<&str> = self.spans.iter().map(|span| span.name.as_str()).collect();
-        assert!(names.len() == count, "{} spans were exported, expected {count}: {names:?}", names.len());
+        let found = counted(names.len() as u64, "span");
+        assert!(names.len() == count, "{found} exported, expected {count}: {names:?}");
     }
 
     /// A counter or a gauge has this value.
@@ -273,5 +275,6 @@ fn shown_map(map: Option<&HeaderMap>) -> String {
 
 fn shown_message(message: &Message) -> String {
     let end = if message.is_complete { "" } else { ", not complete" };
-    format!("{}; {} bytes of body{end}", shown_map(Some(&message.head)), message.body.len())
+    let length = counted(message.body.len() as u64, "byte");
+    format!("{}; {length} of body{end}", shown_map(Some(&message.head)))
 }

@@ -3,6 +3,7 @@
 use super::request::Plan;
 use super::run::Run;
 use super::{Exchange, TestHost};
+use crate::counted::counted;
 use crate::vm::VmError;
 
 /// Most pieces that a body is cut into.
@@ -100,8 +101,7 @@ impl Chunking {
 impl std::fmt::Display for Chunking {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Pieces(1) => formatter.write_str("pieces of 1 byte"),
-            Self::Pieces(size) => write!(formatter, "pieces of {size} bytes"),
+            Self::Pieces(size) => write!(formatter, "pieces of {}", counted(*size as u64, "byte")),
             Self::EmptyEnd => formatter.write_str("one piece and an empty one"),
             Self::EmptyMiddle => formatter.write_str("halves with an empty piece between them"),
         }

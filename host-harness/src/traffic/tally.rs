@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Entry, Exchange, Note, Skip};
+use crate::counted::counted;
 
 /// How many entries became what.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,7 +54,9 @@ impl Tally {
 /// One line for the exchanges and one for each reason and note.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} exchanges, {} entries skipped", self.exchanges, self.skipped_count())?;
+        let (exchanges, skipped) =
+            (counted(self.exchanges, "exchange"), counted(self.skipped_count(), "entry"));
+        write!(f, "{exchanges}, {skipped} skipped")?;
         for (kind, Skipped { count, first }) in &self.skipped {
             write!(f, "\nskipped {count}: {kind} (first: {first})")?;
         }

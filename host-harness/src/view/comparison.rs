@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
 use crate::compare::{Change, Comparison, Unpaired, What};
+use crate::counted::counted;
 
 const BOLD: Style = Style::new().bold();
 const GREEN: Style = AnsiColor::Green.on_default();
@@ -24,14 +25,14 @@ pub fn comparison(comparison: &Comparison) -> String {
     ] {
         section(&mut lines, title, changes(rows));
     }
-    lines.extend(unpaired("messages", comparison.unpaired_messages));
+    lines.extend(unpaired("message", comparison.unpaired_messages));
     lines.push(row("spans", counts(spans.baseline, spans.current)));
     let by_name = spans.by_name.iter().map(|named| {
         let counts = counts(named.baseline, named.current);
         format!("  {counts}  {}, {} span {:?}", named.service, named.kind, named.name)
     });
     lines.extend(by_name);
-    lines.extend(unpaired("spans", spans.unpaired));
+    lines.extend(unpaired("span", spans.unpaired));
     section(&mut lines, "span fields", changes(&spans.fields));
     section(&mut lines, "attributes", changes(&spans.attributes));
     section(&mut lines, "resources", changes(&spans.resource_attributes));
@@ -57,7 +58,7 @@ fn counts(baseline: u64, current: u64) -> String {
 
 fn unpaired(what: &str, unpaired: Unpaired) -> Option<String> {
     let Unpaired { baseline, current } = unpaired;
-    unpaired.any().then(|| format!("  {baseline} {what} only in the baseline, {current} only now"))
+    unpaired.any().then(|| format!("  {} only in the baseline, {current} only now", counted(baseline, what)))
 }
 
 /// A line a change, names and numbers in columns, and the example below it.
@@ -116,7 +117,7 @@ mod tests {
                 change("traceparent", What::Changed, Some("00"), Some("01")),
             ],
             response_headers: Vec::new(),
-            request_bodies: vec![change("size", What::Changed, Some("1 bytes"), Some("2 bytes"))],
+            request_bodies: vec![change("size", What::Changed, Some("1 byte"), Some("2 bytes"))],
             response_bodies: Vec::new(),
             request_trailers: Vec::new(),
             response_trailers: Vec::new(),
@@ -142,14 +143,14 @@ request headers   changed
 response headers  unchanged
 request bodies    changed
   changed  size       7
-           exchange 1, web inbound: 1 bytes → 2 bytes
+           exchange 1, web inbound: 1 byte → 2 bytes
 response bodies   unchanged
 request trailers  unchanged
 response trailers unchanged
   0 messages only in the baseline, 1 only now
 spans             4 → 3
   1 → 0  web, server span \"GET\"
-  1 spans only in the baseline, 0 only now
+  1 span only in the baseline, 0 only now
 span fields       unchanged
 attributes        changed
   added    k       7

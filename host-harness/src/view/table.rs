@@ -137,8 +137,7 @@ fn export(export: Option<&ExportSummary>) -> Vec<String> {
     let style = if dropped + export.rejected == 0 { GREEN } else { Style::new() };
     let retries = match export.retries {
         0 => String::new(),
-        1 => " (1 retry)".to_owned(),
-        retries => format!(" ({retries} retries)"),
+        retries => format!(" ({})", counted(retries, "retry")),
     };
     let mut lines = vec![
         row("exported", format!("{style}{}{style:#}{retries}", export.exported)),

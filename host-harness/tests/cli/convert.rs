@@ -32,7 +32,7 @@ fn standard_input_comes_out_without_its_secrets() {
     assert_eq!(exchanges(text.as_bytes())[0].request.headers[0].1, "REDACTED");
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "1 exchanges, 0 entries skipped\n4 values redacted\n"
+        "1 exchange, 0 entries skipped\n4 values redacted\n"
     );
     let output = convert(&["-", "--keep-secrets", "-q"], LINE);
     assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{LINE}\n"));
@@ -48,7 +48,7 @@ fn files_are_written_as_one_and_skips_are_counted() {
     let output = run(&["convert", &path("a.jsonl"), &path("b.jsonl"), "-o", &path("out.jsonl")]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && output.stdout.is_empty(), "{stderr}");
-    assert!(stderr.starts_with("2 exchanges, 1 entries skipped\nskipped 1: unreadable (first: "), "{stderr}");
+    assert!(stderr.starts_with("2 exchanges, 1 entry skipped\nskipped 1: unreadable (first: "), "{stderr}");
     assert!(stderr.contains("a.jsonl: line 2: unreadable: column 2: missing field `id`"), "{stderr}");
     assert_eq!(exchanges(&std::fs::read(path("out.jsonl")).unwrap()).len(), 2);
 }

@@ -46,7 +46,7 @@ fn each_message_shows_what_was_found() {
         (Box::new(|| host.assert_all_answered()), &["auth: GET /check (Unanswered)"]),
         (Box::new(|| host.assert_metric("m", 1)), &["the metric m is None, expected 1"]),
         (Box::new(|| host.assert_span("GET", |_| true)), &[r#"no such span "GET" among the 0 exported"#]),
-        (Box::new(|| host.assert_spans(1)), &["0 spans were exported, expected 1"]),
+        (Box::new(|| host.assert_spans(1)), &["0 spans exported, expected 1"]),
     ];
     for (assert, expected) in rows {
         let message = message(assert);
