@@ -20,6 +20,7 @@ pub mod forward;
 pub mod gzip;
 pub mod host;
 pub mod mesh;
+pub mod prometheus;
 pub mod proxy;
 pub mod receive;
 pub mod replay;

@@ -11,6 +11,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use super::{Receiver, exposition};
+use crate::prometheus;
 use crate::store::Store;
 
 /// The port on which OpenTelemetry's and Jaeger's collectors tell their metrics.
@@ -39,7 +40,7 @@ async fn metrics(State((receiver, store)): State<(Receiver, Store)>) -> Response
     match stats {
         Ok(Ok(stats)) => {
             let text = exposition(&receiver, &stats);
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+            ([(header::CONTENT_TYPE, prometheus::CONTENT_TYPE)], text).into_response()
         }
         Ok(Err(error)) => unavailable(&error),
         Err(error) => unavailable(&error),

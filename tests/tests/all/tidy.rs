@@ -13,7 +13,8 @@ const SHARED: [&str; 3] = ["counted", "host", "time"];
 
 /// `cli → {replay, mesh, view, export}`; `mesh → proxy → flow → vm → abi → host`, `replay → vm`;
 /// `serve → store → view → collect`, `export → collect`; `receive → store`; `forward → {store, export}`;
-/// `{export, proxy, receive} → tls`, `{collect, export, proxy, serve, traffic} → gzip`, `{proxy, receive} → accept`.
+/// `{export, proxy, receive} → tls`, `{collect, export, proxy, serve, traffic} → gzip`, `{proxy, receive} → accept`,
+/// `receive → prometheus`.
 const ARROWS: &[Arrow] = &[
     ("host", &[], &["tokio", "wasmtime", "hyper", "tonic", "clap"]),
     ("abi", &[], &["tokio", "hyper", "tonic", "clap"]),
@@ -24,6 +25,7 @@ const ARROWS: &[Arrow] = &[
     ("collect", &["gzip"], &["wasmtime", "tokio", "hyper", "clap"]),
     ("accept", &[], &["wasmtime", "hyper", "tonic", "clap"]),
     ("gzip", &[], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
+    ("prometheus", &[], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     // The summary shows what replay and export report of themselves.
     ("view", &["collect", "compare", "export", "replay"], &["wasmtime", "tokio", "hyper", "tonic"]),
     ("tls", &[], &["wasmtime", "hyper", "tonic", "clap"]),
@@ -32,7 +34,7 @@ const ARROWS: &[Arrow] = &[
     ("serve", &["collect", "gzip", "store", "view"], &["wasmtime", "clap"]),
     ("store", &["collect", "view"], &["wasmtime", "hyper", "tonic", "clap"]),
     ("doctor", &["traffic", "view"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
-    ("receive", &["accept", "collect", "store", "tls"], &["wasmtime", "clap"]),
+    ("receive", &["accept", "collect", "prometheus", "store", "tls"], &["wasmtime", "clap"]),
     ("proxy", &["accept", "flow", "gzip", "tls", "traffic", "vm"], &["wasmtime", "tonic", "clap"]),
     ("mesh", &["proxy", "tls", "topology", "vm"], &["wasmtime", "tokio", "hyper", "tonic", "clap"]),
     ("replay", &["collect", "flow", "topology", "traffic", "vm"], &["tokio", "hyper", "tonic", "clap"]),

@@ -1,8 +1,7 @@
 //! How a running proxy is: its numbers for Prometheus, and whether it lives.
-//! Spec: <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>
 //! `GET /stats/prometheus` → `meshspan_proxy_requests 12`, `meshspan_spans_started 24`
 
-use std::{fmt::Write, net::SocketAddr};
+use std::net::SocketAddr;
 
 use axum::{
     Router,
@@ -10,7 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use meshspan::proxy::{ProxyStats, ProxyWatch};
+use meshspan::{
+    prometheus::{CONTENT_TYPE, Text, metric_name},
+    proxy::{ProxyStats, ProxyWatch},
+};
 
 use crate::cli::error::CliError;
 
@@ -42,57 +44,47 @@ pub(super) fn serve(address: SocketAddr, proxy: ProxyWatch) -> Result<SocketAddr
 }
 
 fn numbers(proxy: &ProxyWatch) -> Response {
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    let kind = [(header::CONTENT_TYPE, CONTENT_TYPE)];
     (kind, text(&proxy.stats())).into_response()
 }
 
 fn text(stats: &ProxyStats) -> String {
     let own = [
-        ("connections", stats.connections),
-        ("requests", stats.requests),
-        ("completed", stats.completed),
-        ("answered", stats.answered),
-        ("upstream_failures", stats.upstream_failures),
-        ("abandoned", stats.abandoned),
-        ("reset", stats.reset),
-        ("unfiltered", stats.unfiltered),
-        ("request_bytes", stats.request_bytes),
-        ("response_bytes", stats.response_bytes),
-        ("recorded", stats.recorded),
-        ("not_recorded", stats.not_recorded),
-        ("vms_lost", stats.plugin.lost),
+        ("connections", stats.connections, "Connections accepted."),
+        ("requests", stats.requests, "Requests received."),
+        ("completed", stats.completed, "Exchanges that came to the end of their response."),
+        ("answered", stats.answered, "Responses by the filter or the proxy in the upstream's place."),
+        (
+            "upstream_failures",
+            stats.upstream_failures,
+            "Requests that no response came to from the upstream.",
+        ),
+        ("abandoned", stats.abandoned, "Exchanges that the client left."),
+        ("reset", stats.reset, "Exchanges ended in the middle by the filter, the upstream or the proxy."),
+        ("unfiltered", stats.unfiltered, "Exchanges that passed without the filter, which had failed."),
+        ("request_bytes", stats.request_bytes, "Bytes of requests' bodies received."),
+        ("response_bytes", stats.response_bytes, "Bytes of responses' bodies received."),
+        ("recorded", stats.recorded, "Exchanges written to the recording."),
+        ("not_recorded", stats.not_recorded, "Exchanges that could not be written to the recording."),
+        ("vms_lost", stats.plugin.lost, "The filter's VMs that failed."),
     ];
-    let mut text = String::new();
-    for (name, value) in own {
-        family(&mut text, &format!("meshspan_proxy_{name}"), "counter", value);
+    let mut text = Text::default();
+    for (name, value, help) in own {
+        text.family(&format!("meshspan_proxy_{name}"), "counter", help);
+        text.value(&[], value);
     }
-    stats.metrics.iter().for_each(|(name, value)| family(&mut text, &metric_name(name), "counter", *value));
-    stats.gauges.iter().for_each(|(name, value)| family(&mut text, &metric_name(name), "gauge", *value));
-    text
-}
-
-fn family(text: &mut String, name: &str, kind: &str, value: u64) {
-    // Writing into a String cannot fail.
-    let _ = writeln!(text, "# TYPE {name} {kind}\n{name} {value}");
-}
-
-/// A filter may call a metric what it likes; Prometheus has letters, digits, `_` and `:`.
-fn metric_name(name: &str) -> String {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
-    let name: String = name.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
-    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
+    for (kind, metrics) in [("counter", &stats.metrics), ("gauge", &stats.gauges)] {
+        for (name, value) in metrics {
+            text.family(&metric_name(name), kind, "");
+            text.value(&[], value);
+        }
+    }
+    text.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_what_prometheus_allows() {
-        for (name, expected) in [("a_b:c9", "a_b:c9"), ("a.b-c é", "a_b_c__"), ("9a", "_9a")] {
-            assert_eq!(metric_name(name), expected);
-        }
-    }
 
     #[test]
     fn the_filters_numbers_stand_below_the_proxys() {
@@ -104,7 +96,10 @@ mod tests {
         };
         let text = text(&stats);
         assert!(
-            text.contains("# TYPE meshspan_proxy_requests counter\nmeshspan_proxy_requests 3\n"),
+            text.contains(concat!(
+                "# HELP meshspan_proxy_requests Requests received.\n",
+                "# TYPE meshspan_proxy_requests counter\nmeshspan_proxy_requests 3\n"
+            )),
             "{text}"
         );
         assert!(text.ends_with(concat!(

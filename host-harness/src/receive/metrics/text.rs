@@ -1,10 +1,8 @@
-//! Metrics as Prometheus reads them.
-//! Spec: <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>
+//! A receiver's metrics, for Prometheus.
 //! `meshspan_receiver_spans_total{outcome="stored"} 12`
 
-use std::fmt::{Display, Write};
-
 use super::histogram::Histogram;
+use crate::prometheus::Text;
 use crate::receive::{Protocol, Receiver};
 use crate::store::StoreStats;
 
@@ -14,7 +12,7 @@ pub fn exposition(receiver: &Receiver, store: &StoreStats) -> String {
     received(&mut text, receiver);
     stored(&mut text, store);
     sent(&mut text, store);
-    text.0
+    text.finish()
 }
 
 fn received(text: &mut Text, receiver: &Receiver) {
@@ -36,13 +34,10 @@ fn received(text: &mut Text, receiver: &Receiver) {
     text.value(&[], connections);
     text.family("meshspan_receiver_memory_bytes", "gauge", "Memory that requests hold.");
     text.value(&[], receiver.memory_bytes());
-    text.histogram(
-        "meshspan_receiver_request_bytes",
-        "Size of messages, unpacked.",
-        &metrics.request_bytes,
-        1.0,
-    );
-    text.histogram("meshspan_receiver_store_seconds", "Until spans are stored.", &metrics.store_micros, 1e6);
+    text.family("meshspan_receiver_request_bytes", "histogram", "Size of messages, unpacked.");
+    histogram(text, &metrics.request_bytes, 1.0);
+    text.family("meshspan_receiver_store_seconds", "histogram", "Until spans are stored.");
+    histogram(text, &metrics.store_micros, 1e6);
 }
 
 fn stored(text: &mut Text, store: &StoreStats) {
@@ -88,45 +83,16 @@ fn sent(text: &mut Text, store: &StoreStats) {
     }
 }
 
-/// The text so far, and the family that is written.
-#[derive(Debug, Default)]
-struct Text(String, &'static str);
-
-impl Text {
-    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
-        self.1 = name;
-        // Writing to a string does not fail.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+/// The samples of a histogram, its values divided by `unit`.
+fn histogram(text: &mut Text, histogram: &Histogram, unit: f64) {
+    let mut all = 0;
+    for (bound, count) in histogram.cumulative() {
+        let bound = bound.map_or_else(|| "+Inf".to_owned(), |bound| (bound as f64 / unit).to_string());
+        text.sample("_bucket", &[("le", &bound)], count);
+        all = count;
     }
-
-    fn value(&mut self, labels: &[(&str, &str)], value: impl Display) {
-        let name = self.1;
-        self.sample(name, labels, value);
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        let labels: Vec<String> =
-            labels.iter().map(|(key, value)| format!("{key}=\"{}\"", escaped(value))).collect();
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        let _ = writeln!(self.0, "{name}{labels} {value}");
-    }
-
-    /// Its values are divided by `unit`.
-    fn histogram(&mut self, name: &'static str, help: &str, histogram: &Histogram, unit: f64) {
-        self.family(name, "histogram", help);
-        let mut all = 0;
-        for (bound, count) in histogram.cumulative() {
-            let bound = bound.map_or_else(|| "+Inf".to_owned(), |bound| (bound as f64 / unit).to_string());
-            self.sample(&format!("{name}_bucket"), &[("le", &bound)], count);
-            all = count;
-        }
-        self.sample(&format!("{name}_sum"), &[], histogram.sum() as f64 / unit);
-        self.sample(&format!("{name}_count"), &[], all);
-    }
-}
-
-fn escaped(value: &str) -> String {
-    value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
+    text.sample("_sum", &[], histogram.sum() as f64 / unit);
+    text.sample("_count", &[], all);
 }
 
 #[cfg(test)]
@@ -134,18 +100,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_are_written_as_prometheus_reads_them() {
+    fn a_histogram_has_its_buckets_sum_and_count() {
         let mut text = Text::default();
-        text.family("spans_total", "counter", "Spans.");
-        text.value(&[("reason", "a \"b\"\\\n"), ("x", "y")], 3);
-        let histogram = Histogram::new(&[100, 2_500]);
-        [50, 200, 9_000].into_iter().for_each(|value| histogram.record(value));
-        text.histogram("took_seconds", "Time.", &histogram, 1e6);
-        let expected = "# HELP spans_total Spans.\n# TYPE spans_total counter\n\
-                        spans_total{reason=\"a \\\"b\\\"\\\\\\n\",x=\"y\"} 3\n\
-                        # HELP took_seconds Time.\n# TYPE took_seconds histogram\n\
+        let values = Histogram::new(&[100, 2_500]);
+        [50, 200, 9_000].into_iter().for_each(|value| values.record(value));
+        text.family("took_seconds", "histogram", "Time.");
+        histogram(&mut text, &values, 1e6);
+        let expected = "# HELP took_seconds Time.\n# TYPE took_seconds histogram\n\
                         took_seconds_bucket{le=\"0.0001\"} 1\ntook_seconds_bucket{le=\"0.0025\"} 2\n\
                         took_seconds_bucket{le=\"+Inf\"} 3\ntook_seconds_sum 0.00925\ntook_seconds_count 3\n";
-        assert_eq!(text.0, expected);
+        assert_eq!(text.finish(), expected);
     }
 }
