@@ -62,7 +62,7 @@ struct Unreadable<'a> {
 /// `text` with each such id made one of a wrong length, or in a link none; and what is wrong with the first. `None` if
 /// there is no such id, or the text is no request for other reasons.
 pub fn mend_ids(text: &[u8]) -> Option<(Vec<u8>, String)> {
-    let request: Request<'_> = serde_json::from_slice(text).ok()?;
+    let request: Request<'_> = serde_json::from_str(str::from_utf8(text).ok()?).ok()?;
     let spans = request
         .resource_spans
         .iter()
@@ -90,14 +90,24 @@ impl<'a> Span<'a> {
         let ids = [(self.trace_id, 32), (self.span_id, 16), (self.parent_span_id, 16)];
         ids.into_iter().filter_map(move |(id, digits)| {
             let written = id?.get();
+            // Nearly all end here, before anything is allocated.
+            if is_hexadecimal(written.trim_matches('"')) {
+                return None;
+            }
             // Something other than a string is the parser's affair.
             let found: String = serde_json::from_str(written).ok()?;
-            hex::decode(&found).err()?;
+            if is_hexadecimal(&found) {
+                return None;
+            }
             let shown: String = found.chars().take(SHOWN_CHARACTERS).collect();
             let problem = format!("an id is {shown:?}, expected {digits} hexadecimal digits");
             Some(Unreadable { written, instead, problem })
         })
     }
+}
+
+fn is_hexadecimal(id: &str) -> bool {
+    id.len().is_multiple_of(2) && id.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
