@@ -1,6 +1,7 @@
-//! What a replay prints: a table and perhaps a waterfall, or one JSON document.
+//! What commands print: a table and perhaps a waterfall, a line of counts, or one JSON document.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use meshspan::view::{Trace, summary::Summary, table, text};
 use serde::Serialize;
@@ -37,9 +38,22 @@ pub(crate) fn notice(output: Output, text: &str) -> Result<(), CliError> {
 
 /// Prints one JSON document, indented.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), CliError> {
-    let json = serde_json::to_string_pretty(value)
-        .map_err(|error| CliError::runtime(format!("cannot write the result: {error}")))?;
-    print(&format!("{json}\n"))
+    print(&json_text(value)?)
+}
+
+/// One JSON document, indented, with the end of its last line.
+pub(crate) fn json_text(value: &impl Serialize) -> Result<String, CliError> {
+    let json = serde_json::to_string_pretty(value);
+    json.map(|json| json + "\n")
+        .map_err(|error| CliError::runtime(format!("cannot write the result: {error}")))
+}
+
+/// Adds what there is any of: `, 3 reset`.
+pub(crate) fn list<'a>(text: &mut String, counts: impl IntoIterator<Item = (&'a str, u64)>) {
+    for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+        // Writing to a string does not fail.
+        let _ = write!(text, ", {count} {name}");
+    }
 }
 
 /// `COLUMNS`, else the terminal's width, else 120.

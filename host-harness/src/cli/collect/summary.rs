@@ -10,39 +10,37 @@ use serde_json::{Value, json};
 
 use crate::cli::args::Output;
 use crate::cli::error::CliError;
+use crate::cli::output::{self, list};
 
 /// Lines for people, or JSON.
 pub(super) fn of(metrics: &Metrics, store: &StoreStats, output: Output) -> Result<String, CliError> {
     match output {
         Output::Table => Ok(table(metrics, store)),
-        Output::Json => {
-            let text = serde_json::to_string_pretty(&json(metrics, store));
-            text.map(|text| text + "\n").map_err(|error| CliError::runtime(error.to_string()))
-        }
+        Output::Json => output::json_text(&json(metrics, store)),
     }
 }
 
 fn table(metrics: &Metrics, store: &StoreStats) -> String {
     let (stored, rejected, failed) = (metrics.stored(), metrics.rejected(), metrics.failed());
     let mut text = format!("{} received: {stored} stored", counted(stored + rejected + failed, "span"));
-    listed(&mut text, [("rejected for their ids", &rejected), ("not stored", &failed)]);
+    list(&mut text, [("rejected for their ids", rejected), ("not stored", failed)]);
     text.push('\n');
     let refused =
         metrics.requests().into_iter().filter(|(outcome, _)| !matches!(*outcome, "accepted" | "partial"));
     let refused: BTreeMap<&str, u64> = refused.collect();
     if !refused.is_empty() {
         let _ = write!(text, "{} refused", counted(refused.values().sum(), "request"));
-        listed(&mut text, refused.iter().map(|(reason, requests)| (*reason, requests)));
+        list(&mut text, refused);
         text.push('\n');
     }
     let _ = write!(text, "{} in the store", counted(store.kept, "span"));
-    listed(&mut text, store.evicted.iter().map(|(reason, spans)| (gone(reason), spans)));
+    list(&mut text, store.evicted.iter().map(|(reason, spans)| (gone(reason), *spans)));
     text.push('\n');
     for (name, destination) in &store.destinations {
         let _ = write!(text, "{name}: {} exported", destination.exported);
-        listed(&mut text, [("queued", &destination.queued), ("rejected", &destination.rejected)]);
+        list(&mut text, [("queued", destination.queued), ("rejected", destination.rejected)]);
         let dropped = destination.dropped.iter();
-        listed(&mut text, dropped.map(|(reason, spans)| (lost(reason), spans)));
+        list(&mut text, dropped.map(|(reason, spans)| (lost(reason), *spans)));
         text.push('\n');
     }
     text
@@ -60,14 +58,6 @@ fn gone(reason: &str) -> &str {
 /// Why a destination will not get spans, in words.
 fn lost(reason: &str) -> &str {
     if reason == "evicted" { "evicted before they were sent" } else { reason }
-}
-
-/// What there is any of.
-fn listed<'a>(text: &mut String, counts: impl IntoIterator<Item = (&'a str, &'a u64)>) {
-    for (name, count) in counts.into_iter().filter(|(_, count)| **count > 0) {
-        // Writing to a string does not fail.
-        let _ = write!(text, ", {count} {name}");
-    }
 }
 
 fn json(metrics: &Metrics, store: &StoreStats) -> Value {

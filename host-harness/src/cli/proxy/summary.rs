@@ -2,15 +2,19 @@
 
 use meshspan::counted::counted;
 use meshspan::proxy::ProxyStats;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::cli::{args::Output, error::CliError};
+use crate::cli::{
+    args::Output,
+    error::CliError,
+    output::{self, list},
+};
 
 /// One line for people, or JSON.
 pub(crate) fn of(stats: &ProxyStats, output: Output) -> Result<String, CliError> {
     match output {
         Output::Table => Ok(table(stats)),
-        Output::Json => json(stats),
+        Output::Json => output::json_text(&json(stats)),
     }
 }
 
@@ -38,16 +42,12 @@ pub(crate) fn line(stats: &ProxyStats) -> String {
         ("not recorded", stats.not_recorded),
         ("VMs lost", stats.plugin.lost),
     ];
-    for (name, number) in counts {
-        if number > 0 {
-            text.push_str(&format!(", {number} {name}"));
-        }
-    }
+    list(&mut text, counts);
     text
 }
 
-fn json(stats: &ProxyStats) -> Result<String, CliError> {
-    let value = json!({
+fn json(stats: &ProxyStats) -> Value {
+    json!({
         "connections": stats.connections,
         "requests": stats.requests,
         "completed": stats.completed,
@@ -62,7 +62,5 @@ fn json(stats: &ProxyStats) -> Result<String, CliError> {
         "not_recorded": stats.not_recorded,
         "vms_lost": stats.plugin.lost,
         "metrics": stats.metrics,
-    });
-    let text = serde_json::to_string_pretty(&value);
-    text.map(|text| text + "\n").map_err(|error| CliError::runtime(error.to_string()))
+    })
 }
