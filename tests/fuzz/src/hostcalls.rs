@@ -8,6 +8,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use meshspan::host::HostcallRecord;
 use meshspan::time::Timestamp;
 use meshspan::vm::{
     CallReply, FailurePolicy, Filter, Generation, HeaderMap, HostProfile, Lifecycle, Limits, OutboundCall,
@@ -23,6 +24,11 @@ static FILTER: LazyLock<Filter> = LazyLock::new(|| {
 
 /// See the module.
 pub fn check(input: &[u8]) {
+    drop(hostcalls(input));
+}
+
+/// The same; what the guest asked for, as far as the VM is looked into.
+pub fn hostcalls(input: &[u8]) -> Vec<HostcallRecord> {
     let (flags, rest) = input.split_first().map_or((0, input), |(first, rest)| (*first, rest));
     let (count, rest) = rest.split_first().map_or((0, rest), |(first, rest)| (usize::from(*first), rest));
     let (steps, script) = rest.split_at(count.min(rest.len()));
@@ -43,7 +49,10 @@ pub fn check(input: &[u8]) {
         Ok(plugin) => {
             Run { plugin, streams: Vec::new(), calls: Vec::new(), now: Timestamp::default() }.all(steps)
         }
-        Err(error) => assert_guests_fault(&error),
+        Err(error) => {
+            assert_guests_fault(&error);
+            Vec::new()
+        }
     }
 }
 
@@ -55,16 +64,19 @@ struct Run {
 }
 
 impl Run {
-    fn all(mut self, steps: &[u8]) {
+    fn all(mut self, steps: &[u8]) -> Vec<HostcallRecord> {
+        let mut hostcalls = Vec::new();
         for step in steps {
             self.step(*step);
             let generation = self.plugin.generation();
             self.calls.extend(self.plugin.take_calls().into_iter().map(|call| (generation, call)));
             self.plugin.vm_mut().take_stream_actions();
             self.plugin.vm_mut().take_logs();
-            for (callback, hostcall) in self.plugin.vm_mut().take_transcript().failures() {
+            let transcript = self.plugin.vm_mut().take_transcript();
+            for (callback, hostcall) in transcript.failures() {
                 assert!(hostcall.why.is_some() || hostcall.result.is_none(), "{callback}: {hostcall:?}");
             }
+            hostcalls.extend(transcript.callbacks.into_iter().flat_map(|callback| callback.hostcalls));
             if let Some(error) = self.plugin.failure() {
                 assert_guests_fault(error);
             }
@@ -75,6 +87,7 @@ impl Run {
             }
         }
         assert!(self.plugin.stats().lost <= 1 + self.plugin.stats().reloads, "a VM is lost once");
+        hostcalls
     }
 
     fn step(&mut self, step: u8) {

@@ -1,5 +1,8 @@
 //! Every input of the fuzz targets' corpora, without a fuzzer: what once was found stays found.
 
+#[path = "fuzz/foreign.rs"]
+mod foreign;
+
 use meshspan_filter::ids::IdGenerator;
 use meshspan_tests::tools::repository;
 
@@ -60,14 +63,19 @@ fn made_up_requests_to_the_receiver_do_no_harm() {
     make_up("receive", targets::receive::check);
 }
 
-/// Makes inputs of the target's corpus and checks them.
-fn make_up(target: &str, check: fn(&[u8])) {
-    let runs = std::env::var("MESHSPAN_FUZZ_RUNS").map_or(RUNS, |runs| runs.parse().unwrap());
+/// The target's corpus, in the order of the files' names.
+fn corpus(target: &str) -> Vec<Vec<u8>> {
     let directory = repository().join("tests/fuzz/corpus").join(target);
     let mut files: Vec<_> =
         std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort_unstable();
-    let corpus: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+}
+
+/// Makes inputs of the target's corpus and checks them.
+fn make_up(target: &str, check: fn(&[u8])) {
+    let runs = std::env::var("MESHSPAN_FUZZ_RUNS").map_or(RUNS, |runs| runs.parse().unwrap());
+    let corpus = corpus(target);
     let mut random = Random(IdGenerator::from_seed([runs as u8; 32]));
     for run in 0..runs {
         let script = random.script(&corpus);
@@ -79,9 +87,13 @@ fn make_up(target: &str, check: fn(&[u8])) {
 #[test]
 fn made_up_hostcalls_do_no_harm() {
     let runs = std::env::var("MESHSPAN_FUZZ_RUNS").map_or(RUNS, |runs| runs.parse().unwrap());
+    let (corpus, foreign) = (corpus("hostcalls"), foreign::step());
     let mut random = Random(IdGenerator::from_seed([runs as u8; 32]));
     for run in 0..runs {
-        let input = random.hostcalls();
+        let input = match random.below(4) {
+            0 => random.changed(&corpus),
+            _ => random.hostcalls(foreign),
+        };
         let result = std::panic::catch_unwind(|| targets::hostcalls::check(&input));
         assert!(result.is_ok(), "run {run}: {input:?}");
     }
@@ -133,21 +145,39 @@ impl Random {
             if self.below(2) == 0 { lines.swap(from, to) } else { lines.insert(to, lines[from]) }
         }
         let mut script = lines.join(&b'\n');
+        self.change(&mut script);
+        script
+    }
+
+    /// Changes some bytes.
+    fn change(&mut self, script: &mut [u8]) {
         for _ in 0..self.below(6) {
             let at = self.below(script.len());
             if let Some(byte) = script.get_mut(at) {
                 *byte = self.below(256) as u8;
             }
         }
+    }
+
+    /// A script of the corpus, with some bytes changed.
+    fn changed(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
+        let mut script = corpus[self.below(corpus.len())].clone();
+        self.change(&mut script);
         script
     }
 
-    /// Steps of a plugin's life, of which the first open a stream, and a script that mostly calls the host.
-    fn hostcalls(&mut self) -> Vec<u8> {
+    /// Steps of a plugin's life, of which the first open a stream, and a script that mostly calls the host; `foreign`
+    /// calls its foreign functions.
+    fn hostcalls(&mut self, foreign: u8) -> Vec<u8> {
         let steps = 2 + self.below(30);
         let mut input = vec![self.below(32) as u8, steps as u8, 0, 1];
         input.extend((2..steps).map(|_| self.below(256) as u8));
         for _ in 0..self.below(40) {
+            if self.below(8) == 0 {
+                input.push(foreign);
+                input.extend(self.foreign_call());
+                continue;
+            }
             input.push(if self.below(8) == 0 { self.below(30) } else { 30 + self.below(80) } as u8);
             for _ in 0..self.below(12) {
                 let bytes = if self.below(4) == 0 { 256 } else { 10 };
