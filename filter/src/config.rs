@@ -180,7 +180,7 @@ pub struct ExportConfig {
     pub protocol: ExportProtocol,
     /// The path of OTLP/HTTP; begins with `/`.
     pub path: String,
-    /// The `:authority` of OTLP/HTTP; the cluster's name unless configured.
+    /// The `:authority` of the requests; the cluster's name, or the host in it, unless configured.
     pub authority: String,
     /// Further headers or metadata, names in lower case.
     pub headers: Vec<(String, String)>,

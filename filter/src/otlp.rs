@@ -256,6 +256,20 @@ pub struct PartialSuccess {
     pub is_foreign: bool,
 }
 
+/// Whom a request over gRPC goes to, as Envoy's `grpc_call` takes it: the cluster's name or, where the request has
+/// another authority, an `envoy.config.core.v3.GrpcService` with both.
+pub fn grpc_upstream(cluster: &str, authority: &str) -> Vec<u8> {
+    if authority == cluster {
+        return cluster.into();
+    }
+    let mut service = Vec::new();
+    wire::message(&mut service, 1, |envoy_grpc| {
+        wire::bytes(envoy_grpc, 1, cluster.as_bytes());
+        wire::bytes(envoy_grpc, 2, authority.as_bytes());
+    });
+    service
+}
+
 /// Reads an `ExportTraceServiceResponse`. Bytes that are not one say nothing but that: all was taken.
 pub fn decode_response(message: &[u8]) -> PartialSuccess {
     let mut response = PartialSuccess::default();

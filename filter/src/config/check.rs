@@ -159,7 +159,10 @@ fn export(raw: &RawExport, warnings: &mut Vec<Warning>) -> Result<ExportConfig, 
         warn("export.max_batch_spans", problem);
     }
     Ok(ExportConfig {
-        authority: raw.authority.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| cluster.clone()),
+        authority: match &raw.authority {
+            Some(authority) if !authority.is_empty() => authority.clone(),
+            _ => host_of(&cluster).to_owned(),
+        },
         cluster,
         protocol: match raw.protocol {
             RawProtocol::Grpc => ExportProtocol::Grpc,
@@ -174,6 +177,12 @@ fn export(raw: &RawExport, warnings: &mut Vec<Warning>) -> Result<ExportConfig, 
         max_queue_bytes: size(raw.max_queue_bytes),
         max_attempts: u32::try_from(raw.max_attempts).unwrap_or(u32::MAX),
     })
+}
+
+/// The host in Istio's names of clusters, such as `outbound|4317||otel.tracing.svc.cluster.local`, which are no
+/// authority: collectors and proxies before them refuse `|` there. Other names as they are.
+fn host_of(cluster: &str) -> &str {
+    cluster.rsplit('|').next().filter(|host| !host.is_empty()).unwrap_or(cluster)
 }
 
 fn size(number: u64) -> usize {

@@ -176,7 +176,8 @@ pub struct RawExport {
     /// Path of OTLP/HTTP.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(regex(pattern = "^/")))]
     pub path: String,
-    /// `:authority` of OTLP/HTTP; the cluster's name if there is none.
+    /// `:authority` of the requests; else the cluster's name, of which only the host where Istio named it
+    /// (`outbound|4317||otel.tracing.svc.cluster.local`).
     pub authority: Option<String>,
     /// Headers (HTTP) or metadata (gRPC) sent with every export, such as an access token. `${NAME}` stands
     /// for an environment variable.

@@ -94,5 +94,12 @@ fn rule_39_every_prefix_of_a_response_is_read_without_harm() {
     assert_eq!(decode_response(&response).rejected, 0x1f_ffff);
 }
 
+#[test]
+fn a_call_with_its_own_authority_names_both() {
+    assert_eq!(grpc_upstream("otel", "otel"), b"otel", "a name is enough");
+    let both = [&[0x0a, 9, 0x0a, 3][..], b"a|b", &[0x12, 2], b"b:"].concat();
+    assert_eq!(grpc_upstream("a|b", "b:"), both, "cluster_name and authority of envoy_grpc");
+}
+
 #[cfg(not(target_arch = "wasm32"))]
 mod differential;

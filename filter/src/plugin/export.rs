@@ -87,6 +87,8 @@ pub(super) struct Exporter {
     encoder: RequestEncoder,
     /// The serialized headers (HTTP) or metadata (gRPC) of every request.
     headers: Vec<u8>,
+    /// Whom a gRPC call goes to.
+    upstream: Vec<u8>,
     state: State,
     log: LogLimit,
 }
@@ -96,6 +98,7 @@ impl Exporter {
         Self {
             encoder: RequestEncoder::new(&config.resource),
             headers: serialize_headers(&config.export),
+            upstream: otlp::grpc_upstream(&config.export.cluster, &config.export.authority),
             config: config.export.clone(),
             state: State::Idle,
             log: LogLimit::default(),
@@ -106,6 +109,7 @@ impl Exporter {
     pub(super) fn reconfigure(&mut self, config: &Config) {
         self.encoder = RequestEncoder::new(&config.resource);
         self.headers = serialize_headers(&config.export);
+        self.upstream = otlp::grpc_upstream(&config.export.cluster, &config.export.authority);
         self.config = config.export.clone();
     }
 
@@ -168,7 +172,7 @@ impl Exporter {
                 return;
             }
             ExportProtocol::Grpc => {
-                host::grpc_call(cluster, (SERVICE, METHOD), &self.headers, &request.message, *timeout)
+                host::grpc_call(&self.upstream, (SERVICE, METHOD), &self.headers, &request.message, *timeout)
             }
             ExportProtocol::Http => host::http_call(cluster, &self.headers, &request.message, *timeout),
         };
@@ -223,7 +227,7 @@ impl Exporter {
 fn refusal(status: Status, proxy: Proxy) -> String {
     match status {
         _ if !proxy.is_whole() => NO_ADDRESS.to_owned(),
-        // Envoy's answers to an unknown cluster: 2 from `http_call`, 4 from `grpc_call`.
+        // Envoy's answers to an unknown cluster: 2 from `http_call`, 4 from `grpc_call` by its name alone.
         Status::BadArgument | Status::ParseFailure => {
             "the proxy has no such cluster; define it, or set `export.cluster` to one that it has".to_owned()
         }

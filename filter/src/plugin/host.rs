@@ -261,9 +261,10 @@ pub(super) fn http_call(
     Ok(CallToken(token))
 }
 
-/// Sends a unary gRPC call to a cluster. `metadata` is a serialized map.
+/// Sends a unary gRPC call to a cluster, of which `upstream` is the name or a serialized `GrpcService`.
+/// `metadata` is a serialized map.
 pub(super) fn grpc_call(
-    cluster: &str,
+    upstream: &[u8],
     (service, method): (&str, &str),
     metadata: &[u8],
     message: &[u8],
@@ -273,8 +274,8 @@ pub(super) fn grpc_call(
     // SAFETY: every pointer and size describes a slice that outlives the call; `token` is a valid place.
     check(unsafe {
         proxy_grpc_call(
-            cluster.as_ptr(),
-            cluster.len(),
+            upstream.as_ptr(),
+            upstream.len(),
             service.as_ptr(),
             service.len(),
             method.as_ptr(),

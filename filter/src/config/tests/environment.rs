@@ -134,6 +134,22 @@ fn endpoints_give_authority_and_path() {
 }
 
 #[test]
+fn istios_clusters_give_their_hosts_as_authority() {
+    for (cluster, authority, reason) in [
+        ("outbound|4317||otel.tracing.svc.cluster.local", "otel.tracing.svc.cluster.local", "Istio's name"),
+        ("outbound|4317|v1|otel.example.com", "otel.example.com", "with a subset"),
+        ("otel_collector", "otel_collector", "any other name"),
+        ("127.0.0.1:4318", "127.0.0.1:4318", "nginx's address"),
+        ("outbound|4317||", "outbound|4317||", "no host in it"),
+    ] {
+        let json = format!(r#"{{"export": {{"cluster": "{cluster}"}}}}"#);
+        let (config, warnings) = parse_with(&json, &[]).unwrap();
+        assert_eq!((config.export.cluster.as_str(), warnings.len()), (cluster, 0), "{reason}");
+        assert_eq!(config.export.authority, authority, "{reason}");
+    }
+}
+
+#[test]
 fn exporter_and_batch_variables_count_within_their_ranges() {
     let env = [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
