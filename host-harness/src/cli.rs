@@ -18,6 +18,7 @@ mod error;
 mod explain;
 mod export;
 mod filter;
+mod folders;
 mod import;
 mod input;
 mod interrupt;

@@ -9,7 +9,7 @@ use clap::Args;
 use meshspan::{
     compare::{CompareError, Compared, Comparison, Run, compare},
     replay::ReplayStats,
-    traffic::{Input, Redactor},
+    traffic::Redactor,
     view::comparison,
 };
 use tokio::runtime::Runtime;
@@ -19,7 +19,7 @@ use super::{
     error::{CliError, Exit},
     interrupt::Interrupt,
     output, print, progress,
-    recording::{Recording, count_skipped},
+    recording::{Recording, check_comes_again, check_replayed, count_skipped},
     replay::{Owned, mesh, options},
     run::{tell, told},
 };
@@ -58,12 +58,7 @@ pub(crate) fn run(
     current: &Owned,
     quiet: bool,
 ) -> Result<(), CliError> {
-    if args.files.contains(&Input::Stdin) {
-        return Err(CliError::bad_configuration(
-            "--baseline reads the traffic twice, and standard input comes once",
-        )
-        .help("write it to a file first: `meshspan convert - > traffic.jsonl`"));
-    }
+    check_comes_again(args, "--baseline")?;
     let bytes = std::fs::read(file).map_err(|error| CliError::read(file, &error))?;
     let now = args.run.cache.filter(wasm)?;
     let (before, mesh) = match bytes.starts_with(WASM) {
@@ -123,18 +118,9 @@ fn judge(
     was_interrupted: bool,
 ) -> Result<(), CliError> {
     if was_interrupted {
-        return Err(CliError::new(Exit::Interrupted, "interrupted; what is shown was done before"));
+        return Err(CliError::interrupted());
     }
-    match stats.skipped.values().next() {
-        Some(skipped) if stats.exchanges == 0 => {
-            return Err(CliError::bad_configuration(format!(
-                "nothing could be replayed: {}",
-                skipped.example
-            ))
-            .help("`meshspan schema exchange` prints what a line may hold"));
-        }
-        _ => {}
-    }
+    check_replayed(stats)?;
     if args.baseline.fail_on_change && comparison.changed {
         return Err(CliError::new(
             Exit::ExpectationNotMet,

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::Args;
 use meshspan::vm::{Filter, Limits, ModuleCache, VmError};
 
-use super::error::CliError;
+use super::{error::CliError, folders::of_user};
 
 /// What every command takes that runs a filter.
 #[derive(Debug, Args)]
@@ -42,15 +42,10 @@ impl CacheArgs {
 
     /// `None`: nowhere. Relative paths in the environment are passed over, as the XDG specification says.
     fn directory(&self, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-        let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         if self.no_cache {
             return None;
         }
-        let of_user = || {
-            let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-            base.map(|base| base.join("meshspan"))
-        };
-        self.cache_dir.clone().or_else(of_user)
+        self.cache_dir.clone().or_else(|| of_user("XDG_CACHE_HOME", ".cache", variable))
     }
 }
 

@@ -46,6 +46,11 @@ impl CliError {
         Self::new(Exit::BadConfiguration, message)
     }
 
+    /// The user has ended it.
+    pub(crate) fn interrupted() -> Self {
+        Self::new(Exit::Interrupted, "interrupted; what is shown was done before")
+    }
+
     pub(crate) fn read(path: &Path, error: &std::io::Error) -> Self {
         Self::runtime(format!("cannot read {}: {error}", path.display()))
     }

@@ -77,6 +77,27 @@ fn is_dated(run: &RunArgs) -> Result<bool, CliError> {
     Ok(run.save.is_some() || export::configuration(run, 0)?.is_some())
 }
 
+/// Fails if what `reader` reads twice is standard input.
+pub(crate) fn check_comes_again(args: &ReplayArgs, reader: &str) -> Result<(), CliError> {
+    if !args.files.contains(&Input::Stdin) {
+        return Ok(());
+    }
+    let message = format!("{reader} reads the traffic twice, and standard input comes once");
+    Err(CliError::bad_configuration(message)
+        .help("write it to a file first: `meshspan convert - > traffic.jsonl`"))
+}
+
+/// Fails if all that there was had to be left out.
+pub(crate) fn check_replayed(stats: &ReplayStats) -> Result<(), CliError> {
+    match stats.skipped.values().next() {
+        Some(skipped) if stats.exchanges == 0 => {
+            Err(CliError::bad_configuration(format!("nothing could be replayed: {}", skipped.example))
+                .help("`meshspan schema exchange` prints what a line may hold"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Adds to what the replay left out what its source did, and says what the source had to assume.
 pub(crate) fn count_skipped(stats: &mut ReplayStats, tally: &Mutex<Tally>) {
     let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);

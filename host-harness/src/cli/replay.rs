@@ -18,7 +18,7 @@ use super::{
     baseline, clock,
     error::CliError,
     explain, output,
-    recording::{Recording, count_skipped},
+    recording::{Recording, check_replayed, count_skipped},
     run::{Job, run, tell},
     what_if,
 };
@@ -76,13 +76,7 @@ pub(crate) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), CliError> {
     kept.into_iter().for_each(|(policy, tally)| summary.add_policy(policy, &tally));
     output::result(args.run.output, &summary, shown)?;
     outcome.judge()?;
-    match outcome.stats.skipped.values().next() {
-        Some(skipped) if outcome.stats.exchanges == 0 => {
-            Err(CliError::bad_configuration(format!("nothing could be replayed: {}", skipped.example))
-                .help("`meshspan schema exchange` prints what a line may hold"))
-        }
-        _ => Ok(()),
-    }
+    check_replayed(&outcome.stats)
 }
 
 /// How every replay is done.

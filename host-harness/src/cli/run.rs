@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use super::{
     args::RunArgs,
     convert::unreadable,
-    error::{CliError, Exit},
+    error::CliError,
     export::{self, Export},
     interrupt::Interrupt,
     progress,
@@ -141,7 +141,7 @@ impl Outcome {
     /// An error if the run did not come to its end, or spans were lost in the export.
     pub(crate) fn judge(&self) -> Result<(), CliError> {
         if self.was_interrupted {
-            return Err(CliError::new(Exit::Interrupted, "interrupted; what is shown was done before"));
+            return Err(CliError::interrupted());
         }
         self.export.as_ref().map_or(Ok(()), export::judge)
     }

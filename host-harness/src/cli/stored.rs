@@ -8,6 +8,7 @@ use clap::Args;
 use meshspan::store::{Store, StoreError, StoreOptions};
 
 use super::error::CliError;
+use super::folders::of_user;
 use super::values::{age, shown, size};
 
 /// The environment's variable with the place.
@@ -121,14 +122,9 @@ impl StorePlace {
         })
     }
 
-    /// Relative paths in XDG's variables are passed over, as its specification says.
     fn place(&self, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-        let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let named = || variable(STORE).filter(|path| !path.is_empty()).map(PathBuf::from);
-        let of_user = || {
-            let base = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")))?;
-            Some(base.join("meshspan/spans.db"))
-        };
+        let of_user = || Some(of_user("XDG_DATA_HOME", ".local/share", &variable)?.join("spans.db"));
         self.store.clone().or_else(named).or_else(of_user)
     }
 }

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use meshspan::{
     replay::StreamOptions,
-    traffic::Input,
     view::tally::Tally,
     vm::{LogLevel, PluginOptions},
 };
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 use super::{
     args::ReplayArgs,
     error::CliError,
-    recording::Recording,
+    recording::{Recording, check_comes_again},
     replay::{Owned, clusters, mesh, options, read_json},
     run::{Job, run},
 };
@@ -75,11 +74,8 @@ pub(crate) fn policies(args: &ReplayArgs, wasm: &[u8]) -> Result<Vec<Value>, Cli
         })?;
         policies.push(policy);
     }
-    if !policies.is_empty() && args.files.contains(&Input::Stdin) {
-        return Err(CliError::bad_configuration(
-            "--what-if with a policy reads the traffic once more, and standard input comes once",
-        )
-        .help("write it to a file first: `meshspan convert - > traffic.jsonl`"));
+    if !policies.is_empty() {
+        check_comes_again(args, "--what-if with a policy")?;
     }
     Ok(policies)
 }
