@@ -46,10 +46,22 @@ pub fn jaeger_ui() -> PathBuf {
 
 /// The system's Chromium.
 pub fn chromium() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let mut places = std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
-    places.find(|place| place.exists()).expect("no chromium is on PATH; install it with: ./tests/run --tools")
+    on_path(&["chromium", "chromium-browser", "google-chrome"])
+}
+
+/// The system's skopeo, which moves images.
+pub fn skopeo() -> PathBuf {
+    on_path(&["skopeo"])
+}
+
+/// The system's umoci, which unpacks images.
+pub fn umoci() -> PathBuf {
+    on_path(&["umoci"])
+}
+
+/// Debian's `docker-registry`.
+pub fn registry() -> PathBuf {
+    existing(repository().join("target/tools/oci/docker-registry"))
 }
 
 /// The harness's binary, built when need be.
@@ -76,6 +88,14 @@ pub fn without_cargo(command: &mut Command) {
     names.filter(told).for_each(|name| {
         command.env_remove(name);
     });
+}
+
+fn on_path(names: &[&str]) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places =
+        std::env::split_paths(&path).flat_map(|folder| names.iter().map(move |name| folder.join(name)));
+    let found = places.find(|place| place.exists());
+    found.unwrap_or_else(|| panic!("no {} is on PATH; install it with: ./tests/run --tools", names[0]))
 }
 
 fn in_site_packages(path: &str) -> PathBuf {

@@ -74,7 +74,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Run local applications as a mesh: a sidecar in front of each, one for each call, ports assigned
     Mesh(Box<MeshArgs>),
-    /// Write the WebAssembly filter that this program carries, and its SHA-256 to stdout
+    /// Write the WebAssembly filter that this program carries, as a file or an image, and its SHA-256 to stdout
     Filter(FilterArgs),
     /// Find out why there are no spans: in a recording, a running proxy, a viewer
     Doctor(Box<DoctorArgs>),
@@ -198,10 +198,14 @@ pub(crate) enum Output {
 }
 
 #[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
 pub(crate) struct FilterArgs {
     /// Where to write it; it replaces no file that is no WebAssembly
     #[arg(long, value_name = "FILE")]
-    pub(crate) out: PathBuf,
+    pub(crate) out: Option<PathBuf>,
+    /// Where to lay it out as an OCI image, for Istio and Envoy Gateway; the image's digest is printed
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) oci: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

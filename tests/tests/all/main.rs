@@ -35,6 +35,7 @@ mod lifecycle;
 mod mesh;
 mod needs;
 mod nginx;
+mod oci;
 mod proxy;
 mod readme;
 mod recording;
