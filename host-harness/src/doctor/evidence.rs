@@ -47,11 +47,20 @@ pub struct Cluster {
     pub timeouts: u64,
 }
 
+const MEMBERS: &str = "envoy_cluster_membership_total";
+
 impl Cluster {
-    /// What Envoy says of the cluster; `None` if this is no Envoy.
+    /// What Envoy says of the cluster; `None` if this is no Envoy, or one of Istio's, which tells of few clusters unless
+    /// asked to: this one may be there nevertheless.
     pub fn read(name: &str, metrics: &Metrics) -> Option<Self> {
-        metrics.sum("envoy_cluster_membership_total")?;
-        let cluster = ("envoy_cluster_name", name);
+        const OWN: &str = "envoy_cluster_name";
+        const ISTIO: &str = "cluster_name";
+        let told = |label| metrics.sum_of(MEMBERS, &[(label, name)]).is_some();
+        let label = if told(ISTIO) { ISTIO } else { OWN };
+        if label == OWN && !metrics.is_labelled(MEMBERS, OWN) {
+            return None;
+        }
+        let cluster = (label, name);
         let sum = |metric: &str| metrics.sum_of(&format!("envoy_cluster_{metric}"), &[cluster]);
         let total = |metrics: &[&str]| metrics.iter().filter_map(|metric| sum(metric)).sum();
         let answers = |class| {

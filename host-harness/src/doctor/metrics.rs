@@ -47,6 +47,12 @@ impl Metrics {
         let found = found.filter(|sample| labels.iter().all(|label| has(sample, *label)));
         found.map(|sample| sample.value.max(0.0) as u64).reduce(u64::saturating_add)
     }
+
+    /// Whether a sample of this name has the label.
+    pub fn is_labelled(&self, name: &str, label: &str) -> bool {
+        let mut found = self.0.iter().filter(|sample| sample.name.ends_with(name));
+        found.any(|sample| sample.labels.iter().any(|(own, _)| own == label))
+    }
 }
 
 fn sample(line: &str) -> Option<Sample> {

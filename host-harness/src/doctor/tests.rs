@@ -141,3 +141,18 @@ fn a_cluster_is_read_from_the_proxys_own_numbers() {
     assert!(!Cluster::read("other", &metrics).unwrap().exists);
     assert_eq!(Cluster::read("otel", &Metrics::default()), None, "no Envoy");
 }
+
+/// Istio calls the label otherwise, and leaves out all clusters but its own unless `proxyStatsMatcher` asks for them.
+#[test]
+fn of_istios_proxies_a_missing_cluster_says_nothing() {
+    const NAME: &str = "outbound|4317||otel.tracing.svc.cluster.local";
+    let usual = "envoy_cluster_membership_total{cluster_name=\"xds-grpc\"} 1\n";
+    assert_eq!(Cluster::read(NAME, &Metrics::parse(usual)), None);
+
+    let asked = format!(
+        "{usual}envoy_cluster_membership_total{{cluster_name=\"{NAME}\"}} 2\n\
+         envoy_cluster_upstream_cx_connect_fail{{cluster_name=\"{NAME}\"}} 3\n"
+    );
+    let found = Cluster::read(NAME, &Metrics::parse(&asked)).unwrap();
+    assert_eq!((found.exists, found.hosts, found.connect_failures), (true, 2, 3));
+}
