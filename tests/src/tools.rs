@@ -49,6 +49,11 @@ pub fn chromium() -> PathBuf {
     on_path(&["chromium", "chromium-browser", "google-chrome"])
 }
 
+/// What defines the objects of Kubernetes, Istio and Envoy Gateway.
+pub fn kubernetes() -> PathBuf {
+    existing(repository().join("target/tools/kubernetes/installed")).with_file_name("")
+}
+
 /// The system's skopeo, which moves images.
 pub fn skopeo() -> PathBuf {
     on_path(&["skopeo"])

@@ -36,6 +36,7 @@ mod mesh;
 mod needs;
 mod nginx;
 mod oci;
+mod platforms;
 mod proxy;
 mod readme;
 mod recording;
