@@ -50,7 +50,8 @@ function types() {
     host.fileExists = (name) => name === file || fileExists.call(host, name);
     host.getSourceFile = (name, ...more) =>
         name === file ? ts.createSourceFile(name, source, options.target) : getSourceFile.call(host, name, ...more);
-    for (const { file: where, start, messageText } of ts.getPreEmitDiagnostics(ts.createProgram([file], options, host))) {
+    const program = ts.createProgram([file], options, host);
+    for (const { file: where, start, messageText } of ts.getPreEmitDiagnostics(program)) {
         const place = where ? known[where.getLineAndCharacterOfPosition(start).line].place : "types";
         const [first] = ts.flattenDiagnosticMessageText(messageText, "\n").split("\n");
         // What follows is the whole type.
