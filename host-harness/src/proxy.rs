@@ -7,6 +7,7 @@
 //! | `guest`, `calls`, `callout`, `grpc_stream` | the filter's VM, its ticks, its own calls |
 //! | `cluster`, `collector` | where those calls go, and what is added to them |
 //! | `upstream`, `endpoint`, `tunnel`, `wire`, `body` | connections and what is on them |
+//! | `breach`, `watched` | how they end |
 //! | `record`, `tape` | the recording |
 //!
 //! Headers of one connection (RFC 9110 §7.6.1) stay there; all else goes on as it came, but for what the
@@ -15,6 +16,7 @@
 //! client ─▶ `worker` ─▶ `exchange` ⇄ `guest` (flow, vm) ─▶ `upstream`
 
 mod body;
+mod breach;
 mod callout;
 mod calls;
 mod clock;
@@ -36,6 +38,7 @@ mod stats;
 mod tape;
 mod tunnel;
 mod upstream;
+mod watched;
 mod wire;
 mod worker;
 

@@ -26,11 +26,14 @@ impl Flow {
         }
         let details = PropertyValue::Bytes(reply.details.clone());
         vm.set_property(self.stream, &["response", "code_details"], details);
+        // Until the head has gone, whatever its status is: that of gRPC is always 200.
+        let code = PropertyValue::Int(reply.status.into());
         let (head, body) = reply::message(reply, self.is_head, self.is_grpc);
         if !is_unseen || self.is_bypassed {
             self.send_answer(vm, head, body);
             return Ok(());
         }
+        vm.set_property(self.stream, &["response", "code"], code);
         let is_empty = body.is_empty();
         self.response.ended = true;
         self.response.waiting = (!is_empty).then_some(body);
@@ -39,13 +42,18 @@ impl Flow {
 
     /// Sends an answer that the guest does not see.
     fn send_answer(&mut self, vm: &mut Vm, head: HeaderMap, body: Vec<u8>) {
-        if let Some(code) = reply::status(&head) {
-            vm.set_property(self.stream, &["response", "code"], PropertyValue::Int(code));
-        }
+        self.tell_code(vm, &head);
         self.response.has_come = true;
         self.send(Side::Response, Part::Head(head), body.is_empty());
         if !body.is_empty() {
             self.send(Side::Response, Part::Data(body), true);
+        }
+    }
+
+    /// The status that the client gets is the exchange's.
+    pub(super) fn tell_code(&self, vm: &mut Vm, head: &HeaderMap) {
+        if let Some(code) = reply::status(head) {
+            vm.set_property(self.stream, &["response", "code"], PropertyValue::Int(code));
         }
     }
 

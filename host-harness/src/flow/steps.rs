@@ -126,6 +126,9 @@ impl Flow {
                     Side::Request => vm.onward_request(self.stream),
                     Side::Response => vm.response_map(self.stream).clone(),
                 };
+                if side == Side::Response && self.is_answered {
+                    self.tell_code(vm, &head);
+                }
                 self.send(side, Part::Head(head), is_last);
             }
             Held::Body => {

@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 
 use super::body::{Body, CHANNEL, Piece, channel};
 use super::cluster::Route;
-use super::upstream::{Answer, SendError};
+use super::upstream::{Answer, Outbound, SendError};
 use super::wire;
 use crate::flow::{local_reply, no_answer, upstream_failed};
 use crate::host::HeaderMap;
@@ -88,12 +88,16 @@ async fn make(route: &Route, kind: &OutboundKind) -> Result<Whole, String> {
             head.remove("host");
             route.add_headers(&mut head);
             let body = route.http_body(&mut head, body).map_err(|error| error.to_string())?;
-            route.pool.send(&head, whole_body(body, trailers), false, false).await
+            let body = whole_body(body, trailers);
+            let request = Outbound { head: &head, body, prefers_http2: false, leaves_http: false };
+            route.pool.send(request, |_| ()).await
         }
         OutboundKind::Grpc { service, method, metadata, message } => {
             let mut head = grpc_head(route, service, method, metadata);
             let body = route.grpc_body(&mut head, message).map_err(|error| error.to_string())?;
-            route.pool.send(&head, Body::Whole(Some(body)), true, false).await
+            let body = Body::Whole(Some(body));
+            let request = Outbound { head: &head, body, prefers_http2: true, leaves_http: false };
+            route.pool.send(request, |_| ()).await
         }
         _ => return Err("not a call of its own".to_owned()),
     };

@@ -12,6 +12,7 @@ use hyper::{Request, Response};
 use tokio::sync::{Notify, oneshot};
 
 use super::body::{Body, Broken};
+use super::breach::Breach;
 use super::lanes::{Came, Sink, Source};
 use super::passage::Passage;
 use super::properties::{self, Connection, Properties};
@@ -52,12 +53,14 @@ enum Event {
 /// An exchange under way.
 pub(super) struct Exchange {
     worker: Arc<Worker>,
+    connection: Arc<Connection>,
     passage: Passage,
     wake: Arc<Notify>,
     progress: Progress,
     began: Timestamp,
     called: Option<Timestamp>,
     is_http2: bool,
+    upstream_is_http2: bool,
     leaves_http: bool,
     /// What an upgrade leaves it for.
     upgrade: Vec<u8>,
@@ -96,18 +99,24 @@ pub(super) async fn serve(
     let is_http2 = parts.version == hyper::Version::HTTP_2;
     if limits::is_too_large(&head) {
         tracing::debug!("a request's head is too large");
-        return refuse(&worker, is_http2);
+        return refuse(&worker, is_http2, limits::refusal());
+    }
+    if wire::lacks_authority(&parts) {
+        tracing::debug!("a request names no host");
+        return refuse(&worker, is_http2, limits::bad_request());
     }
     let end = !leaves_http && hyper::body::Body::is_end_stream(&body);
     let passage = Passage::open(&worker, is_http2, &head, &wake);
     passage.describe(connection.describe(parts.version, began));
     let exchange = Exchange {
+        connection,
         passage,
         wake,
         progress: Progress::Running,
         began,
         called: None,
         is_http2,
+        upstream_is_http2: is_http2,
         leaves_http,
         upgrade: head.first("upgrade").unwrap_or_default().to_vec(),
         closes: false,
@@ -128,15 +137,15 @@ pub(super) async fn serve(
     response.await.map_err(|_| Broken)
 }
 
-/// A head too large: answered, or, over HTTP/2, reset.
-fn refuse(worker: &Worker, is_http2: bool) -> Result<Response<Body>, Broken> {
+/// A head that no filter sees: answered, or, over HTTP/2, reset.
+fn refuse(worker: &Worker, is_http2: bool, answer: Response<Body>) -> Result<Response<Body>, Broken> {
     if is_http2 {
         count(&worker.counts.reset);
         return Err(Broken);
     }
     count(&worker.counts.answered);
     count(&worker.counts.completed);
-    Ok(limits::refusal())
+    Ok(answer)
 }
 
 impl Exchange {
@@ -192,12 +201,18 @@ impl Exchange {
             }
             Event::Answered(Ok(answer)) => self.take_answer(answer),
             Event::Answered(Err(error)) => self.fail(&error),
-            Event::FromClient(Came::Broken) => self.progress = Progress::Abandoned,
+            Event::FromClient(Came::Broken(_)) => self.progress = Progress::Abandoned,
+            Event::FromClient(Came::Gone) => {
+                self.passage.describe(self.connection.left(self.is_http2));
+                self.progress = Progress::Completed;
+            }
             Event::FromClient(came) => self.take(Side::Request, came),
-            Event::FromUpstream(Came::Broken) => {
-                let flags = properties::UPSTREAM_CONNECTION_TERMINATION;
-                let details = "upstream_reset_after_response_started{connection_termination}";
-                self.passage.describe(properties::failed(flags, details));
+            Event::FromUpstream(Came::Gone) => {
+                self.passage.describe(properties::broken_off(Breach::Termination));
+                self.progress = Progress::Completed;
+            }
+            Event::FromUpstream(Came::Broken(breach)) => {
+                self.passage.describe(properties::broken_off(breach));
                 let outputs = self.passage.reset();
                 self.act(outputs);
             }
@@ -219,8 +234,7 @@ impl Exchange {
             }
             Progress::Abandoned => {
                 count(&counts.abandoned);
-                let flags = properties::DOWNSTREAM_CONNECTION_TERMINATION;
-                self.passage.describe(properties::failed(flags, "downstream_remote_disconnect"));
+                self.passage.describe(self.connection.left(self.is_http2));
             }
         }
         let [request, response] = self.bytes;

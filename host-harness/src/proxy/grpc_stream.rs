@@ -8,6 +8,7 @@ use hyper::body::{Bytes, Incoming};
 use super::body::Body;
 use super::callout::{FRAME_HEAD, INTERNAL, MAX_ANSWER_BYTES, UNAVAILABLE, UNKNOWN, grpc_head};
 use super::cluster::Route;
+use super::upstream::Outbound;
 use super::wire;
 use crate::host::HeaderMap;
 use crate::vm::CallReply;
@@ -38,7 +39,10 @@ type Closed = (u32, String);
 async fn follow(route: &Route, opening: Opening, tell: &impl Fn(CallReply)) -> Result<Closed, Closed> {
     let Opening { service, method, metadata, messages } = opening;
     let head = grpc_head(route, &service, &method, &metadata);
-    let answer = route.pool.send(&head, messages, true, false).await;
+    let answer = {
+        let request = Outbound { head: &head, body: messages, prefers_http2: true, leaves_http: false };
+        route.pool.send(request, |_| ()).await
+    };
     let (parts, body) = answer.map_err(|error| (UNAVAILABLE, error.to_string()))?.response.into_parts();
     let head = wire::response_head(&parts);
     if parts.status != hyper::StatusCode::OK {

@@ -7,6 +7,7 @@ use hyper::body::{Bytes, Frame, Incoming};
 use tokio::sync::mpsc;
 
 use super::body::Piece;
+use super::breach::Breach;
 use super::wire;
 use crate::flow::Part;
 use crate::host::HeaderMap;
@@ -18,7 +19,11 @@ pub(super) enum Source {
     #[default]
     Ended,
     Body(Incoming),
-    Tunnel(mpsc::Receiver<std::io::Result<Bytes>>),
+    Tunnel {
+        bytes: mpsc::Receiver<std::io::Result<Bytes>>,
+        /// The peer may end its side and go on reading, as over HTTP/2. Over HTTP/1.1 it has gone then, as for Envoy.
+        half_closes: bool,
+    },
 }
 
 /// What came.
@@ -29,7 +34,9 @@ pub(super) enum Came {
     },
     Trailers(HeaderMap),
     /// It broke off.
-    Broken,
+    Broken(Breach),
+    /// A tunnel's peer has gone in order.
+    Gone,
 }
 
 impl Source {
@@ -43,13 +50,14 @@ impl Source {
             Self::Ended => std::future::pending().await,
             Self::Body(body) => match body.frame().await {
                 None => (Came::Data { bytes: Bytes::new(), end: true }, true),
-                Some(Err(_)) => (Came::Broken, true),
+                Some(Err(error)) => (Came::Broken(Breach::within_body(&error)), true),
                 Some(Ok(frame)) => came(frame, hyper::body::Body::is_end_stream(body)),
             },
-            Self::Tunnel(bytes) => match bytes.recv().await {
+            Self::Tunnel { bytes, half_closes } => match bytes.recv().await {
                 Some(Ok(bytes)) => (Came::Data { bytes, end: false }, false),
-                Some(Err(_)) => (Came::Broken, true),
-                None => (Came::Data { bytes: Bytes::new(), end: true }, true),
+                None if *half_closes => (Came::Data { bytes: Bytes::new(), end: true }, true),
+                None => (Came::Gone, true),
+                Some(Err(_)) => (Came::Broken(Breach::Termination), true),
             },
         };
         if ended {

@@ -24,7 +24,15 @@ pub(super) fn is_too_large(head: &HeaderMap) -> bool {
     bytes > MAX_HEAD_BYTES || head.len() > MAX_HEAD_FIELDS
 }
 
-/// What answers it.
+/// What answers a request that is none.
+pub(super) fn bad_request() -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// What answers a head that is too large.
 pub(super) fn refusal() -> Response<Body> {
     const STATUS: StatusCode = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
     let mut response = Response::new(Body::Whole(STATUS.canonical_reason().map(Bytes::from)));

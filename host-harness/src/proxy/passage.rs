@@ -68,6 +68,19 @@ impl Passage {
         }
     }
 
+    /// The same for later; the exchange may be over by then.
+    pub(super) fn describer(&self) -> impl Fn(Properties) + Send + use<> {
+        let way = match &self.kind {
+            Kind::Filtered(guest, key) => Some((Arc::clone(guest), *key)),
+            Kind::Plain | Kind::Refused => None,
+        };
+        move |properties| {
+            if let Some((guest, key)) = &way {
+                guest.describe(*key, properties);
+            }
+        }
+    }
+
     /// The response comes by another version of HTTP than the request.
     pub(super) fn upstream_is_http2(&self, is_http2: bool) {
         if let Kind::Filtered(guest, key) = &self.kind {

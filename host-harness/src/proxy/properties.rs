@@ -2,17 +2,19 @@
 //! <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes>
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::Version;
 
+use super::breach::Breach;
+use super::upstream::Ends;
 use crate::time::Timestamp;
 use crate::vm::PropertyValue;
 
-/// Bits of `response.flags`, as Envoy's `CoreResponseFlag` counts them.
-pub(super) const UPSTREAM_CONNECTION_FAILURE: u64 = 1 << 5;
-pub(super) const UPSTREAM_CONNECTION_TERMINATION: u64 = 1 << 6;
-pub(super) const DOWNSTREAM_CONNECTION_TERMINATION: u64 = 1 << 14;
-pub(super) const UPSTREAM_PROTOCOL_ERROR: u64 = 1 << 23;
+/// Bits of `response.flags` that the client's end sets, as Envoy's `CoreResponseFlag` counts them.
+const DOWNSTREAM_CONNECTION_TERMINATION: u64 = 1 << 14;
+const DOWNSTREAM_REMOTE_RESET: u64 = 1 << 28;
 
 /// Paths and values, to be set on a stream.
 pub(super) type Properties = Vec<(&'static [&'static str], PropertyValue)>;
@@ -27,6 +29,8 @@ pub(super) struct Connection {
     pub(super) destination: SocketAddr,
     /// `TLSv1.3` and the name that was asked for; none without TLS.
     pub(super) tls: Option<(String, String)>,
+    /// The client has gone.
+    pub(super) gone: Arc<AtomicBool>,
 }
 
 impl Connection {
@@ -45,6 +49,8 @@ impl Connection {
             (&["source", "port"], port(self.source)),
             (&["destination", "address"], address(self.destination)),
             (&["destination", "port"], port(self.destination)),
+            (&["response", "flags"], PropertyValue::Int(0)),
+            (&["upstream", "request_attempt_count"], PropertyValue::Uint(0)),
         ];
         if let Some((version, name)) = &self.tls {
             known.push((&["connection", "tls_version"], text(version)));
@@ -52,20 +58,47 @@ impl Connection {
         }
         known
     }
+
+    /// What is known when the client has left before the end: over HTTP/2 it may have kept its connection.
+    pub(super) fn left(&self, is_http2: bool) -> Properties {
+        if is_http2 && !self.gone.load(Ordering::Relaxed) {
+            return failed(DOWNSTREAM_REMOTE_RESET, "http2.remote_reset");
+        }
+        failed(DOWNSTREAM_CONNECTION_TERMINATION, "downstream_remote_disconnect")
+    }
 }
 
-/// What is known of the upstream once it has answered.
-pub(super) fn upstream(peer: Option<SocketAddr>, details: &str) -> Properties {
+/// What is known when the request's head goes on; the address, if no name has to be resolved for it.
+pub(super) fn chosen(upstream: Option<SocketAddr>) -> Properties {
     let mut known: Properties = vec![
-        (&["response", "code_details"], text(details)),
-        (&["response", "flags"], PropertyValue::Int(0)),
         (&["upstream", "request_attempt_count"], PropertyValue::Uint(1)),
+        (&["upstream", "transport_failure_reason"], text("")),
     ];
-    if let Some(peer) = peer {
-        known.push((&["upstream", "address"], address(peer)));
-        known.push((&["upstream", "port"], port(peer)));
+    if let Some(upstream) = upstream {
+        known.push((&["upstream", "address"], address(upstream)));
+        known.push((&["upstream", "port"], port(upstream)));
     }
     known
+}
+
+/// What is known when there is a connection to the upstream.
+pub(super) fn connected(ends: Ends) -> Properties {
+    let mut known = chosen(ends.upstream);
+    if let Some(local) = ends.local {
+        known.push((&["upstream", "local_address"], address(local)));
+    }
+    known
+}
+
+/// What is known of a response of the upstream's.
+pub(super) fn answered() -> Properties {
+    vec![(&["response", "code_details"], text("via_upstream"))]
+}
+
+/// What is known when the upstream breaks off within its response.
+pub(super) fn broken_off(breach: Breach) -> Properties {
+    let details = format!("upstream_reset_after_response_started{{{}}}", breach.reason());
+    failed(breach.flags(), &details)
 }
 
 /// What went wrong.

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::body::Body;
+use super::breach::Breach;
 use super::endpoint::Endpoint;
 use super::limits::{MAX_HEAD_BYTES, MAX_LIST_BYTES};
 use super::{clock, wire};
@@ -46,19 +47,55 @@ pub enum Protocol {
 pub(super) enum SendError {
     #[error("cannot connect to {0}: {1}")]
     Connect(String, String),
+    #[error("cannot connect to {0}: {1}")]
+    Refused(String, std::io::Error),
     #[error("{0}")]
     Head(#[from] wire::HeadError),
     #[error("the response's head is larger than {MAX_HEAD_BYTES} bytes or has too many fields")]
     TooLarge,
-    #[error("the upstream ended the connection: {0}")]
-    Broken(String),
+    #[error("the upstream broke off: {0}")]
+    Broken(String, Breach),
+}
+
+impl SendError {
+    /// The same in Envoy's words.
+    pub(super) fn breach(&self) -> Breach {
+        match self {
+            Self::Connect(..) | Self::Refused(..) => Breach::Connect,
+            Self::TooLarge => Breach::Protocol,
+            Self::Head(_) => Breach::Termination,
+            Self::Broken(_, breach) => *breach,
+        }
+    }
+
+    /// `upstream.transport_failure_reason`; empty if it is no failure of the transport.
+    pub(super) fn transport(&self) -> String {
+        let Self::Refused(_, error) = self else { return String::new() };
+        let said = error.to_string();
+        format!("delayed connect error: {}", said.split(" (os error").next().unwrap_or_default())
+    }
+}
+
+/// A request to send.
+pub(super) struct Outbound<'a> {
+    pub(super) head: &'a HeaderMap,
+    pub(super) body: Body,
+    /// Counts where the protocol leaves a choice.
+    pub(super) prefers_http2: bool,
+    pub(super) leaves_http: bool,
 }
 
 /// A response's head, its body still to come.
 pub(super) struct Answer {
     pub(super) response: Response<Incoming>,
-    pub(super) peer: Option<SocketAddr>,
     pub(super) is_http2: bool,
+}
+
+/// The addresses of both ends of a connection to an upstream, as far as they are known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ends {
+    pub(super) upstream: Option<SocketAddr>,
+    pub(super) local: Option<SocketAddr>,
 }
 
 /// One upstream of one worker.
@@ -67,18 +104,18 @@ pub(super) struct Pool {
     protocol: Protocol,
     tls: Option<Connector>,
     idle: Mutex<Vec<Idle>>,
-    http2: tokio::sync::Mutex<Option<(http2::SendRequest<Body>, Option<SocketAddr>)>>,
+    http2: tokio::sync::Mutex<Option<(http2::SendRequest<Body>, Ends)>>,
 }
 
 struct Idle {
     sender: http1::SendRequest<Body>,
-    peer: Option<SocketAddr>,
+    ends: Ends,
     since: Timestamp,
 }
 
 enum Connected {
     Http1(Idle),
-    Http2(http2::SendRequest<Body>, Option<SocketAddr>),
+    Http2(http2::SendRequest<Body>, Ends),
 }
 
 impl Pool {
@@ -89,18 +126,22 @@ impl Pool {
         Ok(Self { endpoint, protocol, tls, idle: Mutex::default(), http2: tokio::sync::Mutex::default() })
     }
 
-    /// Sends a request; `prefers_http2` counts where the protocol leaves a choice. A kept connection that
-    /// turns out to be closed is replaced, unless part of the request has gone out on it.
+    /// Where it is, if its URL says so without a name.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.endpoint.host.parse().ok().map(|host| SocketAddr::new(host, self.endpoint.port))
+    }
+
+    /// Sends a request; tells between which addresses. A kept connection that turns out to be closed is
+    /// replaced, unless part of the request has gone out on it.
     ///
     /// # Errors
     /// [`SendError`] if no response comes.
     pub(super) async fn send(
         self: &Arc<Self>,
-        head: &HeaderMap,
-        mut body: Body,
-        prefers_http2: bool,
-        leaves_http: bool,
+        request: Outbound<'_>,
+        tell: impl Fn(Ends),
     ) -> Result<Answer, SendError> {
+        let Outbound { head, mut body, prefers_http2, leaves_http } = request;
         // What leaves HTTP needs more of HTTP/2 than an upstream may offer: it goes as it came.
         let wants_http2 = match self.protocol {
             Protocol::Same if leaves_http => prefers_http2,
@@ -110,20 +151,24 @@ impl Pool {
             let (connected, is_fresh) = self.connection(wants_http2).await?;
             let failed = match connected {
                 Connected::Http1(mut idle) => {
+                    tell(idle.ends);
                     let request = wire::request(head, body, false)?;
                     match idle.sender.try_send_request(request).await {
                         Ok(response) => {
-                            let peer = idle.peer;
-                            self.keep(idle);
-                            return Ok(Answer { response, peer, is_http2: false });
+                            // Behind a request that asked to leave HTTP may come what is none, whatever the answer.
+                            if !leaves_http {
+                                self.keep(idle);
+                            }
+                            return Ok(Answer { response, is_http2: false });
                         }
                         Err(failed) => failed,
                     }
                 }
-                Connected::Http2(mut sender, peer) => {
+                Connected::Http2(mut sender, ends) => {
+                    tell(ends);
                     let request = wire::request(head, body, true)?;
                     match sender.try_send_request(request).await {
-                        Ok(response) => return Ok(Answer { response, peer, is_http2: true }),
+                        Ok(response) => return Ok(Answer { response, is_http2: true }),
                         Err(failed) => failed,
                     }
                 }
@@ -132,7 +177,10 @@ impl Pool {
             match failed.take_message() {
                 Some(request) if !is_fresh => body = request.into_body(),
                 _ if failed.error().is_parse_too_large() => return Err(SendError::TooLarge),
-                _ => return Err(SendError::Broken(said(failed.error()))),
+                _ => {
+                    let breach = Breach::before_head(failed.error());
+                    return Err(SendError::Broken(said(failed.error()), breach));
+                }
             }
         }
     }
@@ -150,10 +198,10 @@ impl Pool {
     async fn connection(self: &Arc<Self>, wants_http2: bool) -> Result<(Connected, bool), SendError> {
         if wants_http2 {
             let mut shared = self.http2.lock().await;
-            if let Some((sender, peer)) = shared.as_mut().filter(|(sender, _)| !sender.is_closed())
+            if let Some((sender, ends)) = shared.as_mut().filter(|(sender, _)| !sender.is_closed())
                 && sender.ready().await.is_ok()
             {
-                return Ok((Connected::Http2(sender.clone(), *peer), false));
+                return Ok((Connected::Http2(sender.clone(), *ends), false));
             }
             *shared = None;
             // Over TLS an upstream may have chosen HTTP/1.1 before; else the idle ones are other clients'.
@@ -162,8 +210,8 @@ impl Pool {
                 return Ok((Connected::Http1(idle), false));
             }
             let connected = self.connect(true).await?;
-            if let Connected::Http2(sender, peer) = &connected {
-                *shared = Some((sender.clone(), *peer));
+            if let Connected::Http2(sender, ends) = &connected {
+                *shared = Some((sender.clone(), *ends));
             }
             return Ok((connected, true));
         }
@@ -178,13 +226,13 @@ impl Pool {
             |error: &dyn std::fmt::Display| SendError::Connect(self.endpoint.to_string(), error.to_string());
         let address = (self.endpoint.host.as_str(), self.endpoint.port);
         let socket = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-            Ok(socket) => socket.map_err(|error| failed(&error))?,
+            Ok(socket) => socket.map_err(|error| SendError::Refused(self.endpoint.to_string(), error))?,
             Err(_) => return Err(failed(&format_args!("no answer in {CONNECT_TIMEOUT:?}"))),
         };
         // Without it small writes wait; a system that refuses it is only slower.
         let _ = socket.set_nodelay(true);
-        let peer = socket.peer_addr().ok();
-        let Some(tls) = &self.tls else { return self.shake_hands(socket, peer, wants_http2).await };
+        let ends = Ends { upstream: socket.peer_addr().ok(), local: socket.local_addr().ok() };
+        let Some(tls) = &self.tls else { return self.shake_hands(socket, ends, wants_http2).await };
         let versions: &[&[u8]] = match self.protocol {
             Protocol::Same if wants_http2 => &ANY_HTTP,
             Protocol::AsClient if wants_http2 => &[b"h2"],
@@ -203,13 +251,13 @@ impl Pool {
             Err(_) => return Err(failed(&format_args!("no TLS in {CONNECT_TIMEOUT:?}"))),
         };
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        self.shake_hands(stream, peer, is_http2).await
+        self.shake_hands(stream, ends, is_http2).await
     }
 
     async fn shake_hands(
         &self,
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        peer: Option<SocketAddr>,
+        ends: Ends,
         is_http2: bool,
     ) -> Result<Connected, SendError> {
         let failed = |error: hyper::Error| SendError::Connect(self.endpoint.to_string(), said(&error));
@@ -221,12 +269,12 @@ impl Pool {
                 .to_owned();
             let (sender, connection) = builder.handshake(io).await.map_err(failed)?;
             tokio::spawn(connection);
-            return Ok(Connected::Http2(sender, peer));
+            return Ok(Connected::Http2(sender, ends));
         }
         let builder = http1::Builder::new().max_header_size(MAX_HEAD_BYTES).to_owned();
         let (sender, connection) = builder.handshake(io).await.map_err(failed)?;
         tokio::spawn(connection.with_upgrades());
-        Ok(Connected::Http1(Idle { sender, peer, since: clock::now() }))
+        Ok(Connected::Http1(Idle { sender, ends, since: clock::now() }))
     }
 
     /// The connection that was used last, if it can still be used.

@@ -37,6 +37,11 @@ pub(super) fn is_upgrade(head: &request::Parts) -> bool {
     asks || head.method == Method::CONNECT
 }
 
+/// Whether a request does not say for whom it is, as only HTTP/1.0 may (RFC 9112 §3.2).
+pub(super) fn lacks_authority(head: &request::Parts) -> bool {
+    head.version > Version::HTTP_10 && head.uri.authority().is_none() && !head.headers.contains_key(HOST)
+}
+
 /// The request's head as the filter sees it.
 pub(super) fn request_head(parts: &request::Parts, scheme: &str) -> HeaderMap {
     let host = parts.headers.get(HOST).map(HeaderValue::as_bytes);

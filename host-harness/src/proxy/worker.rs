@@ -24,6 +24,7 @@ use super::stats::{Counts, count};
 
 use super::program::Program;
 use super::upstream::Pool;
+use super::watched::Watched;
 use crate::tls::{AcceptError, Acceptor};
 
 /// How long a client may take for its TLS handshake, or for a request's head.
@@ -171,7 +172,7 @@ impl Worker {
         // Without it small writes wait; a system that refuses it is only slower.
         let _ = socket.set_nodelay(true);
         let id = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
-        let mut connection = Connection { id, source, destination, tls: None };
+        let mut connection = Connection { id, source, destination, tls: None, gone: Arc::default() };
         let Some(acceptor) = &self.tls else {
             return self.serve_http(socket, connection, watcher).await;
         };
@@ -212,7 +213,8 @@ impl Worker {
             let connection = Arc::clone(&connection);
             move |request| exchange::serve(Arc::clone(&self), Arc::clone(&connection), request)
         });
-        let serving = builder.serve_connection_with_upgrades(TokioIo::new(io), service).into_owned();
+        let watched = Watched::new(io, Arc::clone(&connection.gone));
+        let serving = builder.serve_connection_with_upgrades(TokioIo::new(watched), service).into_owned();
         if let Err(error) = watcher.watch(serving).await {
             tracing::debug!("the connection from {} ended: {error}", connection.source);
         }

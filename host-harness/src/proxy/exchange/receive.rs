@@ -24,7 +24,7 @@ impl Exchange {
                 self.note(|tape, _| tape.trailers(side, &trailers));
                 (Part::Trailers(trailers), true)
             }
-            Came::Broken => return,
+            Came::Broken(_) | Came::Gone => return,
         };
         if end {
             self.note(|tape, now| tape.end(side, now));
@@ -37,7 +37,8 @@ impl Exchange {
 
     pub(super) fn take_answer(&mut self, answer: Answer) {
         self.call = None;
-        let Answer { mut response, peer, is_http2 } = answer;
+        let Answer { mut response, is_http2 } = answer;
+        self.upstream_is_http2 = is_http2;
         if self.leaves_http {
             self.upstream_upgrade = Some(hyper::upgrade::on(&mut response));
         }
@@ -46,6 +47,8 @@ impl Exchange {
             wire::switched(&mut parts, &self.upgrade);
         }
         let switches = self.leaves_http && self.switches(parts.status);
+        // What the client has sent behind its request may be no HTTP.
+        self.closes |= self.leaves_http && !switches && !self.is_http2;
         let end = !switches && hyper::body::Body::is_end_stream(&body);
         let head = wire::response_head(&parts);
         if limits::is_too_large(&head) {
@@ -58,7 +61,7 @@ impl Exchange {
             }
         });
         self.passage.upstream_is_http2(is_http2);
-        self.passage.describe(properties::upstream(peer, "via_upstream"));
+        self.passage.describe(properties::answered());
         if end {
             self.describe_latency();
         } else if !switches {
@@ -77,15 +80,16 @@ impl Exchange {
         self.call = None;
         count(&self.worker.counts.upstream_failures);
         tracing::debug!("no response: {error}");
-        let (flags, reason) = match error {
-            SendError::Connect(..) => (properties::UPSTREAM_CONNECTION_FAILURE, "connection_failure"),
-            SendError::TooLarge => (properties::UPSTREAM_PROTOCOL_ERROR, "protocol_error"),
-            SendError::Broken(_) | SendError::Head(_) => {
-                (properties::UPSTREAM_CONNECTION_TERMINATION, "connection_termination")
-            }
-        };
-        let reply = upstream_failed(reason);
-        self.passage.describe(properties::failed(flags, &String::from_utf8_lossy(&reply.details)));
+        let breach = error.breach();
+        let mut reply = upstream_failed(breach.reason());
+        let transport = error.transport();
+        if !transport.is_empty() {
+            reply.details =
+                upstream_failed(&format!("{}|{}", breach.reason(), transport.replace(' ', "_"))).details;
+            self.passage
+                .describe(vec![(&["upstream", "transport_failure_reason"], properties::text(&transport))]);
+        }
+        self.passage.describe(properties::failed(breach.flags(), &String::from_utf8_lossy(&reply.details)));
         let outputs = self.passage.answer(reply);
         self.act(outputs);
     }

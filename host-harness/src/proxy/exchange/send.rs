@@ -8,7 +8,8 @@ use hyper::upgrade::OnUpgrade;
 use super::super::body::{Body, CHANNEL, channel};
 use super::super::lanes::Source;
 use super::super::stats::count;
-use super::super::{clock, tunnel, wire};
+use super::super::upstream::Outbound;
+use super::super::{clock, properties, tunnel, wire};
 use super::{Exchange, Progress};
 use crate::flow::{Output, Part, Side};
 use crate::host::HeaderMap;
@@ -45,16 +46,23 @@ impl Exchange {
             body
         };
         self.called = Some(clock::now());
-        let (pool, is_http2, leaves) = (Arc::clone(&self.worker.upstream), self.is_http2, self.leaves_http);
-        self.call = Some(Box::pin(async move { pool.send(&head, body, is_http2, leaves).await }));
+        let (pool, describe) = (Arc::clone(&self.worker.upstream), self.passage.describer());
+        describe(properties::chosen(pool.address()));
+        let (prefers_http2, leaves_http) = (self.is_http2, self.leaves_http);
+        self.call = Some(Box::pin(async move {
+            let request = Outbound { head: &head, body, prefers_http2, leaves_http };
+            pool.send(request, |ends| describe(properties::connected(ends))).await
+        }));
     }
 
     pub(super) fn send_response(&mut self, head: &HeaderMap, end: bool) {
         let body = if let Some((upstream, client)) = self.take_upgrades(head) {
             let (upstream, client) = (tunnel::open(upstream), tunnel::open(client));
-            self.from_upstream = Source::Tunnel(upstream.incoming);
+            let half_closes = self.upstream_is_http2;
+            self.from_upstream = Source::Tunnel { bytes: upstream.incoming, half_closes };
             self.to_upstream.connect(upstream.outgoing);
-            self.from_client = Source::Tunnel(client.incoming);
+            let half_closes = self.is_http2;
+            self.from_client = Source::Tunnel { bytes: client.incoming, half_closes };
             self.to_client.connect(client.outgoing);
             Body::Empty
         } else if end {

@@ -38,7 +38,7 @@ fn an_upstream_that_is_not_there_is_503() {
     let response = Request::get("/").send_http1(proxy.port());
     assert_eq!(response.status, 503);
     let body = String::from_utf8(response.body).unwrap();
-    assert!(body.ends_with("reset reason: connection failure"), "{body}");
+    assert!(body.ends_with("reset reason: remote connection failure"), "{body}");
     let call = Request::grpc("a", "/s/m").send_http2(proxy.port());
     assert_eq!((call.status, call.grpc_status.as_deref()), (200, Some("14")), "in gRPC's words");
     let (_, output) = proxy.end();
