@@ -3,9 +3,12 @@
 //!
 //! | paused | held until `continue_stream` | meanwhile |
 //! |---|---|---|
-//! | head | all of its side (Envoy's `StopAllIterationAndWatermark`) | the body is collected unseen, and shown as one piece afterwards; above the limit, reading stops |
-//! | body | this piece and those that follow | each further piece is shown with all before it; above the limit, 413 or 500 answers |
-//! | trailers | they, and the body if that was paused | nothing |
+//! | head: 1, 4 and beyond | all of its side (Envoy's `StopAllIterationAndWatermark`) | the body is collected unseen, and shown as one piece afterwards; above the limit, reading stops |
+//! | head: 3 | the same (`StopAllIterationAndBuffer`) | above the limit, 413 or 500 answers |
+//! | body: 1 | this piece and those that follow (`StopIterationAndBuffer`) | each further piece is shown with all before it; above the limit, 413 or 500 answers |
+//! | body: 2 | the same (`StopIterationAndWatermark`) | each further piece is shown alone; above the limit, reading stops |
+//! | body: 3 and beyond | the same (`StopIterationNoBuffer`) | this piece is lost, unless it was shown with others before it |
+//! | trailers: 1 and beyond | they, and the body if that was paused | nothing |
 //!
 //! A body that is paused goes on, too, when the filter lets the next piece or the trailers go.
 //!
@@ -141,7 +144,7 @@ impl Flow {
             && !self.is_bypassed
             && vm.profile().ends_with_empty_chunk()
             && !self.options.ends_with_data(side)
-            && self.lane(side).held != Held::Head;
+            && !matches!(self.lane(side).held, Held::Head(_));
         self.show_data(vm, side, bytes, end && !splits)?;
         if splits && !self.drops(side) {
             self.show_data(vm, side, Vec::new(), true)?;
@@ -158,7 +161,7 @@ impl Flow {
             return Ok(());
         }
         self.lane_mut(side).ended = true;
-        if self.lane(side).held == Held::Head {
+        if matches!(self.lane(side).held, Held::Head(_)) {
             self.lane_mut(side).trailers = Some(trailers);
             return Ok(());
         }

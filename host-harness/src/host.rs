@@ -53,7 +53,7 @@ pub use profile::{HostProfile, NGINX_AUTHORITY, NGINX_VERSION};
 pub use property::{MAX_PROPERTY_BYTES, PropertyValue};
 pub use roots::{RootId, RootOptions, RootState};
 pub use shared::{MAX_NOTICES, MAX_QUEUES, MAX_SHARED_BYTES, Shared};
-pub use stream::{LocalReply, MAX_ACTIONS, MAX_BODY_BYTES, MAX_MAP_BYTES, StreamAction, StreamId};
+pub use stream::{Hold, LocalReply, MAX_ACTIONS, MAX_BODY_BYTES, MAX_MAP_BYTES, StreamAction, StreamId};
 pub use version::AbiVersion;
 pub(crate) use version::MARKER;
 

@@ -71,8 +71,19 @@ impl Default for Limits {
 pub enum Verdict {
     /// It goes on.
     Continue,
-    /// It is held back.
+    /// It is held back as the SDKs' `Pause` has it: a head with all behind it, where reading stops at the
+    /// host's limit; a body with what follows, each piece shown with all before it, which is refused above the
+    /// limit; trailers.
     Pause,
+    /// Of a head: as [`Pause`](Self::Pause), but what is behind it is refused above the limit
+    /// (`StopAllIterationAndBuffer`, 3).
+    Buffer,
+    /// Of a body: as [`Pause`](Self::Pause), but each piece is shown alone, and reading stops at the limit
+    /// (`StopIterationAndWatermark`, 2).
+    Watermark,
+    /// Of a body: nothing goes on, and the piece is lost unless it was shown with what was held before
+    /// (`StopIterationNoBuffer`, 3).
+    Drop,
     /// The guest answers in place of the upstream.
     LocalReply(LocalReply),
 }

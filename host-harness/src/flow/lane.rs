@@ -9,11 +9,20 @@ pub(super) enum Held {
     #[default]
     Nothing,
     /// The head, and everything behind it.
-    Head,
+    Head(Excess),
     /// What of the body the VM keeps.
-    Body,
+    Body(Excess),
     /// The trailers, and the body if that was held before them.
     Trailers { with_body: bool },
+}
+
+/// What becomes of a body that is held and more than the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Excess {
+    /// 413 or 500 answers.
+    Refused,
+    /// Reading stops.
+    Stops,
 }
 
 /// A request's or a response's way through the filter.
@@ -37,7 +46,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// Keeps bytes behind a held head; says whether reading has to stop now.
+    /// Keeps bytes behind a held head; says whether they are more than the limit.
     pub(super) fn wait(&mut self, bytes: Vec<u8>, limit: usize) -> bool {
         let waiting = self.waiting.get_or_insert_default();
         if waiting.is_empty() {
@@ -45,6 +54,11 @@ impl Lane {
         } else {
             waiting.extend_from_slice(&bytes);
         }
-        waiting.len() > limit && !self.ended && !std::mem::replace(&mut self.is_stopped, true)
+        waiting.len() > limit
+    }
+
+    /// Says whether reading has to stop now, since what is held is too much.
+    pub(super) fn stop(&mut self) -> bool {
+        !self.ended && !std::mem::replace(&mut self.is_stopped, true)
     }
 }

@@ -1,6 +1,6 @@
 //! Showing parts to the guest, and sending on what it lets go.
 
-use super::lane::Held;
+use super::lane::{Excess, Held};
 use super::{Flow, Output, Part, Side, reply};
 use crate::host::{Direction, MAX_BODY_BYTES};
 use crate::vm::{HeaderMap, Verdict, Vm, VmError};
@@ -19,11 +19,14 @@ impl Flow {
             return Ok(());
         }
         // Held until the guest says otherwise, also if it fails.
-        self.lane_mut(side).held = Held::Head;
+        self.lane_mut(side).held = Held::Head(Excess::Stops);
         let verdict = match side {
             Side::Request => vm.request_headers(self.stream, headers, end),
             Side::Response => vm.response_headers(self.stream, headers, end),
         }?;
+        if verdict == Verdict::Buffer {
+            self.lane_mut(side).held = Held::Head(Excess::Refused);
+        }
         self.judge(vm, side, verdict)
     }
 
@@ -40,30 +43,45 @@ impl Flow {
             self.send(side, Part::Data(bytes), end);
             return Ok(());
         }
-        match self.lane(side).held {
-            Held::Head => {
-                if self.lane_mut(side).wait(bytes, limit) {
-                    self.outputs.push(Output::Stop(side));
-                }
-                return Ok(());
-            }
-            Held::Body if self.held_bytes(vm, side).saturating_add(bytes.len()) > MAX_BODY_BYTES => {
-                return self.answer(vm, reply::too_large(side));
-            }
-            Held::Nothing | Held::Body | Held::Trailers { .. } => {}
+        if let Held::Head(excess) = self.lane(side).held {
+            let is_too_much = self.lane_mut(side).wait(bytes, limit);
+            return if is_too_much { self.exceed(vm, side, excess) } else { Ok(()) };
+        }
+        let held = match self.lane(side).held {
+            Held::Body(_) => self.held_bytes(vm, side),
+            _ => 0,
+        };
+        if held > 0 && held.saturating_add(bytes.len()) > MAX_BODY_BYTES {
+            return self.answer(vm, reply::too_large(side));
         }
         // The guest still sees the piece that is too much.
-        let held = if self.lane(side).held == Held::Body { self.held_bytes(vm, side) } else { 0 };
-        let is_too_much = held > 0 && held.saturating_add(bytes.len()) > limit;
-        self.lane_mut(side).held = Held::Body;
+        let is_added = self.lane(side).held == Held::Body(Excess::Refused);
+        let is_too_much = is_added && held > 0 && held.saturating_add(bytes.len()) > limit;
+        self.lane_mut(side).held = Held::Body(Excess::Refused);
         let verdict = match side {
             Side::Request => vm.request_body(self.stream, bytes, end),
             Side::Response => vm.response_body(self.stream, bytes, end),
         }?;
-        if is_too_much || verdict == Verdict::Pause && self.held_bytes(vm, side) > limit {
+        if is_too_much {
             return self.answer(vm, reply::too_large(side));
         }
-        self.judge(vm, side, verdict)
+        let excess = match verdict {
+            Verdict::Continue | Verdict::LocalReply(_) => return self.judge(vm, side, verdict),
+            Verdict::Pause | Verdict::Buffer => Excess::Refused,
+            Verdict::Watermark | Verdict::Drop => Excess::Stops,
+        };
+        self.lane_mut(side).held = Held::Body(excess);
+        if self.held_bytes(vm, side) > limit { self.exceed(vm, side, excess) } else { Ok(()) }
+    }
+
+    /// More is held than the limit.
+    fn exceed(&mut self, vm: &mut Vm, side: Side, excess: Excess) -> Result<(), VmError> {
+        match excess {
+            Excess::Refused => return self.answer(vm, reply::too_large(side)),
+            Excess::Stops if self.lane_mut(side).stop() => self.outputs.push(Output::Stop(side)),
+            Excess::Stops => {}
+        }
+        Ok(())
     }
 
     pub(super) fn show_trailers(
@@ -76,7 +94,7 @@ impl Flow {
             self.send(side, Part::Trailers(trailers), true);
             return Ok(());
         }
-        let with_body = self.lane(side).held == Held::Body;
+        let with_body = matches!(self.lane(side).held, Held::Body(_));
         self.lane_mut(side).held = Held::Trailers { with_body };
         let verdict = match side {
             Side::Request => vm.request_trailers(self.stream, trailers),
@@ -88,7 +106,7 @@ impl Flow {
     fn judge(&mut self, vm: &mut Vm, side: Side, verdict: Verdict) -> Result<(), VmError> {
         match verdict {
             Verdict::Continue => self.go_on(vm, side),
-            Verdict::Pause => Ok(()),
+            Verdict::Pause | Verdict::Buffer | Verdict::Watermark | Verdict::Drop => Ok(()),
             Verdict::LocalReply(reply) => self.answer(vm, reply),
         }
     }
@@ -121,7 +139,7 @@ impl Flow {
         }
         match held {
             Held::Nothing => {}
-            Held::Head => {
+            Held::Head(_) => {
                 let head = match side {
                     Side::Request => vm.onward_request(self.stream),
                     Side::Response => vm.response_map(self.stream).clone(),
@@ -131,7 +149,7 @@ impl Flow {
                 }
                 self.send(side, Part::Head(head), is_last);
             }
-            Held::Body => {
+            Held::Body(_) => {
                 let made = vm.take_made_trailers(self.stream, direction(side));
                 self.send_body(vm, side, is_last && made.is_none());
                 if let Some(trailers) = made {

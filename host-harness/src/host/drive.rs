@@ -1,7 +1,7 @@
 //! What `vm` does to the state around each callback.
 
 use super::callouts::Caller;
-use super::stream::Stream;
+use super::stream::{Hold, Stream};
 use super::{
     CallReply, Direction, HeaderMap, HostError, HostState, LocalReply, LogLevel, PropertyValue, ROOT_CONTEXT,
     RootId, StreamAction, StreamId,
@@ -188,8 +188,8 @@ impl HostState {
 
     /// The body stays. The guest's word that it go on counts for what was held before, and for nothing
     /// if nothing was, as in Envoy.
-    pub fn hold_body(&mut self, id: StreamId, direction: Direction) {
-        let was_held = self.of(id).is_none_or(|stream| stream.hold_body(direction));
+    pub fn hold_body(&mut self, id: StreamId, direction: Direction, hold: Hold) {
+        let was_held = self.of(id).is_none_or(|stream| stream.hold_body(direction, hold));
         let go_on = match direction {
             Direction::Request | Direction::Downstream => StreamAction::ContinueRequest,
             Direction::Response | Direction::Upstream => StreamAction::ContinueResponse,

@@ -47,6 +47,20 @@ pub enum StreamAction {
     LocalReply(LocalReply),
 }
 
+/// How a body is held back, as Envoy's `FilterDataStatus` has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// It is not.
+    #[default]
+    Nothing,
+    /// What comes is added to it and shown together with it (`StopIterationAndBuffer`).
+    Shown,
+    /// What comes is shown alone, and then added to it (`StopIterationAndWatermark`).
+    Unseen,
+    /// As unseen, but the piece that was shown alone is lost (`StopIterationNoBuffer`).
+    Lost,
+}
+
 /// Requests and responses alike: a head, a body in chunks, trailers.
 #[derive(Debug, Default)]
 pub(super) struct Side {
@@ -55,8 +69,9 @@ pub(super) struct Side {
     spare: HeaderMap,
     pub(super) trailers: HeaderMap,
     pub(super) body: Vec<u8>,
-    /// The body is held back: what comes is added to it.
-    body_held: bool,
+    /// What is held in front of a piece that is shown alone.
+    front: Vec<u8>,
+    hold: Hold,
     /// The piece that is shown is the last, so that trailers can still be made.
     body_ends: bool,
     /// The guest has made trailers where none came.
@@ -78,6 +93,14 @@ impl Side {
 
     pub(super) fn headers_came(&self) -> bool {
         self.headers_came
+    }
+
+    /// Puts what was held in front of the piece that was shown alone.
+    fn join(&mut self) {
+        if !self.front.is_empty() {
+            self.front.append(&mut self.body);
+            self.body = std::mem::take(&mut self.front);
+        }
     }
 
     fn has_trailers(&self) -> bool {
@@ -179,12 +202,13 @@ impl Stream {
     /// Lets the guest see a chunk behind what it held back; returns the number of bytes it sees.
     pub(super) fn deliver_body(&mut self, direction: Direction, chunk: Vec<u8>) -> Result<usize, HostError> {
         let side = self.side_mut(direction);
-        if !side.body_held {
-            side.body = chunk;
-        } else if side.body.len().saturating_add(chunk.len()) > MAX_BODY_BYTES {
+        if side.hold != Hold::Nothing && side.body.len().saturating_add(chunk.len()) > MAX_BODY_BYTES {
             return Err(HostError::Full("held body's bytes", MAX_BODY_BYTES));
-        } else {
-            side.body.extend_from_slice(&chunk);
+        }
+        match side.hold {
+            Hold::Nothing => side.body = chunk,
+            Hold::Shown => side.body.extend_from_slice(&chunk),
+            Hold::Unseen | Hold::Lost => side.front = std::mem::replace(&mut side.body, chunk),
         }
         side.body_open = true;
         Ok(side.body.len())
@@ -197,7 +221,8 @@ impl Stream {
 
     pub(super) fn release_body(&mut self, direction: Direction) {
         let side = self.side_mut(direction);
-        (side.body_open, side.body_held) = (false, false);
+        side.join();
+        (side.body_open, side.hold) = (false, Hold::Nothing);
     }
 
     /// While the last piece of a body is shown, its trailers can be made.
@@ -211,9 +236,17 @@ impl Stream {
         std::mem::take(&mut side.trailers_made).then(|| side.trailers.clone())
     }
 
-    /// What comes next is added to the body; whether that was so already.
-    pub(super) fn hold_body(&mut self, direction: Direction) -> bool {
-        std::mem::replace(&mut self.side_mut(direction).body_held, true)
+    /// The body stays, and what comes next is shown so; whether it was held already. A piece that was shown
+    /// together with what was held is not lost.
+    pub(super) fn hold_body(&mut self, direction: Direction, hold: Hold) -> bool {
+        let side = self.side_mut(direction);
+        let before = std::mem::replace(&mut side.hold, hold);
+        if hold == Hold::Lost && before != Hold::Shown {
+            side.body = std::mem::take(&mut side.front);
+        }
+        side.join();
+        side.body_open = hold == Hold::Shown;
+        before != Hold::Nothing
     }
 
     pub(super) fn release_trailers(&mut self, direction: Direction) {

@@ -1,7 +1,7 @@
 //! Streams: what passes through the proxy is shown to the guest step by step.
 
 use super::{HeaderMap, HostProfile, Lifecycle, PropertyValue, StreamId, Verdict, Vm, VmError, wasm_size};
-use crate::host::{Direction, MAX_BODY_BYTES, RootId};
+use crate::host::{Direction, Hold, MAX_BODY_BYTES, RootId};
 
 impl Vm {
     /// A new HTTP stream.
@@ -191,7 +191,7 @@ impl Vm {
             _ if !told => 0,
             direction => self.tell_head(direction, parameters)?,
         };
-        let verdict = self.verdict(stream, action);
+        let verdict = self.verdict(stream, of_head(action));
         if verdict == Verdict::Continue {
             self.state_mut().release_headers(stream, direction);
         }
@@ -226,10 +226,12 @@ impl Vm {
                 self.call("proxy_on_request_body", stream.0, |exports| &exports.request_body, parameters, 0)?
             }
         };
-        let verdict = self.verdict(stream, action);
+        let verdict = self.verdict(stream, of_body(action));
         match verdict {
             Verdict::Continue => self.state_mut().release_body(stream, direction),
-            Verdict::Pause => self.state_mut().hold_body(stream, direction),
+            Verdict::Pause | Verdict::Buffer => self.state_mut().hold_body(stream, direction, Hold::Shown),
+            Verdict::Watermark => self.state_mut().hold_body(stream, direction, Hold::Unseen),
+            Verdict::Drop => self.state_mut().hold_body(stream, direction, Hold::Lost),
             Verdict::LocalReply(_) => {}
         }
         Ok(verdict)
@@ -262,7 +264,7 @@ impl Vm {
                 0,
             )?,
         };
-        let verdict = self.verdict(stream, action);
+        let verdict = self.verdict(stream, of_trailers(action));
         if verdict == Verdict::Continue {
             self.state_mut().release_trailers(stream, direction);
         }
@@ -276,12 +278,33 @@ impl Vm {
         if self.state().has_stream(stream) { Ok(()) } else { Err(VmError::UnknownStream(stream)) }
     }
 
-    /// A local reply counts for more than the action; numbers beyond the ABI's let go, as in Envoy.
-    fn verdict(&mut self, stream: StreamId, action: u32) -> Verdict {
-        match (self.state_mut().take_local_reply(stream), action) {
-            (Some(reply), _) => Verdict::LocalReply(reply),
-            (None, 1..=3) => Verdict::Pause,
-            (None, _) => Verdict::Continue,
-        }
+    /// A local reply counts for more than the action.
+    fn verdict(&mut self, stream: StreamId, action: Verdict) -> Verdict {
+        self.state_mut().take_local_reply(stream).map_or(action, Verdict::LocalReply)
     }
+}
+
+/// proxy-wasm-cpp-host's `FilterHeadersStatus`, of which Envoy does not know `ContinueAndEndStream` (2). Both
+/// `StopIteration` and numbers that there are not become `StopAllIterationAndWatermark`.
+fn of_head(action: u32) -> Verdict {
+    match action {
+        0 | 2 => Verdict::Continue,
+        3 => Verdict::Buffer,
+        _ => Verdict::Pause,
+    }
+}
+
+/// Its `FilterDataStatus`; numbers that there are not become `StopIterationNoBuffer`.
+fn of_body(action: u32) -> Verdict {
+    match action {
+        0 => Verdict::Continue,
+        1 => Verdict::Pause,
+        2 => Verdict::Watermark,
+        _ => Verdict::Drop,
+    }
+}
+
+/// Its `FilterTrailersStatus`; numbers that there are not become `StopIteration`.
+fn of_trailers(action: u32) -> Verdict {
+    if action == 0 { Verdict::Continue } else { Verdict::Pause }
 }

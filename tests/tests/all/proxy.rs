@@ -15,7 +15,7 @@ use meshspan_tests::live::LiveProxy;
 use tempfile::TempDir;
 
 /// A file for as long as its directory lives.
-fn file(directory: &TempDir, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+pub(super) fn file(directory: &TempDir, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
     let path = directory.path().join(name);
     std::fs::write(&path, content).unwrap();
     path

@@ -105,6 +105,84 @@ fn behind_a_paused_head_reading_stops_at_the_limit() {
 }
 
 #[test]
+fn behind_a_head_that_is_held_by_a_buffer_too_much_is_refused() {
+    on_both_sides(&[("{on}_headers", "(i32.const 3)"), CONTINUE], |rig, side, expected| {
+        rig.head(side, false);
+        rig.data(side, "0123456789abcdef", false);
+        assert_eq!(rig.tick(), expected(&["head", "'0123456789abcdef'"]), "the limit itself is allowed");
+    });
+    on_both_sides(&[("{on}_headers", "(i32.const 3)")], |rig, side, _| {
+        rig.head(side, false);
+        let answer = rig.data(side, "0123456789abcdefg", false);
+        assert!(answer[0].starts_with("answered "), "{answer:?}");
+    });
+}
+
+#[test]
+fn actions_that_envoy_does_not_know_are_what_it_takes_them_for() {
+    let head = |action: &str| [("{on}_headers".to_owned(), format!("(i32.const {action})"))];
+    for (action, goes_on) in
+        [("0", true), ("1", false), ("2", true), ("3", false), ("4", false), ("77", false)]
+    {
+        let callbacks = head(action);
+        let callbacks = callbacks.each_ref().map(|(name, body)| (name.as_str(), body.as_str()));
+        on_both_sides(&callbacks, |rig, side, expected| {
+            let lines: &[&str] = if goes_on { &["head"] } else { &[] };
+            assert_eq!(rig.head(side, false), expected(lines), "head {action}");
+        });
+    }
+    for action in ["1", "2", "77"] {
+        on_both_sides(&[("{on}_trailers", &format!("(i32.const {action})"))], |rig, side, expected| {
+            rig.head(side, false);
+            assert_eq!(rig.trailers(side), expected(&[]), "trailers {action}");
+        });
+    }
+}
+
+#[test]
+fn a_body_behind_a_watermark_is_shown_piece_by_piece() {
+    let hold = "(call $say_body (i32.const {k}) (local.get 1) (local.get 2)) (i32.mul (i32.const 2) (i32.eqz (local.get 2)))";
+    on_both_sides(&[("{on}_body", hold), CONTINUE], |rig, side, expected| {
+        rig.head(side, false);
+        assert_eq!(rig.data(side, "ab", false), expected(&[]));
+        assert_eq!(rig.data(side, "cd", true), expected(&["'abcd'."]), "the last lets all of it go");
+        assert_eq!(rig.seen(), ["2 ab", "2 cd", "0."]);
+    });
+    on_both_sides(&[("{on}_body", hold), CONTINUE], |rig, side, expected| {
+        rig.head(side, false);
+        rig.data(side, "0123456789", false);
+        assert_eq!(rig.data(side, "abcdefg", false), expected(&["stop"]), "no more than the limit is read");
+        assert_eq!(rig.tick(), expected(&["resume", "'0123456789abcdefg'"]));
+        assert_eq!(rig.trailers(side), expected(&["trailers 1."]));
+    });
+}
+
+#[test]
+fn a_body_that_is_not_buffered_is_lost() {
+    let lose = |action: u32| format!("(select (i32.const 0) (i32.const {action}) (local.get 2))");
+    for action in [3, 4, 77] {
+        on_both_sides(&[("{on}_body", &lose(action)), CONTINUE], |rig, side, expected| {
+            rig.head(side, false);
+            assert_eq!(rig.data(side, "ab", false), expected(&[]));
+            assert_eq!(rig.data(side, "0123456789abcdefg", false), expected(&[]), "more than the limit, too");
+            assert_eq!(rig.tick(), expected(&[]), "nothing is there to go on");
+            assert_eq!(rig.data(side, "c", false), expected(&[]));
+            assert_eq!(rig.data(side, "", true), expected(&["''."]));
+        });
+    }
+    // Held first, and lost from then on: what was shown with the first is kept.
+    let first =
+        "(if (result i32) (i32.eq (local.get 1) (i32.const 2)) (then (i32.const 1)) (else (i32.const 3)))";
+    on_both_sides(&[("{on}_body", first), CONTINUE], |rig, side, expected| {
+        rig.head(side, false);
+        rig.data(side, "ab", false);
+        rig.data(side, "c", false);
+        rig.data(side, "d", false);
+        assert_eq!(rig.tick(), expected(&["'abc'"]));
+    });
+}
+
+#[test]
 fn a_paused_body_is_shown_whole_with_each_piece() {
     let gather =
         ("{on}_body", "(call $say_body (i32.const {k}) (local.get 1) (local.get 2)) (i32.eqz (local.get 2))");
