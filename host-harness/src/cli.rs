@@ -36,6 +36,7 @@ mod stored;
 mod values;
 mod view;
 mod viewer;
+mod wasm;
 mod what_if;
 
 use std::{io::Write, process::ExitCode};

@@ -377,7 +377,7 @@ fn the_exit_code_says_what_went_wrong() {
         (
             vec!["replay", &files, "--topology", &topology, "--filter", &files],
             3,
-            "error: the filter cannot be loaded",
+            "emojivoto-b3.jsonl: the filter cannot be loaded: the filter is not a valid WebAssembly module: it begins with \"{",
             "",
         ),
     ] {

@@ -22,6 +22,7 @@ use super::{
     recording::{Recording, check_comes_again, check_replayed, count_skipped},
     replay::{Owned, mesh, options},
     run::{tell, told},
+    wasm::Wasm,
 };
 
 /// How every WebAssembly module begins.
@@ -54,7 +55,7 @@ impl BaselineArgs {
 pub(crate) fn run(
     args: &ReplayArgs,
     file: &Path,
-    wasm: &[u8],
+    wasm: &Wasm,
     current: &Owned,
     quiet: bool,
 ) -> Result<(), CliError> {
@@ -62,7 +63,10 @@ pub(crate) fn run(
     let bytes = std::fs::read(file).map_err(|error| CliError::read(file, &error))?;
     let now = args.run.cache.filter(wasm)?;
     let (before, mesh) = match bytes.starts_with(WASM) {
-        true => (args.run.cache.filter(&bytes).map_err(of_baseline)?, mesh(args, args.config.as_ref())?),
+        true => (
+            args.run.cache.filter(&Wasm::of(file, bytes)).map_err(of_baseline)?,
+            mesh(args, args.config.as_ref())?,
+        ),
         false => (now.clone(), configured(args, file)?),
     };
     let runtime =

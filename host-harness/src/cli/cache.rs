@@ -3,9 +3,9 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::Args;
-use meshspan::vm::{Filter, Limits, ModuleCache, VmError};
+use meshspan::vm::{Filter, Limits, ModuleCache};
 
-use super::{error::CliError, folders::of_user};
+use super::{error::CliError, folders::of_user, wasm::Wasm};
 
 /// What every command takes that runs a filter.
 #[derive(Debug, Args)]
@@ -23,21 +23,14 @@ impl CacheArgs {
     /// The filter, compiled now or before.
     ///
     /// # Errors
-    /// It cannot be used.
-    pub(crate) fn filter(&self, wasm: &[u8]) -> Result<Filter, CliError> {
-        self.compile(wasm)
-            .map_err(|error| CliError::bad_configuration(format!("the filter cannot be loaded: {error}")))
-    }
-
-    /// As [`filter`](Self::filter), for who has own words for what is wrong.
-    ///
-    /// # Errors
-    /// [`VmError`] if the filter cannot be used; what is wrong with the cache is none.
-    pub(crate) fn compile(&self, wasm: &[u8]) -> Result<Filter, VmError> {
+    /// It cannot be used; what is wrong with the cache is no error.
+    pub(crate) fn filter(&self, wasm: &Wasm) -> Result<Filter, CliError> {
+        let (bytes, limits) = (wasm.bytes(), Limits::default());
         match self.directory(|name| std::env::var_os(name)) {
-            Some(directory) => Filter::compile_cached(wasm, Limits::default(), &ModuleCache::new(directory)),
-            None => Filter::compile(wasm, Limits::default()),
+            Some(directory) => Filter::compile_cached(bytes, limits, &ModuleCache::new(directory)),
+            None => Filter::compile(bytes, limits),
         }
+        .map_err(|error| wasm.unfit(error))
     }
 
     /// `None`: nowhere. Relative paths in the environment are passed over, as the XDG specification says.

@@ -2,7 +2,6 @@
 
 use meshspan::{
     counted::counted,
-    filter_wasm,
     replay::{Mesh, StreamOptions},
     topology::Emojivoto,
     traffic::jsonl::JsonLines,
@@ -17,6 +16,7 @@ use super::{
     replay::replay_options,
     run::{Job, run, tell},
     viewer,
+    wasm::Wasm,
 };
 
 /// Replays emojivoto; fails if its traces are not whole.
@@ -28,7 +28,7 @@ pub(crate) fn demo(args: &DemoArgs, quiet: bool) -> Result<(), CliError> {
     let topology = variant.topology().map_err(|error| CliError::bad_configuration(error.to_string()))?;
     let exchanges = || JsonLines::new(variant.recording());
     let outcome = run(Job {
-        wasm: filter_wasm(),
+        wasm: &Wasm::own(),
         mesh: Mesh::Topology(&topology),
         total: Some(exchanges().count() as u64),
         exchanges: exchanges(),

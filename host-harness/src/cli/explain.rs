@@ -14,6 +14,7 @@ use super::{
     error::CliError,
     print,
     replay::replay_options,
+    wasm::Wasm,
 };
 
 /// What to explain.
@@ -38,7 +39,7 @@ impl ExplainArgs {
 /// Explains the exchanges one after the other, printing while it goes.
 pub(crate) fn run(
     args: &ReplayArgs,
-    wasm: &[u8],
+    wasm: &Wasm,
     mesh: Mesh<'_>,
     exchanges: impl Iterator<Item = Result<Exchange, TrafficError>>,
 ) -> Result<(), CliError> {

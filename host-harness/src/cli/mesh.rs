@@ -12,7 +12,6 @@ use std::{
 
 use clap::Args;
 use meshspan::{
-    filter_wasm,
     mesh::{Drained, Ended, Plan, Processes, SidecarOptions, Sidecars, StartError, Tell},
     proxy::ProxyError,
     time::Timestamp,
@@ -25,6 +24,7 @@ use super::{
     error::CliError,
     print,
     proxy::signals::{Asked, Signals},
+    wasm::Wasm,
 };
 
 /// How often processes are looked at.
@@ -91,13 +91,8 @@ fn plan(path: &Path) -> Result<Plan, CliError> {
 }
 
 fn options(args: &MeshArgs) -> Result<SidecarOptions, CliError> {
-    let wasm = match &args.filter {
-        Some(path) => std::fs::read(path).map_err(|error| CliError::read(path, &error))?,
-        None => filter_wasm().to_vec(),
-    };
-    let filter = args.cache.compile(&wasm);
     Ok(SidecarOptions {
-        filter: filter.map_err(|error| CliError::bad_configuration(error.to_string()))?,
+        filter: args.cache.filter(&Wasm::read(args.filter.as_deref())?)?,
         collector: collector::of(&args.otlp)?,
         workers: args.workers,
         seed: clock::unix_nanos(),

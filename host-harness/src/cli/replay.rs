@@ -7,7 +7,6 @@ use std::{
 
 use meshspan::{
     collect::Direction,
-    filter_wasm,
     replay::{Mesh, ReplayOptions, SingleProxy, StreamOptions},
     topology::{COLLECTOR, Topology},
     view::{Trace, summary::Summary},
@@ -20,6 +19,7 @@ use super::{
     explain, output,
     recording::{Recording, check_replayed, count_skipped},
     run::{Job, run, tell},
+    wasm::Wasm,
     what_if,
 };
 
@@ -32,10 +32,7 @@ pub(crate) enum Owned {
 /// Replays what the user recorded.
 pub(crate) fn replay(args: &ReplayArgs, quiet: bool) -> Result<(), CliError> {
     let mesh = mesh(args, args.config.as_ref())?;
-    let wasm = match &args.filter {
-        Some(path) => std::fs::read(path).map_err(|error| CliError::read(path, &error))?,
-        None => filter_wasm().to_vec(),
-    };
+    let wasm = Wasm::read(args.filter.as_deref())?;
     if let Some(file) = args.baseline.file() {
         return baseline::run(args, file, &wasm, &mesh, quiet);
     }

@@ -8,7 +8,7 @@ use meshspan::{
     replay::{Mesh, ReplayError, ReplayStats, StreamOptions, stream},
     traffic::{Exchange, TrafficError},
     view::tally::{Rank, Tally},
-    vm::{Filter, LogLevel, LogLine},
+    vm::{Filter, LogLevel, LogLine, VmError},
 };
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use tokio::runtime::Runtime;
@@ -22,11 +22,12 @@ use super::{
     progress,
     save::{self, Lines},
     spans::Spans,
+    wasm::Wasm,
 };
 
 /// What a replay is made of.
 pub(crate) struct Job<'a, I> {
-    pub(crate) wasm: &'a [u8],
+    pub(crate) wasm: &'a Wasm,
     pub(crate) mesh: Mesh<'a>,
     pub(crate) exchanges: I,
     /// How many exchanges there are, if that is known.
@@ -105,11 +106,16 @@ where
     replayed.map_err(told)
 }
 
+/// Where the keys of a configuration are written.
+pub(crate) const SCHEMA: &str = "`meshspan schema config` prints what this program's own filter takes";
+
 /// What the user is told of a replay that could not go on.
 pub(crate) fn told(error: ReplayError) -> CliError {
     match error {
-        ReplayError::Start { .. } => CliError::bad_configuration(error.to_string())
-            .help("`meshspan schema config` prints what a plugin takes"),
+        ReplayError::Start { source: VmError::ConfigurationRejected { .. }, .. } => {
+            CliError::bad_configuration(error.to_string()).help(SCHEMA)
+        }
+        ReplayError::Start { .. } => CliError::bad_configuration(error.to_string()),
         ReplayError::Traffic(error) => unreadable(error),
     }
 }

@@ -18,6 +18,7 @@ use super::{
     recording::{Recording, check_comes_again},
     replay::{Owned, clusters, mesh, options, read_json},
     run::{Job, run},
+    wasm::Wasm,
 };
 
 const ALLOWED: &str = "a ratio from 0 to 1, a sampling policy in JSON, or a file with one: what stands in a plugin's \
@@ -54,7 +55,7 @@ pub(crate) fn ratios(asked: &[WhatIf]) -> Vec<f64> {
 }
 
 /// The policies that were asked for, each one that the filter takes.
-pub(crate) fn policies(args: &ReplayArgs, wasm: &[u8]) -> Result<Vec<Value>, CliError> {
+pub(crate) fn policies(args: &ReplayArgs, wasm: &Wasm) -> Result<Vec<Value>, CliError> {
     let mut policies = Vec::new();
     for what_if in &args.what_if {
         let (name, json) = match what_if {
@@ -81,7 +82,7 @@ pub(crate) fn policies(args: &ReplayArgs, wasm: &[u8]) -> Result<Vec<Value>, Cli
 }
 
 /// What the filter refuses, and what it warns of: a policy with a misspelt key would keep something else.
-fn check(args: &ReplayArgs, wasm: &[u8], policy: &Value) -> Result<(), String> {
+fn check(args: &ReplayArgs, wasm: &Wasm, policy: &Value) -> Result<(), String> {
     let filter = args.run.cache.filter(wasm).map_err(|error| error.message)?;
     let configuration = json!({ "sampling": policy }).to_string().into_bytes();
     let options = PluginOptions { configuration, clusters: clusters(None), ..PluginOptions::default() };
@@ -93,7 +94,7 @@ fn check(args: &ReplayArgs, wasm: &[u8], policy: &Value) -> Result<(), String> {
 /// What each policy keeps of the traffic.
 pub(crate) fn try_out(
     args: &ReplayArgs,
-    wasm: &[u8],
+    wasm: &Wasm,
     policies: Vec<Value>,
     quiet: bool,
 ) -> Result<Vec<(Value, Tally)>, CliError> {

@@ -132,8 +132,14 @@ pub(super) fn not_wasm(bytes: &[u8], error: &wasmtime::Error) -> VmError {
         }
         [0x1f, 0x8b, ..] => "it is compressed by gzip: unpack it first".to_owned(),
         [b'(', ..] => "it is WebAssembly text: convert it by wat2wasm first".to_owned(),
+        [0x7f, b'E', b'L', b'F', ..] => {
+            "it is a program or library for this machine (ELF): build for wasm32-wasip1".to_owned()
+        }
         [0, b'a', b's', b'm', ..] => format!("{error:#}"),
-        _ => format!("it does not begin as a module, with \\0asm: {error:#}"),
+        _ => {
+            let begin = bytes.get(..8).unwrap_or(bytes).escape_ascii();
+            format!("it begins with \"{begin}\", and a module with \"\\0asm\"")
+        }
     })
 }
 

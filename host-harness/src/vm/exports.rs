@@ -1,6 +1,6 @@
 //! The guest's exports, looked up once.
 
-use wasmtime::{Instance, Store, TypedFunc, WasmParams, WasmResults};
+use wasmtime::{Instance, Store, TypedFunc, ValType, WasmParams, WasmResults};
 
 use super::{Vm, VmError};
 use crate::abi::{Allocator, VmData};
@@ -139,6 +139,25 @@ fn optional<P: WasmParams, R: WasmResults>(
         return Ok(None);
     }
     let Some(function) = instance.get_func(&mut *store, name) else { return Ok(None) };
-    let typed = function.typed(&*store);
-    typed.map(Some).map_err(|error| VmError::ExportType { name, found: format!("{error:#}") })
+    function.typed(&*store).map(Some).map_err(|_| {
+        let found = function.ty(&*store);
+        let (parameters, results) = (listed(found.params()), listed(found.results()));
+        let expected = format!("{} and gives {}", abi_type::<P>(), abi_type::<R>());
+        VmError::ExportType {
+            name,
+            found: format!(
+                "it takes ({parameters}) and gives ({results}), expected one that takes {expected}"
+            ),
+        }
+    })
+}
+
+fn listed(types: impl Iterator<Item = ValType>) -> String {
+    types.map(|one| one.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// `(i32, i32)` of Rust's `(u32, u32)`.
+fn abi_type<T>() -> String {
+    let name = std::any::type_name::<T>().replace('u', "i");
+    if name.starts_with('(') { name } else { format!("({name})") }
 }

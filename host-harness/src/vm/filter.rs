@@ -195,7 +195,9 @@ fn link_error(error: &wasmtime::Error) -> VmError {
         Some(unknown) => {
             VmError::UnknownImport { module: unknown.module().to_owned(), name: unknown.name().to_owned() }
         }
-        None => VmError::Link(format!("{error:#}")),
+        None => VmError::Link(format!(
+            "{error:#}; \"expected\" is what the filter imports, \"found\" what this host has"
+        )),
     }
 }
 

@@ -8,7 +8,6 @@ use std::{
 use meshspan::{
     collect::Direction,
     doctor::{Counters, Evidence, Formats, Metrics, Seen},
-    filter_wasm,
     replay::{Mesh, ReplayOptions, SingleProxy, StreamOptions, stream},
 };
 
@@ -20,6 +19,7 @@ use crate::cli::{
     replay::{clusters, read_json},
     run::{tell, told},
     spans::Spans,
+    wasm::Wasm,
 };
 
 /// Ids do not matter here.
@@ -33,7 +33,7 @@ pub(super) fn examine(args: &DoctorArgs, evidence: &mut Evidence, quiet: bool) -
         configuration: configuration.map(|json| json.to_string().into_bytes()).unwrap_or_default(),
         direction: Direction::from(args.direction),
     };
-    let filter = args.cache.filter(filter_wasm())?;
+    let filter = args.cache.filter(&Wasm::own())?;
     let formats = Mutex::new(Formats::default());
     let (exchanges, entries) = Recording::open(&args.files, &args.traffic)?.into_parts();
     let exchanges = exchanges.inspect(|exchange| {

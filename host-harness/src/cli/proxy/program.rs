@@ -3,7 +3,6 @@
 use std::{path::Path, time::SystemTime};
 
 use meshspan::{
-    filter_wasm,
     proxy::{Collector, Program},
     topology::COLLECTOR,
     vm::{Filter, PluginOptions, PropertyValue},
@@ -11,7 +10,7 @@ use meshspan::{
 use serde_json::{Value, json};
 
 use super::arguments::{Direction, ProxyArgs};
-use crate::cli::{collector, error::CliError};
+use crate::cli::{collector, error::CliError, wasm::Wasm};
 
 /// Size and time of a file, which change with it.
 type Stamp = Option<(u64, Option<SystemTime>)>;
@@ -22,7 +21,7 @@ pub(super) struct Loader<'a> {
     /// Where the filter's spans go.
     pub(super) collector: Option<Collector>,
     /// The module of the last time, compiled.
-    compiled: Option<(Vec<u8>, Filter)>,
+    compiled: Option<(Wasm, Filter)>,
     stamps: [Stamp; 2],
 }
 
@@ -34,17 +33,10 @@ impl<'a> Loader<'a> {
     /// Reads the files. A module that has not changed is not compiled again.
     pub(super) fn load(&mut self) -> Result<Program, CliError> {
         self.stamps = self.look();
-        let wasm = match &self.args.filter {
-            Some(path) => std::fs::read(path).map_err(|error| CliError::read(path, &error))?,
-            None => filter_wasm().to_vec(),
-        };
+        let wasm = Wasm::read(self.args.filter.as_deref())?;
         let filter = match self.compiled.take() {
-            Some((known, filter)) if known == wasm => filter,
-            _ => self
-                .args
-                .cache
-                .compile(&wasm)
-                .map_err(|error| CliError::bad_configuration(error.to_string()))?,
+            Some((known, filter)) if known.bytes() == wasm.bytes() => filter,
+            _ => self.args.cache.filter(&wasm)?,
         };
         self.compiled = Some((wasm, filter.clone()));
         let direction = match self.args.direction {

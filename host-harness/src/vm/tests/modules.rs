@@ -18,13 +18,13 @@ fn outcome(wat: &str) -> String {
 fn a_module_that_is_no_filter_says_why() {
     let rows = [
         ("a component", "(component)".to_owned(), "not a valid WebAssembly module: it is a component, expected a core module: build for wasm32-wasip1"),
-        ("an allocator of another type", format!(r#"(module {MARKER} (func (export "malloc") (param i64) (result i32) (i32.const 0)))"#), "the filter's export malloc has the wrong type: "),
-        ("a callback of another type", format!(r#"(module {MARKER} (func (export "proxy_on_vm_start") (param i32) (result i32) (i32.const 1)))"#), "the filter's export proxy_on_vm_start has the wrong type: "),
-        ("an initializer of another type", format!(r#"(module {MARKER} (func (export "_initialize") (param i32)))"#), "the filter's export _initialize has the wrong type: "),
+        ("an allocator of another type", format!(r#"(module {MARKER} (func (export "malloc") (param i64) (result i32) (i32.const 0)))"#), "the filter's export malloc has the wrong type: it takes (i64) and gives (i32), expected one that takes (i32) and gives (i32)"),
+        ("a callback of another type", format!(r#"(module {MARKER} (func (export "proxy_on_vm_start") (param i32) (result i32) (i32.const 1)))"#), "the filter's export proxy_on_vm_start has the wrong type: it takes (i32) and gives (i32), expected one that takes (i32, i32) and gives (i32)"),
+        ("an initializer of another type", format!(r#"(module {MARKER} (func (export "_initialize") (param i32)))"#), "the filter's export _initialize has the wrong type: it takes (i32) and gives (), expected one that takes () and gives ()"),
         ("a memory that is none", r#"(module (func (export "proxy_abi_version_0_2_1")) (global (export "memory") i32 (i32.const 0)))"#.to_owned(), "the filter does not export its memory"),
         ("a callback that is no function", format!(r#"(module {MARKER} (global (export "proxy_on_tick") i32 (i32.const 0)))"#), "started"),
         ("an import of no function", format!(r#"(module (import "env" "proxy_log" (global i32)) {MARKER})"#), "the filter cannot be linked: "),
-        ("an import with another result", format!(r#"(module (import "env" "proxy_log" (func (param i32 i32 i32))) {MARKER})"#), "the filter cannot be linked: "),
+        ("an import with another result", format!(r#"(module (import "env" "proxy_log" (func (param i32 i32 i32))) {MARKER})"#), "is what the filter imports"),
         ("an import of nobody's", format!(r#"(module (import "wasi_snapshot_preview1" "sock_open" (func)) {MARKER})"#), "the filter imports wasi_snapshot_preview1.sock_open, which this host does not offer"),
         ("an unknown version", r#"(module (func (export "proxy_abi_version_9_9_9")) (memory (export "memory") 1))"#.to_owned(), "the filter exports proxy_abi_version_9_9_9, expected "),
         ("a start function that never ends", format!("(module {MARKER} (func $s (loop (br 0))) (start $s))"), "the filter ran for more than 50ms in instantiation"),
@@ -45,11 +45,12 @@ fn a_module_that_is_no_filter_says_why() {
 
 #[test]
 fn bytes_that_are_no_module_say_what_they_are() {
-    let rows: [(&[u8], &str); 5] = [
+    let rows: [(&[u8], &str); 6] = [
         (b"", "it is empty"),
         (b"\x1f\x8b\x08\0", "it is compressed by gzip"),
         (b"(module)", "it is WebAssembly text"),
-        (b"<html>", "it does not begin as a module"),
+        (b"<html>\xff\n...", r#"it begins with "<html>\xff\n", and a module with "\0asm""#),
+        (b"\x7fELF\x02", "it is a program or library for this machine (ELF): build for wasm32-wasip1"),
         (b"\0asm\x01\0\0\0\xff", "failed to parse WebAssembly module"),
     ];
     for (bytes, expected) in rows {
