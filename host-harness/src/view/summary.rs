@@ -1,6 +1,7 @@
 //! What a run came to, as one document: the summary table and `-o json` are both made from it.
 //! Schema: `schemas/summary.schema.json`, generated from these types.
 
+mod filter;
 mod policies;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -19,6 +20,7 @@ use crate::{
     },
 };
 
+pub use filter::FilterDeeds;
 pub use policies::PolicyKept;
 
 /// Version of the document; it grows when a key changes its meaning or goes.
@@ -55,6 +57,8 @@ pub struct Summary {
     pub dropped: BTreeMap<String, u64>,
     /// What became of the export; null if no endpoint was given.
     pub export: Option<ExportSummary>,
+    /// What the filter did to the traffic itself.
+    pub filter: FilterDeeds,
     /// Real time that the filter took; null if there was no pass.
     pub filter_time_per_pass: Option<FilterTime>,
     /// The trace that is shown as a waterfall; null if there was none to show.
@@ -236,6 +240,7 @@ impl Summary {
             lost_context: stats.lost_context.iter().map(|(name, &requests)| lost(name, requests)).collect(),
             dropped: stats.dropped.iter().filter(|(_, n)| **n > 0).map(|(k, n)| (k.clone(), *n)).collect(),
             export: export.map(ExportSummary::from),
+            filter: FilterDeeds::from(stats),
             filter_time_per_pass: filter_time(&stats.filter_time),
             trace: shown.map(TraceSummary::from),
         }

@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr;
 
 use super::library::SearchResult;
-use super::summary::{ExportSummary, ServiceSpans, Summary, Volume, WhatIf};
+use super::summary::{ExportSummary, FilterDeeds, ServiceSpans, Summary, Volume, WhatIf};
 use super::text::printable;
 use super::units::{bytes, duration, number};
 use crate::counted::counted;
@@ -41,6 +41,10 @@ pub fn summary(summary: &Summary) -> String {
     lines.extend(summary.lost_context.iter().map(|lost| format!("  {YELLOW}{}{YELLOW:#}", lost.explanation)));
     lines.push(row("dropped", reasons(&summary.dropped)));
     lines.extend(export(summary.export.as_ref()));
+    if summary.filter != FilterDeeds::default() {
+        let style = if summary.filter.vms_lost + summary.filter.held_too_long > 0 { RED } else { YELLOW };
+        lines.push(row("filter", format!("{style}{}{style:#}", summary.filter)));
+    }
     if let Some(time) = &summary.filter_time_per_pass {
         lines.push(row("filter per pass", time));
     }
@@ -220,6 +224,26 @@ trace                            start (UTC)             duration spans service:
 ";
         assert_eq!(strip_str(&traces(&found)).to_string(), expected);
         assert_eq!(traces(&SearchResult::default()), "0 of 0 traces\n");
+    }
+
+    #[test]
+    fn what_the_filter_did_to_the_traffic_is_a_row_of_its_own() {
+        let (example, none) = (example(), FilterDeeds::default());
+        assert!(!strip_str(&summary(&example)).to_string().contains("\nfilter  "), "where it did nothing");
+        let rows = [
+            (
+                FilterDeeds { vms_lost: 1, answered: 2, ..none.clone() },
+                "1 VM lost, 2 exchanges answered by filter or proxy",
+            ),
+            (
+                FilterDeeds { held: 3, held_too_long: 1, not_sent: 4, ..none },
+                "4 not sent, 3 messages held, 1 too long",
+            ),
+        ];
+        for (filter, expected) in rows {
+            let text = strip_str(&summary(&Summary { filter, ..example.clone() })).to_string();
+            assert!(text.contains(&format!("\nfilter           {expected}\n")), "{text}");
+        }
     }
 
     #[test]

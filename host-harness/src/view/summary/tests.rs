@@ -102,6 +102,21 @@ fn everything_is_counted() {
 }
 
 #[test]
+fn what_the_filter_did_is_taken_from_the_replay() {
+    let stats = ReplayStats {
+        local_replies: 1,
+        not_sent: 2,
+        pauses: 3,
+        held: 4,
+        vms_lost: 5,
+        ..ReplayStats::default()
+    };
+    let filter = Summary::new(&stats, &Tally::new(|_| (0, 0), &[]), None, None).filter;
+    let expected = FilterDeeds { answered: 1, not_sent: 2, held: 3, held_too_long: 4, vms_lost: 5 };
+    assert_eq!(filter, expected);
+}
+
+#[test]
 fn percentiles_have_three_figures() {
     let time = summary().filter_time_per_pass.unwrap();
     for (found, expected) in [(time.p50_ns, 100_000), (time.p90_ns, 180_000), (time.p99_ns, 198_000)] {
