@@ -150,7 +150,16 @@ fn pass(host: &mut TestHost, exchange: &Exchange, head: HeaderMap) -> Result<tes
 
 fn outcome(sent: &testing::Exchange) -> String {
     match (&sent.failure, &sent.answered, sent.held) {
-        (Some(failure), ..) => failure.clone(),
+        (Some(failure), answered, _) => {
+            let what = match answered {
+                Some(_) => format!("answered by {}", sent.status()),
+                None if sent.is_reset => "reset".to_owned(),
+                None => "passed".to_owned(),
+            };
+            // It may have failed in another exchange, or between them.
+            let who = if sent.callbacks.is_empty() { " without the filter, which failed before" } else { "" };
+            format!("{what}{who}: {failure}")
+        }
         (None, Some(details), _) => format!("answered by {} ({details})", sent.status()),
         (None, None, Some(side)) => format!("the {side:?} is held").to_lowercase(),
         (None, None, None) if sent.is_reset => "reset".to_owned(),
@@ -179,7 +188,7 @@ fn body(chunks: Option<&[Chunk]>, bytes: u64) -> Option<Vec<Vec<u8>>> {
 mod tests {
     use crate::topology::Emojivoto;
     use crate::traffic::jsonl::JsonLines;
-    use crate::vm::Limits;
+    use crate::vm::{FailurePolicy, Limits};
 
     use super::*;
 
@@ -216,7 +225,19 @@ mod tests {
         let filter = Filter::compile(&wat::parse_str(wat).unwrap(), Limits::default()).unwrap();
         let passes = explained(&filter, 1);
         assert_eq!(passes.len(), 1, "the request never comes to the destination's proxy");
-        assert!(passes[0].outcome.contains("the filter trapped in proxy_on_request_headers"), "{passes:?}");
+        let trapped = "answered by 503: the filter trapped in proxy_on_request_headers";
+        assert!(passes[0].outcome.starts_with(trapped), "{passes:?}");
         assert!(passes[0].has_failures());
+        let topology = Emojivoto::B3.topology().unwrap();
+        let options = ReplayOptions { failure_policy: FailurePolicy::FailOpen, ..ReplayOptions::new(1) };
+        let mut explainer = Explainer::new(&filter, Mesh::Topology(&topology), options, BTreeMap::new());
+        let exchanges = JsonLines::new(Emojivoto::B3.recording()).take(50);
+        let outcomes: Vec<String> = exchanges
+            .flat_map(|one| explainer.explain(&one.unwrap()).unwrap())
+            .map(|pass| pass.outcome)
+            .collect();
+        assert!(outcomes[0].starts_with("passed: the filter trapped in"), "{outcomes:?}");
+        let gone = "passed without the filter, which failed before: the filter trapped in";
+        assert!(outcomes.iter().any(|outcome| outcome.starts_with(gone)), "{outcomes:?}");
     }
 }

@@ -32,6 +32,8 @@ pub struct CallbackRecord {
     pub arguments: String,
     /// What the guest asked for meanwhile.
     pub hostcalls: Vec<HostcallRecord>,
+    /// Hostcalls left out from here on because too many were not taken.
+    pub left_out: u64,
     /// What the guest returned, if it did.
     pub returned: Option<String>,
 }
@@ -115,7 +117,8 @@ impl Transcript {
     pub(crate) fn begin(&mut self, context: u32, name: &'static str, arguments: String) {
         let hostcalls = Vec::new();
         if self.has_room() {
-            self.callbacks.push(CallbackRecord { context, name, arguments, hostcalls, returned: None });
+            let (left_out, returned) = (0, None);
+            self.callbacks.push(CallbackRecord { context, name, arguments, hostcalls, left_out, returned });
         }
     }
 
@@ -128,10 +131,11 @@ impl Transcript {
 
     /// A hostcall of the callback that began last.
     pub(crate) fn push(&mut self, hostcall: HostcallRecord) {
-        if self.has_room()
-            && let Some(callback) = self.callbacks.last_mut()
-        {
-            callback.hostcalls.push(hostcall);
+        let has_room = self.has_room();
+        match self.callbacks.last_mut() {
+            Some(callback) if has_room => callback.hostcalls.push(hostcall),
+            Some(callback) => callback.left_out += 1,
+            None => {}
         }
     }
 

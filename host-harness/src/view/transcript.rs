@@ -9,6 +9,7 @@
 
 use std::fmt::Write;
 
+use crate::counted::counted;
 use crate::host::{CallbackRecord, Field, HostcallRecord};
 
 /// The callbacks as lines; with `only_failures` those in which nothing was refused are left out, and so are the
@@ -25,6 +26,9 @@ pub fn lines<'a>(callbacks: impl IntoIterator<Item = &'a CallbackRecord>, only_f
         let _ = writeln!(out, "{}{}{returned}", callback.name, numbers(&callback.arguments));
         for hostcall in callback.hostcalls.iter().filter(|hostcall| !only_failures || !hostcall.is_ok()) {
             push_hostcall(&mut out, hostcall);
+        }
+        if callback.left_out > 0 {
+            let _ = writeln!(out, "  … {} more, left out", counted(callback.left_out, "hostcall"));
         }
     }
     out
@@ -86,6 +90,7 @@ mod tests {
             name,
             arguments: arguments.to_owned(),
             hostcalls,
+            left_out: 0,
             returned: returned.map(str::to_owned),
         };
         vec![
@@ -109,5 +114,7 @@ mod tests {
         let all = [head, FOUND, REFUSED, log, FOUND, delete].concat();
         assert_eq!(lines(&callbacks(), false), all);
         assert_eq!(lines(&callbacks(), true), [head, REFUSED, delete].concat());
+        let cut = CallbackRecord { left_out: 7, ..callbacks().remove(1) };
+        assert_eq!(lines([&cut], false), [log, FOUND, "  … 7 hostcalls more, left out\n"].concat());
     }
 }

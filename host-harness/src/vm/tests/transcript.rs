@@ -219,4 +219,6 @@ fn a_transcript_that_nobody_takes_is_bounded() {
     let kept: usize = transcript.callbacks.iter().map(|callback| 1 + callback.hostcalls.len()).sum();
     assert_eq!(kept, crate::host::MAX_TRANSCRIPT_HOSTCALLS);
     assert!(transcript.left_out > 30_000, "{}", transcript.left_out);
+    let said: u64 = transcript.callbacks.iter().map(|callback| callback.left_out).sum();
+    assert!((30_000..=transcript.left_out).contains(&said), "callbacks say what is missing: {said}");
 }
