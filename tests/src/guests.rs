@@ -9,11 +9,15 @@
 
 mod allowed;
 mod compare;
+mod driven;
+mod inputs;
 mod live;
 mod log;
 mod oracle;
 mod ours;
 mod real;
+mod retold;
+mod scene;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -23,10 +27,13 @@ pub use meshspan::flow::{Part, Side};
 
 pub use allowed::{ALLOWED, Allowed, CORPUS, Host, LIVE, LiveUses, Uses};
 pub use compare::{Difference, differences, lines, on_the_wires, without_marks};
+pub use inputs::{Input, Outcome};
 pub use live::Live;
 pub use log::{Answer, Pass, Transcripts};
 pub use ours::Ours;
 pub use real::Stage;
+pub use retold::retold;
+pub use scene::Scene;
 
 use crate::situation::{Desk, Seen};
 use crate::{tools, wait};

@@ -20,7 +20,7 @@ mod spans;
 mod stage;
 
 pub use ends::Views;
-
+pub(crate) use ends::{Ends, Label};
 pub use live::{stage_beside_live, stage_beside_live_without_interim};
 pub use recorded::{Desk, Played, fetch, serve};
 pub use script::{Script, accept, answer, call, get, raw, request, silent, tunnel};
@@ -38,8 +38,8 @@ pub enum Protocol {
     Http2,
 }
 
-/// Requests that `situations.yaml` does more with than to send them on, and what: by target, authority or field.
-const ROUTES: [(&str, &str); 15] = [
+/// Requests that `situations.yaml` does more with than to send them on, and what: by target, authority, field or name.
+const ROUTES: [(&str, &str); 18] = [
     ("/direct", "a route that answers"),
     ("/redirect", "a route that redirects"),
     ("/follow", "redirections that the proxy follows"),
@@ -49,12 +49,15 @@ const ROUTES: [(&str, &str); 15] = [
     ("/retry", "retries"),
     ("/hedge", "hedged requests"),
     ("/nobody", "several upstreams"),
-    ("/refused", "several upstreams"),
+    ("/refused", "an upstream that refuses"),
     ("/missing", "several upstreams"),
     ("nowhere.test", "virtual hosts"),
     ("/limited", "other filters"),
     ("x-abort", "other filters"),
     ("target.test:80", "the end of a tunnel"),
+    ("no path", "a route for each path, and none for `*`"),
+    ("a method that the proxy refuses", "an HTTP library that knows the methods there are"),
+    ("broken off by the client", "an HTTP library that tells of a tunnel's reset"),
 ];
 
 /// An exchange and what becomes of it.
@@ -120,6 +123,9 @@ impl Situation {
 
     /// What it needs of Envoy that `meshspan proxy`, which has one upstream and one filter, has not.
     pub fn needs(&self) -> Option<&'static str> {
-        ROUTES.iter().find(|(path, _)| self.client.is_about(path)).map(|(_, what)| *what)
+        ROUTES
+            .iter()
+            .find(|(what, _)| self.name == *what || self.client.is_about(what))
+            .map(|(_, what)| *what)
     }
 }

@@ -3,6 +3,7 @@
 mod bodies;
 mod buffer;
 mod call;
+mod endings;
 mod expressions;
 mod foreign;
 mod grpc;
@@ -28,6 +29,7 @@ pub(crate) fn named(name: &str) -> Option<Box<dyn Root>> {
         "bodies" => Box::new(Streams(|| Box::<bodies::Bodies>::default())),
         "buffer" => Box::new(Streams(|| Box::<buffer::Buffer>::default())),
         "call" => Box::new(Streams(|| Box::<call::Call>::default())),
+        "endings" => Box::new(Streams(|| Box::new(endings::Endings))),
         "expressions" => Box::new(Streams(|| Box::<expressions::Expressions>::default())),
         "foreign" => Box::new(Streams(|| Box::new(foreign::Foreign))),
         "grpc" => Box::new(Streams(|| Box::<grpc::Grpc>::default())),

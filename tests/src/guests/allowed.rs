@@ -1,5 +1,7 @@
 //! The differences between Envoy and the harness that are no faults, each with its reason.
 
+mod situations;
+
 use super::Difference;
 use super::compare::matches;
 
@@ -12,6 +14,8 @@ pub enum Host {
     Harness,
     /// Each has it with another value.
     Both,
+    /// As [`Both`](Self::Both), at times: it is a matter of which came first.
+    AtTimes,
 }
 
 /// A line that may differ.
@@ -171,14 +175,18 @@ pub struct Uses(Vec<(&'static Allowed, [usize; 2])>);
 
 impl Default for Uses {
     fn default() -> Uses {
-        Uses(ALLOWED.iter().map(|row| (row, [0; 2])).collect())
+        Uses::of(&ALLOWED)
     }
 }
 
 impl Uses {
+    fn of(rows: &'static [Allowed]) -> Uses {
+        Uses(rows.iter().map(|row| (row, [0; 2])).collect())
+    }
+
     /// Of [`CORPUS`].
     pub fn of_corpus() -> Uses {
-        Uses(CORPUS.iter().map(|row| (row, [0; 2])).collect())
+        Uses::of(&CORPUS)
     }
 
     /// Whether some row allows it; counts that one's use.
@@ -189,7 +197,7 @@ impl Uses {
         };
         let found = self.0.iter_mut().find(|(row, _)| {
             (row.program == "*" || row.program == program)
-                && (row.host == host || row.host == Host::Both)
+                && (row.host == host || matches!(row.host, Host::Both | Host::AtTimes))
                 && matches(row.line, line)
         });
         match found {
@@ -212,6 +220,7 @@ impl Uses {
             Host::Envoy => envoy > 0,
             Host::Harness => harness > 0,
             Host::Both => envoy > 0 && harness > 0,
+            Host::AtTimes => true,
         };
         self.0.iter().filter(|(row, used)| !is_used(row, *used)).map(|(row, _)| *row).collect()
     }
@@ -225,24 +234,34 @@ impl Uses {
     }
 }
 
-/// As [`Uses`], of both lists: what the harness is allowed is allowed to the proxy, too.
+/// As [`Uses`], of several lists: what the harness is allowed is allowed to the proxy, too.
 #[derive(Clone, Debug)]
 pub struct LiveUses {
     own: Uses,
-    common: Uses,
+    common: Vec<Uses>,
 }
 
 impl Default for LiveUses {
     fn default() -> LiveUses {
-        let own = Uses(LIVE.iter().map(|row| (row, [0; 2])).collect());
-        LiveUses { own, common: Uses::default() }
+        LiveUses { own: Uses::of(&LIVE), common: vec![Uses::default()] }
     }
 }
 
 impl LiveUses {
+    /// Of what is allowed in situations, whose names stand where else a program's does.
+    pub fn of_situations() -> LiveUses {
+        LiveUses { own: Uses::of(&situations::LIVE), common: vec![Uses::of(&LIVE), Uses::default()] }
+    }
+
+    /// The same around the harness.
+    pub fn of_driven() -> LiveUses {
+        LiveUses { own: Uses::of(&situations::DRIVEN), common: vec![Uses::default()] }
+    }
+
     /// Whether some row allows it; counts that one's use.
     pub fn allow(&mut self, program: &str, difference: &Difference) -> bool {
-        self.own.allow(program, difference) || self.common.allow(program, difference)
+        self.own.allow(program, difference)
+            || self.common.iter_mut().any(|uses| uses.allow(program, difference))
     }
 
     /// The rows of the proxy's own list that explained nothing.
@@ -252,6 +271,6 @@ impl LiveUses {
 
     /// Each row with its count, to be printed.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        self.own.lines().chain(self.common.lines())
+        self.own.lines().chain(self.common.iter().flat_map(Uses::lines))
     }
 }

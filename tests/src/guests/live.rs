@@ -36,29 +36,11 @@ impl Live {
         let (oracle, desk) = (Upstream::start(), Arc::<Mutex<Desk>>::default());
         runtime.spawn(serve(listener, Arc::clone(&desk), true));
         let files = tempfile::tempdir().expect("a temporary directory");
-        let file = |name: &str, content: &[u8]| {
-            let path = files.path().join(name);
-            std::fs::write(&path, content).expect("a file can be written");
-            path.to_str().expect("a temporary path is text").to_owned()
-        };
-        let filter = file("guests.wasm", &wasm());
+        let filter = file(&files, "guests.wasm", &wasm());
         let upstream = format!("http://127.0.0.1:{app}");
-        let oracle_url = format!("oracle=http://127.0.0.1:{}", oracle.port());
         let start = |program: &'static str| {
-            let config = file(program, program.as_bytes());
-            let arguments = [
-                ["--workers", "1"],
-                ["--upstream", &upstream],
-                ["--filter", &filter],
-                ["--config", &config],
-                ["--root-id", program],
-                ["--cluster", &oracle_url],
-                // Nothing listens on the port of tcpmux.
-                ["--cluster", "refused=http://127.0.0.1:1"],
-                ["--buffer-limit", "16384"],
-                ["--on-failure", "closed"],
-            ];
-            (program, LiveProxy::run(&arguments.concat(), &[("RUST_LOG", LOG)]))
+            let config = file(&files, program, program.as_bytes());
+            (program, start(program, [&upstream, &filter, &config], &oracle, &["--buffer-limit", "16384"]))
         };
         let proxies = PROGRAMS.into_iter().map(start).collect();
         Live { proxies, _oracle: oracle, _files: files, runtime, desk }
@@ -78,14 +60,47 @@ impl Live {
 
     /// What a program told, by exchange, once all its streams are over.
     pub fn transcripts(&self, program: &str) -> BTreeMap<usize, Vec<String>> {
-        wait::until("every stream to end", || {
-            let mut transcripts = Transcripts::default();
-            for line in self.proxies[program].output().lines() {
-                // The level comes first.
-                let Some((_, message)) = line.trim_start().split_once(' ') else { continue };
-                transcripts.line(program, message.trim_start());
-            }
-            transcripts.is_complete().then(|| transcripts.of(program))
-        })
+        told(&self.proxies[program], program)
     }
+}
+
+pub(super) fn file(directory: &TempDir, name: &str, content: &[u8]) -> String {
+    let path = directory.path().join(name);
+    std::fs::write(&path, content).expect("a file can be written");
+    path.to_str().expect("a temporary path is text").to_owned()
+}
+
+/// A proxy for one program, before an upstream, with the files of the guests and of the program's name.
+pub(super) fn start(
+    program: &str,
+    [upstream, filter, config]: [&str; 3],
+    oracle: &Upstream,
+    more: &[&str],
+) -> LiveProxy {
+    let oracle = format!("oracle=http://127.0.0.1:{}", oracle.port());
+    let arguments = [
+        ["--workers", "1"],
+        ["--upstream", upstream],
+        ["--filter", filter],
+        ["--config", config],
+        ["--root-id", program],
+        ["--cluster", &oracle],
+        // Nothing listens on the port of tcpmux.
+        ["--cluster", "refused=http://127.0.0.1:1"],
+        ["--on-failure", "closed"],
+    ];
+    LiveProxy::run(&[arguments.concat().as_slice(), more].concat(), &[("RUST_LOG", LOG)])
+}
+
+/// What a program told, by exchange, once all its streams are over.
+pub(super) fn told(proxy: &LiveProxy, program: &str) -> BTreeMap<usize, Vec<String>> {
+    wait::until("every stream to end", || {
+        let mut transcripts = Transcripts::default();
+        for line in proxy.output().lines() {
+            // The level comes first.
+            let Some((_, message)) = line.trim_start().split_once(' ') else { continue };
+            transcripts.line(program, message.trim_start());
+        }
+        transcripts.is_complete().then(|| transcripts.of(program))
+    })
 }

@@ -30,9 +30,15 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// A line and its place among all lines.
+pub(super) type Line = (usize, String);
+
 /// Every line that a plugin told, by its contexts in order.
 #[derive(Clone, Debug, Default)]
-pub struct Transcripts(BTreeMap<(String, u32), Vec<String>>);
+pub struct Transcripts {
+    by_context: BTreeMap<(String, u32), Vec<Line>>,
+    count: usize,
+}
 
 impl Answer {
     /// What a client saw.
@@ -46,51 +52,64 @@ impl Transcripts {
     pub fn line(&mut self, plugin: &str, message: &str) {
         let Some((context, text)) = message.split_once(' ') else { return };
         let Ok(context) = context.parse() else { return };
-        self.0.entry((plugin.to_owned(), context)).or_default().push(text.to_owned());
+        self.count += 1;
+        self.by_context.entry((plugin.to_owned(), context)).or_default().push((self.count, text.to_owned()));
     }
 
     /// A plugin's transcripts by exchange. The line that names the exchange is not in them.
     pub fn of(&self, plugin: &str) -> BTreeMap<usize, Vec<String>> {
-        let lines = self.0.iter().filter(|((name, _), _)| name == plugin);
-        let transcript = |lines: &Vec<String>| {
-            let place = lines.iter().position(|line| line.starts_with("exchange "))?;
+        let lines = |lines: Vec<Line>| lines.into_iter().map(|(_, line)| line).collect();
+        self.placed(plugin).into_iter().map(|(number, placed)| (number, lines(placed))).collect()
+    }
+
+    /// The same with each line's place among those of all plugins.
+    pub(super) fn placed(&self, plugin: &str) -> BTreeMap<usize, Vec<Line>> {
+        let lines = self.by_context.iter().filter(|((name, _), _)| name == plugin);
+        let transcript = |lines: &Vec<Line>| {
+            let place = lines.iter().position(|(_, line)| line.starts_with("exchange "))?;
             let mut lines = lines.clone();
-            let number = lines.remove(place).strip_prefix("exchange ")?.parse().ok()?;
+            let number = lines.remove(place).1.strip_prefix("exchange ")?.parse().ok()?;
             Some((number, lines))
         };
-        lines.filter_map(|(_, lines)| transcript(lines)).collect()
+        let mut by_exchange: BTreeMap<usize, Vec<Line>> = BTreeMap::new();
+        // A request that the proxy redirects itself comes again, in a context of its own.
+        for (number, lines) in lines.filter_map(|(_, lines)| transcript(lines)) {
+            by_exchange.entry(number).or_default().extend(lines);
+        }
+        by_exchange
     }
 
     /// Whether every stream of every plugin has come to its end.
     pub fn is_complete(&self) -> bool {
-        self.0.values().all(|lines| {
-            lines.first().is_none_or(|first| first != "> create")
-                || lines.iter().any(|line| line == "> delete")
+        self.by_context.values().all(|lines| {
+            lines.first().is_none_or(|(_, first)| first != "> create")
+                || lines.iter().any(|(_, line)| line == "> delete")
         })
     }
 
     /// A guest's passes by exchange.
     pub fn passes(&self, program: &str) -> BTreeMap<usize, Pass> {
-        let [before, after] = ["before", "after"].map(|place| self.of(&format!("{place}.{program}")));
+        let [before, after] = ["before", "after"].map(|place| self.placed(&format!("{place}.{program}")));
+        let parts = |lines: &[Line]| events(lines).into_iter().map(|(_, event)| event).collect();
         let mut passes: BTreeMap<usize, Pass> = BTreeMap::new();
         for (number, guest) in self.of(program) {
             passes.entry(number).or_default().guest = guest;
         }
         for (number, lines) in before {
-            passes.entry(number).or_default().before = events(&lines);
+            passes.entry(number).or_default().before = parts(&lines);
         }
         for (number, lines) in after {
-            passes.entry(number).or_default().after = events(&lines);
+            passes.entry(number).or_default().after = parts(&lines);
         }
         passes
     }
 }
 
-/// What a watching guest saw pass.
-fn events(lines: &[String]) -> Vec<Event> {
+/// What a watching guest saw pass, and where in the log.
+pub(super) fn events(lines: &[Line]) -> Vec<(usize, Event)> {
     let mut events = Vec::new();
     let mut end = false;
-    for line in lines {
+    for (place, line) in lines {
         if let Some(callback) = line.strip_prefix("> ") {
             end = callback.ends_with(" end");
             continue;
@@ -109,7 +128,7 @@ fn events(lines: &[String]) -> Vec<Event> {
             _ => continue,
         };
         let end = end || matches!(part, Part::Trailers(_));
-        events.push(Event { side, part, end });
+        events.push((*place, Event { side, part, end }));
     }
     events
 }

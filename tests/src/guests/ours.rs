@@ -28,6 +28,11 @@ pub struct Ours {
 impl Ours {
     /// Starts them.
     pub fn start() -> Ours {
+        Ours::of(&PROGRAMS)
+    }
+
+    /// Starts some.
+    pub fn of(programs: &[&'static str]) -> Ours {
         let filter = Filter::compile(&wasm(), Limits::default()).expect("the guests compile");
         let start = |program: &'static str| {
             let options = PluginOptions {
@@ -42,12 +47,16 @@ impl Ours {
             };
             (program, filter.start(options).expect("the program starts"))
         };
-        Ours { vms: PROGRAMS.into_iter().map(start).collect() }
+        Ours { vms: programs.iter().copied().map(start).collect() }
+    }
+
+    pub(super) fn vm(&mut self, program: &str) -> &mut Vm {
+        self.vms.get_mut(program).expect("a program of ours")
     }
 
     /// What comes of an exchange that went into Envoy's guest as `real` says.
     pub fn play(&mut self, program: &str, protocol: Protocol, real: &Pass) -> Pass {
-        let vm = self.vms.get_mut(program).expect("a program of ours");
+        let vm = self.vm(program);
         vm.take_logs();
         let mut pass = Pass::default();
         if let Err(error) = play(vm, protocol, real, &mut pass) {
@@ -117,9 +126,9 @@ fn play(vm: &mut Vm, protocol: Protocol, real: &Pass, pass: &mut Pass) -> Result
 
 /// What came out, beside what goes on.
 #[derive(Clone, Copy, Default)]
-struct Done {
+pub(super) struct Done {
     /// The guest answered the exchange itself.
-    answered: bool,
+    pub(super) answered: bool,
     /// Nothing more is to be read for now.
     stopped: bool,
 }
@@ -144,7 +153,7 @@ fn answer_calls(vm: &mut Vm, flow: &mut Flow, side: Side, pass: &mut Pass) -> Re
 
 /// Takes what came out. Envoy sends an answer that takes a response's place past the other filters: the
 /// watching guest does not see it.
-fn collect(flow: &mut Flow, during: Side, pass: &mut Pass) -> Done {
+pub(super) fn collect(flow: &mut Flow, during: Side, pass: &mut Pass) -> Done {
     let mut done = Done::default();
     for output in flow.take_outputs() {
         match output {
@@ -197,7 +206,7 @@ fn set<const N: usize>(vm: &mut Vm, flow: &Flow, properties: Properties<N>) {
     }
 }
 
-fn text(text: &str) -> PropertyValue {
+pub(super) fn text(text: &str) -> PropertyValue {
     PropertyValue::Bytes(text.into())
 }
 

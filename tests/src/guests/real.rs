@@ -68,7 +68,7 @@ impl Stage {
 }
 
 /// Lines such as `[…] wasm log NAME ROOT_ID VM_ID: MESSAGE`.
-fn transcripts(log: &str) -> Transcripts {
+pub(super) fn transcripts(log: &str) -> Transcripts {
     let mut transcripts = Transcripts::default();
     for line in log.lines() {
         let Some((_, told)) = line.split_once("] wasm log ") else { continue };

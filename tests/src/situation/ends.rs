@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::http1::Http1;
 use super::http2::Http2;
@@ -17,7 +17,7 @@ use super::seen::{Event, Seen};
 use super::{Protocol, Situation};
 
 /// For how long after a client's end an attempt may still come to the upstream.
-const LATE: Duration = Duration::from_millis(20);
+const LATE: Duration = Duration::from_millis(10);
 
 /// A port where an upstream listens, and what plays it.
 #[derive(Debug)]
@@ -86,9 +86,10 @@ impl Ends {
                 Some(_) => before_all_are_served(client, upstreams).await,
                 None => tokio::join!(client, upstreams).0,
             };
+            meeting.client_is_over();
             let mut upstreams = Vec::new();
             for one in playing {
-                upstreams.push(one.await.expect("an upstream plays to its end"));
+                upstreams.extend(one.await.expect("an upstream plays to its end"));
             }
             let more = timeout(Duration::from_millis(2), self.upstream.accept()).await;
             if more.is_ok() {
@@ -105,7 +106,7 @@ impl Ends {
         situation: &Situation,
         label: &Label,
         meeting: &Arc<Meeting>,
-        playing: &mut Vec<JoinHandle<Seen>>,
+        playing: &mut Vec<JoinHandle<Option<Seen>>>,
     ) {
         let once = label.number.is_some();
         for script in &situation.upstreams {
@@ -113,6 +114,11 @@ impl Ends {
             let (socket, _) = accepted.expect("a connection");
             let (script, meeting) = (script.clone(), Arc::clone(meeting));
             playing.push(tokio::spawn(as_upstream(protocol, socket, script, meeting, once)));
+        }
+        // A guest may send a request elsewhere than to where its script has it.
+        while once && let Ok((socket, _)) = self.upstream.accept().await {
+            drop(socket);
+            playing.push(tokio::spawn(async { Some(std::iter::once(Event::Closed).collect()) }));
         }
     }
 }
@@ -139,20 +145,32 @@ async fn as_upstream(
     script: Script,
     meeting: Arc<Meeting>,
     says_so: bool,
-) -> Seen {
+) -> Option<Seen> {
+    // A connection for a request that was given up meanwhile stays without one.
+    let given_up = async {
+        meeting.until_client_is_over().await;
+        sleep(LATE).await;
+    };
     match protocol {
         Protocol::Http2 if script.speaks_http() => {
-            let Some(mut wire) = Http2::try_accept(socket, says_so).await else {
-                assert!(says_so, "HTTP/2 with prior knowledge, and a whole head");
-                return Seen::default();
+            let accepted = tokio::select! {
+                accepted = Http2::try_accept(socket, says_so) => accepted,
+                () = given_up => None,
             };
+            let mut wire = accepted.or_else(|| {
+                assert!(says_so, "HTTP/2 with prior knowledge, and a whole head");
+                None
+            })?;
             play(&mut wire, &script, &meeting).await;
-            wire.finish()
+            Some(wire.finish())
         }
         _ => {
-            let mut wire = Http1::accept(socket, &script).await;
+            let mut wire = tokio::select! {
+                wire = Http1::accept(socket, &script) => wire,
+                () = given_up => return None,
+            };
             play(&mut wire, &script, &meeting).await;
-            wire.finish().await
+            Some(wire.finish().await)
         }
     }
 }

@@ -6,8 +6,9 @@ use std::io;
 use hyper::body::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use super::player::Wire;
+use super::player::{PATIENCE, Wire};
 use super::script::{Head, Script, Start};
 use super::seen::{Event, Fields, Seen};
 
@@ -68,8 +69,13 @@ impl Http1 {
     /// All that was seen. A client that has its answer waits for the end of the connection.
     pub(super) async fn finish(mut self) -> Seen {
         if self.seen.status().is_some() && !self.seen.is_stuck() {
-            self.close().await;
-            self.gone().await;
+            let ending = async {
+                self.close().await;
+                self.gone().await;
+            };
+            if timeout(PATIENCE, ending).await.is_err() {
+                self.seen.push(Event::Stuck("the connection's end".to_owned()));
+            }
         }
         self.seen
     }

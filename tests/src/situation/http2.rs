@@ -222,6 +222,8 @@ impl Wire for Http2 {
 
     async fn close(&mut self) {
         self.connection.abort();
+        // A stream that is dropped before its connection is reset.
+        let _ = (&mut self.connection).await;
         self.next = Next::Nothing;
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Bytes;
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, watch};
 use tokio::time::{sleep, timeout};
 
 use super::script::{Act, Head, Script, goes_on};
@@ -21,17 +21,28 @@ pub(super) struct Meeting {
     barrier: Barrier,
     /// Each end goes on with its script if what it waits for does not come.
     hurries: bool,
+    client_is_over: watch::Sender<bool>,
 }
 
 impl Meeting {
     /// Of one end alone, which waits for nobody.
     pub(super) fn of_one() -> Meeting {
-        Meeting { barrier: Barrier::new(1), hurries: false }
+        Meeting { barrier: Barrier::new(1), hurries: false, client_is_over: watch::Sender::new(false) }
     }
 
     /// Of both.
     pub(super) fn of_two(hurries: bool) -> Arc<Meeting> {
-        Arc::new(Meeting { barrier: Barrier::new(2), hurries })
+        Arc::new(Meeting { barrier: Barrier::new(2), hurries, client_is_over: watch::Sender::new(false) })
+    }
+
+    /// The client has played to its end.
+    pub(super) fn client_is_over(&self) {
+        self.client_is_over.send_replace(true);
+    }
+
+    pub(super) async fn until_client_is_over(&self) {
+        // Its sender is this one.
+        let _ = self.client_is_over.subscribe().wait_for(|is_over| *is_over).await;
     }
 }
 
@@ -63,7 +74,7 @@ pub(super) async fn play(wire: &mut impl Wire, script: &Script, meeting: &Meetin
         if matches!(act, Act::End | Act::Trailers(_) | Act::Close | Act::Reset | Act::SeeGone) {
             open = false;
         }
-        if meeting.hurries && matches!(act, Act::Meet | Act::SeeData(_)) {
+        if meeting.hurries && matches!(act, Act::Meet | Act::SeeHead | Act::SeeData(_)) {
             let _ = timeout(HURRY, step(wire, act, rest, meeting)).await;
             continue;
         }
@@ -97,6 +108,11 @@ async fn step(wire: &mut impl Wire, act: &Act, rest: &[Act], meeting: &Meeting) 
         Act::Close => wire.close().await,
         Act::Reset => wire.reset().await,
         Act::Tunnel => wire.tunnel(),
+        Act::SeeHead => {
+            while wire.seen().status().is_none_or(|status| matches!(status, 100 | 102..200))
+                && wire.read().await
+            {}
+        }
         Act::SeeData(length) => while wire.seen().data_bytes() < *length && wire.read().await {},
         Act::SeeEnd => see_end(wire).await,
         Act::SeeGone => {

@@ -34,6 +34,8 @@ pub(super) enum Act {
     Meet,
     Close,
     Reset,
+    /// Of the answer, not of an interim one.
+    SeeHead,
     SeeData(usize),
     SeeEnd,
     SeeGone,
@@ -223,6 +225,12 @@ impl Script {
     #[must_use]
     pub fn meet(self) -> Script {
         self.and(Act::Meet)
+    }
+
+    /// Waits until the answer's head has come.
+    #[must_use]
+    pub fn see_answer(self) -> Script {
+        self.and(Act::SeeHead)
     }
 
     /// Waits until `length` bytes of body have come in all.

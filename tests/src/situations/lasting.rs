@@ -40,12 +40,15 @@ pub fn web_sockets() -> Vec<Situation> {
     };
     let switch = || silent().answer(101).field("connection", "Upgrade").field("upgrade", "websocket");
     vec![
-        when("ended by the client", upgrade().data("ping!").see(5).pause(WHILE).data("bye").meet().close())
-            .over_http1()
-            .then(switch().see(5).data("pong!").see(8).meet().see_gone())
-            .answered(101)
-            .gives(pass("GET").lasts(WHILE)),
-        when("ended by the server", upgrade().data("ping!").see_gone())
+        when(
+            "ended by the client",
+            upgrade().see_answer().data("ping!").see(5).pause(WHILE).data("bye").meet().close(),
+        )
+        .over_http1()
+        .then(switch().see(5).data("pong!").see(8).meet().see_gone())
+        .answered(101)
+        .gives(pass("GET").lasts(WHILE)),
+        when("ended by the server", upgrade().see_answer().data("ping!").see_gone())
             .over_http1()
             .then(switch().see(5).pause(WHILE).data("bye").close())
             .answered(101)
@@ -66,17 +69,20 @@ pub fn web_sockets_over_http2() -> Vec<Situation> {
         request.field("sec-websocket-version", "13")
     };
     vec![
-        when("ended by both in turn", upgrade().data("ping!").see(5).pause(WHILE).data("bye").end())
-            .over_http2()
-            .then(silent().answer(200).see(5).data("pong!").see_end().data("bye").end())
-            .answered(200)
-            .gives(pass("GET").status(101).lasts(WHILE)),
-        when("ended by the client", upgrade().data("ping!").see(5).pause(WHILE).reset())
+        when(
+            "ended by both in turn",
+            upgrade().see_answer().data("ping!").see(5).pause(WHILE).data("bye").end(),
+        )
+        .over_http2()
+        .then(silent().answer(200).see(5).data("pong!").see_end().data("bye").end())
+        .answered(200)
+        .gives(pass("GET").status(101).lasts(WHILE)),
+        when("broken off by the client", upgrade().see_answer().data("ping!").see(5).pause(WHILE).reset())
             .over_http2()
             .then(silent().answer(200).see(5).data("pong!").see_gone())
             .answered(200)
             .gives(pass("GET").status(101).lasts(WHILE)),
-        when("refused", upgrade().see_end())
+        when("refused", upgrade().see_answer().data("ping!").see_end())
             .over_http2()
             .then(silent().answer(403).data("no").end())
             .answered(403)
@@ -103,20 +109,29 @@ pub fn tunnels() -> Vec<Situation> {
             .then(tunnel().see(5).data("pong!").pause(WHILE).close())
             .answered(200)
             .gives(pass("CONNECT").lasts(WHILE)),
-        when("to another proxy", connect().field("x-onward", "1").data("ping!").see(5).pause(WHILE).close())
-            .over_http1()
-            .then(silent().answer(200).see(5).data("pong!").see_gone())
-            .answered(200)
-            .gives(pass("CONNECT").lasts(WHILE)),
-        when("to another proxy", connect().field("x-onward", "1").data("ping!").see(5).pause(WHILE).end())
-            .over_http2()
-            .then(silent().answer(200).see(5).data("pong!").see_end())
-            .answered(200)
-            .gives(pass("CONNECT").lasts(WHILE)),
-        when("refused by another proxy", connect().field("x-onward", "1").data("ping!").see_end())
-            .over_http2()
-            .then(silent().answer(403).data("no").end().see_gone())
-            .answered(403)
-            .gives(pass("CONNECT").client_error("403")),
+        when(
+            "to another proxy",
+            connect().field("x-onward", "1").see_answer().data("ping!").see(5).pause(WHILE).close(),
+        )
+        .over_http1()
+        .then(silent().answer(200).see(5).data("pong!").see_gone())
+        .answered(200)
+        .gives(pass("CONNECT").lasts(WHILE)),
+        when(
+            "to another proxy",
+            connect().field("x-onward", "1").see_answer().data("ping!").see(5).pause(WHILE).end(),
+        )
+        .over_http2()
+        .then(silent().answer(200).see(5).data("pong!").see_end())
+        .answered(200)
+        .gives(pass("CONNECT").lasts(WHILE)),
+        when(
+            "refused by another proxy",
+            connect().field("x-onward", "1").see_answer().data("ping!").see_end(),
+        )
+        .over_http2()
+        .then(silent().answer(403).data("no").end().see_gone())
+        .answered(403)
+        .gives(pass("CONNECT").client_error("403")),
     ]
 }

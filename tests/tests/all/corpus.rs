@@ -1,6 +1,8 @@
 //! The corpus through many guests, in a real Envoy and in the harness: what each guest saw and what came of it
 //! are the same but for the differences that are listed.
 
+mod situations;
+
 use std::collections::BTreeMap;
 
 use meshspan::traffic::Exchange;
