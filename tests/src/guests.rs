@@ -18,6 +18,7 @@ mod ours;
 mod real;
 mod retold;
 mod scene;
+mod traced;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -34,6 +35,7 @@ pub use ours::Ours;
 pub use real::Stage;
 pub use retold::retold;
 pub use scene::Scene;
+pub use traced::Traced;
 
 use crate::situation::{Desk, Seen};
 use crate::{tools, wait};

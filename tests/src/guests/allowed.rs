@@ -258,6 +258,11 @@ impl LiveUses {
         LiveUses { own: Uses::of(&situations::DRIVEN), common: vec![Uses::default()] }
     }
 
+    /// Of the tracing filter's spans there.
+    pub fn of_spans() -> LiveUses {
+        LiveUses { own: Uses::of(&situations::SPANS), common: Vec::new() }
+    }
+
     /// Whether some row allows it; counts that one's use.
     pub fn allow(&mut self, program: &str, difference: &Difference) -> bool {
         self.own.allow(program, difference)

@@ -60,6 +60,9 @@ impl Ours {
 /// The flag that a response may have which the upstream gave.
 const RETRIES_EXHAUSTED: i64 = 1 << 15;
 
+/// The header by which one pass is known to the next.
+const CONTEXT: &str = "traceparent";
+
 /// One stream on its way.
 struct Stream<'a> {
     flow: Flow,
@@ -81,7 +84,7 @@ impl<'a> Stream<'a> {
         let flow = Flow::open(vm, options)?;
         let stream =
             Stream { flow, outcome, asked: VecDeque::new(), has_response: false, is_answered: false };
-        stream.set(vm, "request.protocol", text(if is_http2 { "HTTP/2" } else { "HTTP/1.1" }));
+        stream.set(vm, "request.protocol", text(&outcome.protocol));
         stream.set(vm, "upstream.request_attempt_count", PropertyValue::Uint(0));
         Ok(stream)
     }
@@ -131,7 +134,12 @@ impl<'a> Stream<'a> {
             }
         }
         match event.part.clone() {
-            Part::Head(head) => self.flow.head(vm, event.side, head, event.end),
+            Part::Head(mut head) => {
+                if let (Side::Request, Some(context)) = (event.side, context(pass)) {
+                    head.replace(CONTEXT, context);
+                }
+                self.flow.head(vm, event.side, head, event.end)
+            }
             Part::Data(data) => self.flow.data(vm, event.side, data, event.end),
             Part::Trailers(trailers) => self.flow.trailers(vm, event.side, trailers),
         }
@@ -187,6 +195,10 @@ impl<'a> Stream<'a> {
         if self.outcome.has_connected {
             self.set(vm, "upstream.local_address", text("127.0.0.1:4321"));
         }
+        // A response that Envoy has taken for itself.
+        if !self.has_response && self.outcome.code > 0 {
+            self.set(vm, "response.code", PropertyValue::Int(self.outcome.code));
+        }
         self.set(vm, "request.duration", PropertyValue::Duration(Duration::from_millis(1)));
         self.flow.close(vm)?;
         // What is answered now is nobody's.
@@ -195,6 +207,15 @@ impl<'a> Stream<'a> {
         }
         Ok(())
     }
+}
+
+/// The context that has gone on already, which a request carries that comes again.
+fn context(pass: &Pass) -> Option<Vec<u8>> {
+    let heads = pass.after.iter().filter_map(|event| match &event.part {
+        Part::Head(head) if event.side == Side::Request => head.first(CONTEXT),
+        _ => None,
+    });
+    heads.last().map(<[u8]>::to_vec)
 }
 
 /// What the router answers in the place of an upstream that has not.

@@ -21,6 +21,10 @@ pub enum Input {
 /// What Envoy says of a stream in its access log, as an embedder says it to a guest.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
+    /// `request.protocol`.
+    pub protocol: String,
+    /// `response.code`; 0 where there is none.
+    pub code: i64,
     /// `response.flags`.
     pub flags: i64,
     /// `response.code_details`; empty where there are none.
@@ -51,6 +55,10 @@ impl Transcripts {
         let mut placed: BTreeMap<usize, BTreeMap<usize, Input>> = BTreeMap::new();
         for (watcher, side) in [("before", Side::Request), ("after", Side::Response)] {
             for (number, lines) in self.placed(&format!("{watcher}.{program}")) {
+                if side == Side::Request {
+                    let ends = lines.iter().filter(|(_, line)| line == "> log");
+                    placed.entry(number).or_default().extend(ends.map(|(place, _)| (*place, Input::End)));
+                }
                 let parts = events(&lines).into_iter().filter(|(_, event)| event.side == side);
                 let parts = parts.map(|(place, event)| (place, Input::Part(event)));
                 placed.entry(number).or_default().extend(parts);
@@ -58,7 +66,6 @@ impl Transcripts {
         }
         for (number, lines) in self.placed(program) {
             let other = |(place, line): &Line| match line.strip_prefix("> ") {
-                Some("log") => Some((*place, Input::End)),
                 Some(call) if call.starts_with("http_call") || call.starts_with("grpc ") => {
                     Some((*place, Input::Answer))
                 }
@@ -82,6 +89,8 @@ impl Outcome {
             let flags = text("flags");
             let bit = |flag: &str| FLAGS.iter().position(|known| *known == flag).map_or(0, |bit| 1 << bit);
             outcomes.entry(number).or_default().push(Outcome {
+                protocol: text("protocol"),
+                code: fields["code"].as_i64().unwrap_or_default(),
                 flags: flags.split(',').map(bit).sum(),
                 details: text("details"),
                 transport: text("transport").replace('_', " "),

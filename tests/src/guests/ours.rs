@@ -50,6 +50,20 @@ impl Ours {
         Ours { vms: programs.iter().copied().map(start).collect() }
     }
 
+    /// Starts the tracing filter.
+    pub(super) fn tracing(configuration: &str) -> Ours {
+        let filter =
+            Filter::compile(meshspan::filter_wasm(), Limits::default()).expect("the filter compiles");
+        let options = PluginOptions {
+            configuration: configuration.into(),
+            clusters: vec!["otel_collector".to_owned()],
+            properties: surroundings(),
+            start: START,
+            ..PluginOptions::default()
+        };
+        Ours { vms: BTreeMap::from([("meshspan", filter.start(options).expect("the filter starts"))]) }
+    }
+
     pub(super) fn vm(&mut self, program: &str) -> &mut Vm {
         self.vms.get_mut(program).expect("a program of ours")
     }

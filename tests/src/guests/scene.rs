@@ -21,6 +21,9 @@ const GUESTS: &str = "guests.wasm";
 const LOG: &str = "access.log";
 /// The lines of the bootstrap that the guest stands in the place of.
 const FILTER: [&str; 2] = ["                  - name: meshspan\n", "                  - *after\n"];
+/// Where in the watched filters the guest is, and what comes behind it.
+const GUEST: &str = "                  - name: guest\n";
+const BEHIND: &str = "                  - name: watch_after\n";
 const ROUTER: &str = r#""@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"#;
 
 /// Both proxies with one guest, and what is around them.
@@ -34,6 +37,8 @@ pub struct Scene {
     ends: Ends,
     oracle: Upstream,
     files: TempDir,
+    /// Those of the tracing filter.
+    configurations: Vec<String>,
 }
 
 impl Scene {
@@ -56,18 +61,46 @@ impl Scene {
 
     /// Starts Envoy alone.
     pub fn of_envoy(program: &'static str) -> Scene {
+        let guest = &WATCHED[place(WATCHED, GUEST)..place(WATCHED, BEHIND)];
+        Scene::around(program, guest, dead_port())
+    }
+
+    /// Starts both with the tracing filter, each with a collector's port. Its configuration comes along.
+    pub(super) fn of_filter([envoys, proxys]: [u16; 2]) -> (Scene, String) {
+        let [first, next] = FILTER;
+        let filter = &BOOTSTRAP[place(BOOTSTRAP, first)..place(BOOTSTRAP, next)];
+        let mut scene = Scene::around("meshspan", filter, envoys);
+        let [configuration] = &scene.configurations[..] else { panic!("one configuration of the filter") };
+        let config = live::file(&scene.files, "plugin.json", configuration.as_bytes());
+        let collector = format!("http://127.0.0.1:{proxys}");
+        let start = |upstream: String| {
+            let arguments = ["--workers", "1", "--upstream", &upstream, "--config", &config];
+            LiveProxy::run(&[arguments.as_slice(), &["--otlp-endpoint", &collector]].concat(), &[])
+        };
+        let upstreams = [scene.ends.upstream_port(), 1];
+        scene.live = Some(upstreams.map(|port| start(format!("http://127.0.0.1:{port}"))));
+        let configuration = configuration.clone();
+        (scene, configuration)
+    }
+
+    fn around(program: &'static str, guest: &str, collector: u16) -> Scene {
         let (ends, oracle, files) = (Ends::start(), Upstream::start(), tempfile::tempdir());
         let files = files.expect("a temporary directory");
         let guests = live::file(&files, GUESTS, &wasm());
         let port = free_port();
-        let yaml = bootstrap(program, &guests).replace("ACCESS_LOG", &live::file(&files, LOG, b""));
-        let config = Config::of(yaml)
+        let yaml = bootstrap(program, guest, &guests).replace("ACCESS_LOG", &live::file(&files, LOG, b""));
+        let mut config = Config::of(yaml);
+        let configurations = config.plugin_configurations();
+        if !configurations.is_empty() {
+            config = config.filter(meshspan::filter_wasm());
+        }
+        let config = config
             .arguments(&["--file-flush-interval-msec", "50"])
             .port(15001, free_port())
             .port(15002, port)
-            .port(4317, dead_port());
+            .port(4317, collector);
         let config = config.port(8080, ends.upstream_port()).port(8081, oracle.port());
-        Scene { program, envoy: config.start(), port, live: None, ends, oracle, files }
+        Scene { program, envoy: config.start(), port, live: None, ends, oracle, files, configurations }
     }
 
     /// What both ends see of a situation around Envoy, and around the proxy if it can be played there.
@@ -109,12 +142,17 @@ impl Scene {
     }
 }
 
-fn bootstrap(program: &str, guests: &str) -> String {
+fn bootstrap(program: &str, guest: &str, guests: &str) -> String {
     let [first, next] = FILTER;
     let (before, rest) = BOOTSTRAP.split_once(first).expect("the bootstrap has the filter");
     let (_, after) = rest.split_once(next).expect("and a filter behind it");
-    let watched = WATCHED.replace("PROGRAM", program).replace("GUESTS", guests);
+    let [watching, watched] = [&WATCHED[..place(WATCHED, GUEST)], &WATCHED[place(WATCHED, BEHIND)..]];
+    let watched = [watching, guest, watched].concat().replace("PROGRAM", program).replace("GUESTS", guests);
     let yaml = format!("{before}{watched}{next}{after}\n{ORACLE}");
     let yaml = yaml.replace("stat_prefix: traced\n", &format!("stat_prefix: traced\n{MANAGER}"));
     yaml.replace(ROUTER, &format!("{ROUTER}\n                      suppress_envoy_headers: true"))
+}
+
+fn place(yaml: &str, line: &str) -> usize {
+    yaml.find(line).unwrap_or_else(|| panic!("the configuration has no line {line:?}"))
 }

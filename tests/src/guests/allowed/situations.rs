@@ -70,7 +70,7 @@ pub(super) const LIVE: [Allowed; 40] = [
 ];
 
 /// Around the harness.
-pub(super) const DRIVEN: [Allowed; 31] = [
+pub(super) const DRIVEN: [Allowed; 29] = [
     row("*", Host::Envoy, "status 200", SWITCHED),
     row("*", Host::Harness, "status 101", SWITCHED),
     row("endings", Host::AtTimes, "upstream.local_address → ?", SOON),
@@ -102,9 +102,15 @@ pub(super) const DRIVEN: [Allowed; 31] = [
     row("a body that a filter behind ours holds", Host::Both, "all of 0 → 0 *", LENGTH),
     row("a redirection that the proxy follows", Host::Both, "request.path → 0 *", FOLLOWED),
     row("a redirection that the proxy follows", Host::Both, "all of 0 → 0 *", FOLLOWED),
-    row("a redirection that the proxy follows", Host::Envoy, "response.code → 0 *", FOLLOWED),
-    row("a redirection that the proxy follows", Host::Harness, "response.code → 1", FOLLOWED),
     row("a redirection that the proxy follows", Host::Envoy, "response.grpc_status → 0 *", FOLLOWED),
     row("a redirection that the proxy follows", Host::Harness, "response.grpc_status → 1", FOLLOWED),
     row("a redirection that the proxy follows", Host::Both, "response.backend_latency → ?", FOLLOWED),
+];
+
+/// Of the tracing filter's spans: the program is `proxy` or `harness`.
+pub(super) const SPANS: [Allowed; 4] = [
+    row("HTTP/1.0 without a host", Host::Both, "*server.address: *", DEFAULT),
+    row("HTTP/1.0 without a host", Host::Both, "*server.port: *", DEFAULT),
+    row("HTTP/1.0 without a host", Host::Envoy, "  url.full: http://default.test/", DEFAULT),
+    row("HTTP/1.0 without a host", Host::Harness, "  url.full: /", DEFAULT),
 ];

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use meshspan_tests::guests::{Answer, LiveUses, Ours, Scene, differences, lines, on_the_wires, retold};
+use meshspan_tests::guests::{
+    Answer, LiveUses, Ours, Scene, Traced, differences, lines, on_the_wires, retold,
+};
 use meshspan_tests::situation::{Protocol, Seen, Situation, Views};
 use meshspan_tests::situations::{broken, grpc, headers, lasting, local, plain};
 
@@ -127,4 +129,47 @@ fn elsewhere(all: &[(Situation, Protocol)]) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::new();
     all.iter().filter_map(|(one, _)| one.needs()).for_each(|what| *counts.entry(what).or_default() += 1);
     counts
+}
+
+#[test]
+fn the_filter_gives_the_same_spans_of_situations_in_envoy_in_the_harness_and_in_the_proxy() {
+    let (all, mut traced) = (all(), Traced::start());
+    let play = |(place, (situation, protocol)): (usize, &(Situation, Protocol))| {
+        traced.scene.play(situation, *protocol, place + 1).1.is_some()
+    };
+    let is_live: Vec<bool> = all.iter().enumerate().map(play).collect();
+    let transcripts = traced.scene.in_envoy();
+    let (inputs, outcomes) =
+        (transcripts.inputs("meshspan"), traced.scene.outcomes(&transcripts.of("before.meshspan")));
+    for (number, inputs) in &inputs {
+        let pass = traced.ours.follow("meshspan", all[number - 1].1, inputs, &outcomes[number]);
+        assert_eq!(pass.guest, Vec::<String>::new(), "{}", all[number - 1].0.name());
+    }
+    let [envoy, live, ours] = traced.spans();
+    let (mut uses, mut wrong, mut counts) = (LiveUses::of_spans(), Vec::new(), [0, 0]);
+    let nothing = Vec::new();
+    for (place, (situation, protocol)) in all.iter().enumerate() {
+        let theirs = envoy.get(&(place + 1)).unwrap_or(&nothing);
+        let hosts = [("proxy", &live, is_live[place]), ("harness", &ours, true)];
+        for (host, (name, spans, _)) in
+            hosts.into_iter().enumerate().filter(|(_, (.., is_played))| *is_played)
+        {
+            let mut found = differences(theirs, spans.get(&(place + 1)).unwrap_or(&nothing));
+            found.retain(|found| !uses.allow(situation.name(), found) && !uses.allow(name, found));
+            if !found.is_empty() {
+                wrong.push(format!("{} over {protocol:?}, in the {name}: {found:#?}", situation.name()));
+            }
+            counts[host] += 1;
+        }
+    }
+    let spans: usize = envoy.values().flatten().filter(|line| line.trim_start().starts_with("span ")).count();
+    println!(
+        "{} exchanges, {spans} spans of Envoy's: trees of {} exchanges compared with the harness's, of {} with the proxy's",
+        all.len(),
+        counts[1],
+        counts[0]
+    );
+    uses.lines().for_each(|line| println!("{line}"));
+    assert!(wrong.is_empty(), "{} trees differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(uses.stale().is_empty(), "these do not differ any more, strike them: {:#?}", uses.stale());
 }
