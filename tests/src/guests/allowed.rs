@@ -118,8 +118,7 @@ pub const ALLOWED: [Allowed; 45] = [
 const SERVER: &str = "Envoy names itself in every response; the proxy leaves what the upstream says";
 const PHRASE: &str = "the words behind a status are the HTTP library's, and mean nothing";
 const LENGTH: &str = "a message without a body may say so by a length, or not";
-const UNTOLD: &str =
-    "trailers over HTTP/1.1 go on only if the head announces them, by the HTTP library's rule";
+const UNTOLD: &str = "trailers over HTTP/1.1 go on only if the head announces them, and a response's if the client said `te: trailers`, by the HTTP library's rule";
 const JOINED: &str = "Envoy joins the values of headers that it knows by a comma, which is the same list";
 const UNSAID: &str =
     "Envoy has words of its own where a gRPC status comes without a message; the proxy has none";
