@@ -149,10 +149,21 @@ fn said(logs: &[LogLine]) -> String {
     lines.map(|line| format!("; {}: {}", line.level, line.message)).collect()
 }
 
-/// The trap, and the names of the innermost functions.
+/// How functions of Rust's libraries begin, through which each panic comes to its trap.
+const RUNTIME: [&str; 8] = ["std::", "<std::", "core::", "<core::", "alloc::", "<alloc::", "__rust", "abort"];
+/// The most functions that a message names.
+const MOST_FRAMES: usize = 5;
+
+/// The trap, and the names of the innermost functions, as their source has them; those through which a panic
+/// goes only if there are no others.
 pub(super) fn describe(error: &wasmtime::Error) -> String {
     let cause = error.downcast_ref::<Trap>().map_or_else(|| error.root_cause().to_string(), Trap::to_string);
     let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
-    let names: Vec<&str> = frames.iter().filter_map(|frame| frame.func_name()).take(5).collect();
+    let names = frames.iter().filter_map(|frame| frame.func_name());
+    let (runtime, own): (Vec<String>, Vec<String>) = names
+        .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
+        .partition(|name| RUNTIME.iter().any(|begin| name.starts_with(begin)));
+    let mut names = if own.is_empty() { runtime } else { own };
+    names.truncate(MOST_FRAMES);
     if names.is_empty() { cause } else { format!("{cause} (in {})", names.join(" < ")) }
 }

@@ -56,6 +56,19 @@ fn endless_recursion_is_a_trap() {
 }
 
 #[test]
+fn a_panic_names_the_guests_own_functions() {
+    let functions = "(func $_RNvNtC3std7process5abort (unreachable))
+        (func $_RNvNtC4core9panicking9panic_fmt (call $_RNvNtC3std7process5abort))
+        (func $_RNvC6filter6decide (call $_RNvNtC4core9panicking9panic_fmt))
+        (func $plain (call $_RNvC6filter6decide))";
+    let (error, _) = fails_in_tick(&Script::new().with(functions).on("tick", &["(call $plain)"]));
+    assert!(error.to_string().contains("executed (in filter::decide < plain"), "{error}");
+    let (error, _) =
+        fails_in_tick(&Script::new().with(functions).on("tick", &["(call $_RNvNtC3std7process5abort)"]));
+    assert!(error.to_string().contains("(in std::process::abort"), "rather these than none: {error}");
+}
+
+#[test]
 fn a_memory_grab_is_refused() {
     let grab = "(if (i32.eq (memory.grow (i32.const 1000)) (i32.const -1)) (then (unreachable)))";
     let (error, vm) = fails_in_tick(&Script::new().on("tick", &[grab]));
