@@ -13,7 +13,7 @@ use super::seen::{Event, Fields, Seen};
 /// How long one act may take: nothing here waits for longer than a second.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long an end waits for what a guest may keep from it.
-const HURRY: Duration = Duration::from_millis(200);
+const HURRY: Duration = Duration::from_millis(400);
 
 /// Where the two ends of an exchange wait for each other.
 #[derive(Debug)]

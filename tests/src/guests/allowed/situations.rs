@@ -26,7 +26,7 @@ const LENGTH: &str = "that filter gives the request its length, which the guest 
 const FOLLOWED: &str = "a redirection that Envoy follows is written into the request's head, of which this guest sees the end; its response goes to no filter";
 
 /// Around `meshspan proxy`.
-pub(super) const LIVE: [Allowed; 40] = [
+pub(super) const LIVE: [Allowed; 41] = [
     row("*", Host::Envoy, "reset(\"connection\")", LAST),
     row("*", Host::Harness, "reset(\"cancel\")", LAST),
     row("*", Host::Harness, "reset(\"internal_error\")", ANYWAY),
@@ -57,6 +57,7 @@ pub(super) const LIVE: [Allowed; 40] = [
     row("a body that is refused", Host::Harness, "head", AT_ONCE),
     row("endings", Host::AtTimes, "upstream.local_address → ?", SOON),
     row("buffer", Host::AtTimes, "get → 0 *", PIECES),
+    row("buffer", Host::AtTimes, "data *[whole]", PIECES),
     row("streamed both ways", Host::AtTimes, "data *", PIECES),
     row("streamed both ways", Host::AtTimes, "< *", PIECES),
     row("streamed both ways", Host::AtTimes, "held at trailers → 0 *", PIECES),

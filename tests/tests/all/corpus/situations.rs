@@ -17,6 +17,8 @@ const IN_THE_PROXY: [&str; 5] = ["endings", "buffer", "call", "trailers", "reply
 
 /// Every situation but those of large bodies and of much time, over each protocol.
 fn all() -> Vec<(Situation, Protocol)> {
+    let mut early = plain::large_bodies();
+    early.retain(|one| one.name() == "an answer before the upload's end");
     let tables = [
         broken::clients_that_leave(),
         broken::servers_that_break_off(),
@@ -35,6 +37,8 @@ fn all() -> Vec<(Situation, Protocol)> {
         local::answers_by_other_filters(),
         plain::messages_with_and_without_bodies(),
         plain::interim_responses(),
+        plain::answers_of_every_class(),
+        early,
     ];
     let over = |one: Situation| one.protocols().iter().map(move |protocol| (one.clone(), *protocol));
     tables.into_iter().flatten().flat_map(over).collect()
