@@ -211,11 +211,11 @@ impl<'a> Stream<'a> {
 
 /// The context that has gone on already, which a request carries that comes again.
 fn context(pass: &Pass) -> Option<Vec<u8>> {
-    let heads = pass.after.iter().filter_map(|event| match &event.part {
+    let mut heads = pass.after.iter().rev().filter_map(|event| match &event.part {
         Part::Head(head) if event.side == Side::Request => head.first(CONTEXT),
         _ => None,
     });
-    heads.last().map(<[u8]>::to_vec)
+    heads.next().map(<[u8]>::to_vec)
 }
 
 /// What the router answers in the place of an upstream that has not.
