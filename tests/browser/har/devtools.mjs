@@ -17,10 +17,16 @@ try {
   const { targetInfo } = await (await page.createCDPSession()).send("Target.getTargetInfo");
   const tools = await browser.newPage();
   await tools.goto(`http://${host}/devtools/devtools_app.html?ws=${host}/devtools/page/${targetInfo.targetId}`);
-  // They record from when they know the page.
+  // They record from when they know the page and Chromium has answered that it tells of its requests.
   await tools.waitForFunction(async () => {
-    const { TargetManager } = await import(new URL("./core/sdk/sdk.js", location.href).href);
-    return TargetManager.TargetManager.instance().primaryPageTarget() !== null;
+    const part = (path) => import(new URL(path, location.href).href);
+    const [{ TargetManager }, { NetworkLog }] = [await part("./core/sdk/sdk.js"), await part("./models/logs/logs.js")];
+    const target = TargetManager.TargetManager.instance().primaryPageTarget();
+    if (target === null) return false;
+    NetworkLog.NetworkLog.instance();
+    // Commands are answered in their order: what the tools have sent before is done.
+    await target.networkAgent().invoke_enable({});
+    return true;
   });
   await page.goto(`https://127.0.0.1:${port}/`);
   await page.evaluate(visit);
