@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
@@ -87,10 +88,20 @@ impl Drop for Process {
     }
 }
 
-/// A TCP port of 127.0.0.1 that was free a moment ago.
+/// Below those that systems give to clients' connections, so that none of these takes one that is to be listened on.
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
+
+/// A TCP port of 127.0.0.1 that was free a moment ago, another at each call.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("a bound listener has an address").port()
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Programs that run at the same time begin at different places.
+    let first = std::process::id().wrapping_mul(997);
+    (0..count)
+        .map(|_| first.wrapping_add(CALLS.fetch_add(1, Ordering::Relaxed)) % count)
+        .map(|place| PORTS.start + u16::try_from(place).expect("a place within the range"))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
 }
 
 fn read(path: PathBuf) -> String {
